@@ -1,0 +1,1 @@
+//! The binding: converts, awaits, converts back; decides nothing.
