@@ -1,1 +1,17 @@
 //! The binding: converts, awaits, converts back; decides nothing.
+//!
+//! ```text
+//! ts/           the public API: what users import
+//! src/          this crate: JavaScript values to Rust, await, Rust to plain objects or failures
+//! agb-client    the client and its transport
+//! ~ the wire ~
+//! agb-emulator  the service, on this machine
+//! ```
+
+mod agb;
+mod code;
+mod command;
+mod emulator;
+mod filesystem;
+mod session;
+mod support;

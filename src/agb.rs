@@ -1,0 +1,322 @@
+//! The way into the service: `ts/agb.ts` on this side.
+
+use std::collections::{BTreeMap, HashMap};
+
+use agb_client::config::{self, Config};
+use agb_client::{Agb, AgbOptions, CreateParams, SdkIdentity, SessionDetails, SessionRecord};
+use napi::bindgen_prelude::PromiseRaw;
+use napi::{Either, Env, Result};
+use napi_derive::napi;
+
+use crate::session::NativeSession;
+use crate::support::{NativeFailure, Outcome, json_object, outcome, promise};
+
+/// Where configuration comes from, as the facade sees it.
+#[napi(object, object_to_js = false)]
+pub struct NativeSources {
+    /// Host or URL of the service.
+    pub endpoint: Option<String>,
+    /// How long a request may take, in milliseconds.
+    pub timeout_ms: Option<f64>,
+    /// A file to read instead of `.env`.
+    pub env_file: Option<String>,
+    /// Where `.env` is looked for.
+    pub directory: String,
+    /// The variables that concern the client.
+    pub environment: HashMap<String, String>,
+}
+
+/// What a client is opened with.
+#[napi(object, object_to_js = false)]
+pub struct NativeAgbOptions {
+    /// The API key, where the program gives one.
+    pub api_key: Option<String>,
+    /// Host or URL of the service.
+    pub endpoint: Option<String>,
+    /// How long a request may take, in milliseconds.
+    pub timeout_ms: Option<f64>,
+    /// A file to read instead of `.env`.
+    pub env_file: Option<String>,
+    /// Where `.env` is looked for.
+    pub directory: String,
+    /// The variables that concern the client.
+    pub environment: HashMap<String, String>,
+    /// The language of the facade, for the service's statistics.
+    pub language: String,
+    /// The version of the package, for the service's statistics.
+    pub version: String,
+}
+
+/// A resolved configuration.
+#[napi(object, object_from_js = false)]
+pub struct NativeConfig {
+    /// Host or URL of the service.
+    pub endpoint: String,
+    /// How long a request may take, in milliseconds.
+    pub timeout_ms: f64,
+}
+
+impl From<Config> for NativeConfig {
+    fn from(config: Config) -> Self {
+        Self { endpoint: config.endpoint, timeout_ms: config.timeout_ms }
+    }
+}
+
+/// The configuration when nothing is set anywhere.
+#[napi]
+pub fn default_config() -> NativeConfig {
+    config::default_config().into()
+}
+
+/// Resolves a configuration.
+#[napi]
+pub fn load_config(sources: NativeSources) -> Outcome<NativeConfig> {
+    let environment: BTreeMap<_, _> = sources.environment.into_iter().collect();
+    outcome(config::load(
+        sources.endpoint.as_deref(),
+        sources.timeout_ms,
+        sources.env_file.as_deref().map(AsRef::as_ref),
+        Some(sources.directory.as_ref()),
+        &environment,
+    ))
+}
+
+/// Opens a client. Nothing is sent.
+#[napi]
+pub fn open_agb(options: NativeAgbOptions) -> Outcome<NativeAgb> {
+    outcome(Agb::new(AgbOptions {
+        api_key: options.api_key,
+        endpoint: options.endpoint,
+        timeout_ms: options.timeout_ms,
+        env_file: options.env_file.map(Into::into),
+        directory: Some(options.directory.into()),
+        env: options.environment.into_iter().collect(),
+        sdk: SdkIdentity { language: options.language, version: options.version, release: is_release() },
+    }))
+}
+
+/// Was the addon built for release?
+#[napi]
+pub fn is_release() -> bool {
+    !cfg!(debug_assertions)
+}
+
+/// The version of the package.
+#[napi]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// What a new session shall be.
+#[napi(object, object_to_js = false)]
+pub struct NativeCreateParams {
+    /// The image to start.
+    pub image_id: String,
+    /// The labels: a JSON object.
+    pub labels: Option<String>,
+    /// The policy to apply.
+    pub policy_id: Option<String>,
+    /// Seconds.
+    pub idle_release_timeout: Option<f64>,
+}
+
+/// Answer of `getSession`.
+#[napi(object, object_from_js = false)]
+pub struct NativeSessionRecord {
+    /// The service's request id.
+    pub request_id: String,
+    /// Status of the HTTP answer.
+    pub http_status_code: u32,
+    /// The envelope's code.
+    pub code: String,
+    /// What the service says of the session, where it says anything.
+    pub data: Option<NativeSessionData>,
+}
+
+/// What the service says of a session.
+#[napi(object, object_from_js = false)]
+pub struct NativeSessionData {
+    /// Id of the instance.
+    pub app_instance_id: String,
+    /// Id of the resource.
+    pub resource_id: String,
+    /// Id of the session.
+    pub session_id: String,
+    /// Where its screen can be seen.
+    pub resource_url: String,
+    /// Status on the wire.
+    pub status: String,
+    /// Where tools are called directly.
+    pub link_url: String,
+    /// Where the WebSocket is.
+    pub ws_url: String,
+    /// The token of both.
+    pub token: String,
+    /// The tools: JSON text.
+    pub tool_list: String,
+}
+
+impl From<SessionRecord> for NativeSessionRecord {
+    fn from(record: SessionRecord) -> Self {
+        Self {
+            request_id: record.request_id,
+            http_status_code: record.http_status.into(),
+            code: record.code,
+            data: record.data.map(|data| NativeSessionData {
+                app_instance_id: data.app_instance_id,
+                resource_id: data.resource_id,
+                session_id: data.session_id,
+                resource_url: data.resource_url,
+                status: data.status,
+                link_url: data.link_url,
+                ws_url: data.ws_url,
+                token: data.token,
+                tool_list: data.tool_list,
+            }),
+        }
+    }
+}
+
+/// One page of sessions.
+#[napi(object, object_from_js = false)]
+pub struct NativeSessionPage {
+    /// The service's request id.
+    pub request_id: String,
+    /// Ids of the sessions on the page.
+    pub session_ids: Vec<String>,
+    /// Where the next page begins.
+    pub next_token: String,
+    /// Size of a page.
+    pub max_results: f64,
+    /// Sessions over all pages.
+    pub total_count: f64,
+}
+
+/// A list that failed.
+#[napi(object, object_from_js = false)]
+pub struct NativeListFailure {
+    /// Why.
+    pub failure: NativeFailure,
+    /// Size of a page.
+    pub max_results: f64,
+    /// Sessions over all pages, as far as known.
+    pub total_count: f64,
+}
+
+/// A client of the service.
+#[napi]
+pub struct NativeAgb {
+    inner: Agb,
+}
+
+impl From<Agb> for NativeAgb {
+    fn from(inner: Agb) -> Self {
+        Self { inner }
+    }
+}
+
+#[napi]
+impl NativeAgb {
+    /// The API key in use.
+    #[napi(getter)]
+    pub fn api_key(&self) -> &str {
+        self.inner.api_key()
+    }
+
+    /// Host or URL of the service, as configured.
+    #[napi(getter)]
+    pub fn endpoint(&self) -> &str {
+        self.inner.endpoint()
+    }
+
+    /// How long a request may take, in milliseconds.
+    #[napi(getter)]
+    pub fn timeout_ms(&self) -> f64 {
+        self.inner.timeout_ms()
+    }
+
+    /// Creates a session.
+    #[napi]
+    pub fn create<'env>(
+        &self,
+        env: &'env Env,
+        params: NativeCreateParams,
+    ) -> Result<PromiseRaw<'env, Outcome<NativeSession>>> {
+        let agb = self.inner.clone();
+        promise(env, async move {
+            let create = async {
+                agb.create(CreateParams {
+                    image_id: params.image_id,
+                    labels: params.labels.as_deref().map(json_object).transpose()?,
+                    policy_id: params.policy_id,
+                    idle_release_timeout_s: params.idle_release_timeout.map(Some),
+                    persistence: Vec::new(),
+                })
+                .await
+            };
+            outcome(create.await)
+        })
+    }
+
+    /// Finds a session that is alive.
+    #[napi]
+    pub fn get<'env>(&self, env: &'env Env, session_id: String) -> Result<PromiseRaw<'env, Outcome<NativeSession>>> {
+        let agb = self.inner.clone();
+        promise(env, async move { outcome(agb.get(&session_id).await) })
+    }
+
+    /// What the service says of a session.
+    #[napi]
+    pub fn get_session<'env>(
+        &self,
+        env: &'env Env,
+        session_id: String,
+    ) -> Result<PromiseRaw<'env, Outcome<NativeSessionRecord>>> {
+        let agb = self.inner.clone();
+        promise(env, async move { outcome(agb.get_session(&session_id).await) })
+    }
+
+    /// Lists the active sessions; `labels` is a JSON object.
+    #[napi]
+    pub fn list<'env>(
+        &self,
+        env: &'env Env,
+        labels: String,
+        page: Option<f64>,
+        limit: Option<f64>,
+    ) -> Result<PromiseRaw<'env, Either<NativeSessionPage, NativeListFailure>>> {
+        let agb = self.inner.clone();
+        promise(env, async move {
+            let labels = match json_object(&labels) {
+                Ok(labels) => labels,
+                Err(error) => {
+                    return Either::B(NativeListFailure {
+                        failure: error.into(),
+                        max_results: 0.0,
+                        total_count: 0.0,
+                    });
+                }
+            };
+            match agb.list(labels, page, limit).await {
+                Ok(page) => Either::A(NativeSessionPage {
+                    request_id: page.request_id,
+                    session_ids: page.session_ids,
+                    next_token: page.next_token,
+                    max_results: page.max_results,
+                    total_count: page.total_count,
+                }),
+                Err(failure) => Either::B(NativeListFailure {
+                    failure: failure.error.into(),
+                    max_results: failure.max_results,
+                    total_count: failure.total_count,
+                }),
+            }
+        })
+    }
+
+    /// Speaks to a session whose id the caller knows. Nothing is sent.
+    #[napi]
+    pub fn attach(&self, session_id: String) -> NativeSession {
+        self.inner.attach(&session_id, SessionDetails::default()).into()
+    }
+}

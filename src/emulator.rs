@@ -1,0 +1,350 @@
+//! The emulator: `ts/emulator.ts` on this side, and the command line of `bin/agb-emulator.js`.
+
+use std::ffi::OsString;
+use std::io::{Error as IoError, ErrorKind as IoErrorKind};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use agb_client::{Clock, Error, ErrorKind};
+use agb_emulator::{AdvanceHook, Emulator, EmulatorOptions, Isolation, JournalEntry, LastCall, SessionView, cli};
+use napi::bindgen_prelude::PromiseRaw;
+use napi::{Env, Result};
+use napi_derive::napi;
+use tokio::sync::oneshot;
+
+use crate::support::{Outcome, outcome, promise, to_json};
+
+/// How an emulator is started.
+#[napi(object, object_to_js = false)]
+pub struct NativeEmulatorOptions {
+    /// Port on 127.0.0.1.
+    pub port: Option<f64>,
+    /// The key that clients must send.
+    pub api_key: Option<String>,
+    /// Makes ids and tokens the same in every run.
+    pub seed: Option<f64>,
+    /// How many sessions may be alive at once.
+    pub max_sessions: Option<f64>,
+    /// The longest request body, in bytes.
+    pub max_body_bytes: Option<f64>,
+    /// The longest answer of a tool, in bytes.
+    pub max_output_bytes: Option<f64>,
+    /// `namespace` or `plain`.
+    pub isolation: Option<String>,
+    /// The Python interpreter.
+    pub python: Option<String>,
+    /// The Node.js interpreter.
+    pub node: Option<String>,
+    /// Further images to accept.
+    pub images: Option<Vec<String>>,
+    /// Do sessions get a link URL?
+    pub link_url: Option<bool>,
+}
+
+impl NativeEmulatorOptions {
+    fn into_options(self) -> agb_client::Result<EmulatorOptions> {
+        let defaults = EmulatorOptions::default();
+        Ok(EmulatorOptions {
+            port: whole("port", self.port, f64::from(u16::MAX))?.map_or(defaults.port, |port| port as u16),
+            api_key: self.api_key,
+            seed: whole("seed", self.seed, MAX_SAFE_INTEGER)?,
+            max_sessions: whole("maxSessions", self.max_sessions, MAX_SAFE_INTEGER)?.map(|count| count as usize),
+            max_body_bytes: whole("maxBodyBytes", self.max_body_bytes, MAX_SAFE_INTEGER)?
+                .map_or(defaults.max_body_bytes, |bytes| bytes as usize),
+            max_output_bytes: whole("maxOutputBytes", self.max_output_bytes, MAX_SAFE_INTEGER)?
+                .map_or(defaults.max_output_bytes, |bytes| bytes as usize),
+            isolation: self.isolation.as_deref().map(isolation).transpose()?,
+            python: self.python.map(Into::into),
+            node: self.node.map(Into::into),
+            images: self.images.unwrap_or_default(),
+            link_url: self.link_url,
+            ..defaults
+        })
+    }
+}
+
+/// The largest integer that a JavaScript number holds exactly.
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+
+fn whole(name: &str, value: Option<f64>, most: f64) -> agb_client::Result<Option<u64>> {
+    match value {
+        None => Ok(None),
+        Some(value) if value.fract() == 0.0 && (0.0..=most).contains(&value) => Ok(Some(value as u64)),
+        Some(value) => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("{name} must be a whole number from 0 to {most}, got {value}"),
+        )),
+    }
+}
+
+fn isolation(name: &str) -> agb_client::Result<Isolation> {
+    match name {
+        "namespace" => Ok(Isolation::Namespace),
+        "plain" => Ok(Isolation::Plain),
+        other => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("isolation must be \"namespace\" or \"plain\", got {other:?}"),
+        )),
+    }
+}
+
+/// Starts an emulator.
+#[napi]
+pub fn start_emulator(
+    env: &Env,
+    options: NativeEmulatorOptions,
+) -> Result<PromiseRaw<'_, Outcome<NativeEmulator>>> {
+    promise(env, async move { outcome(start(options).await) })
+}
+
+async fn start(options: NativeEmulatorOptions) -> agb_client::Result<NativeEmulator> {
+    let clock = Arc::new(OnceLock::<Clock>::new());
+    let clients = Arc::clone(&clock);
+    // The clients of this process that use this emulator are moved with it; its address is known once it has started.
+    let on_advance: AdvanceHook = Arc::new(move |step| {
+        if let Some(clock) = clients.get() {
+            clock.advance(step);
+        }
+        Box::pin(std::future::ready(()))
+    });
+    let options = EmulatorOptions { on_advance: Some(on_advance), ..options.into_options()? };
+    let port = options.port;
+    let inner = Emulator::start(options).await.map_err(|error| not_started(port, error))?;
+    clock.get_or_init(|| Clock::of_service(inner.url()));
+    Ok(NativeEmulator { inner: Arc::new(inner) })
+}
+
+fn not_started(port: u16, error: IoError) -> Error {
+    let message = match error.kind() {
+        IoErrorKind::AddrInUse => format!("port {port} is taken; choose another one, or none for any free one"),
+        _ => format!("the emulator could not be started: {error}"),
+    };
+    Error::new(ErrorKind::Config, message).with_source(error)
+}
+
+/// A session as the emulator sees it.
+#[napi(object, object_from_js = false)]
+pub struct NativeEmulatorSession {
+    /// Its id.
+    pub id: String,
+    /// Its image.
+    pub image_id: String,
+    /// Where it is in its life.
+    pub state: String,
+    /// What `getStatus` answers.
+    pub wire_status: String,
+    /// ISO 8601.
+    pub created_at: String,
+    /// Seconds.
+    pub idle_release_timeout: f64,
+    /// Seconds.
+    pub time_left: f64,
+    /// Seconds.
+    pub lifetime_left: f64,
+    /// The last request that used it.
+    pub last_call: Option<NativeLastCall>,
+    /// Why it ended.
+    pub end_reason: Option<String>,
+    /// Its labels: a JSON object.
+    pub labels: String,
+}
+
+/// The last request that used a session.
+#[napi(object, object_from_js = false)]
+pub struct NativeLastCall {
+    /// What was asked.
+    pub operation: String,
+    /// ISO 8601.
+    pub at: String,
+}
+
+impl From<LastCall> for NativeLastCall {
+    fn from(call: LastCall) -> Self {
+        Self { operation: call.operation, at: call.at }
+    }
+}
+
+impl From<SessionView> for NativeEmulatorSession {
+    fn from(view: SessionView) -> Self {
+        Self {
+            labels: to_json(&view.labels),
+            id: view.id,
+            image_id: view.image_id,
+            state: view.state.to_string(),
+            wire_status: view.wire_status.unwrap_or("NOT_FOUND").to_owned(),
+            created_at: view.created_at,
+            idle_release_timeout: view.idle_release_timeout_s,
+            time_left: view.time_left_s,
+            lifetime_left: view.lifetime_left_s,
+            last_call: view.last_call.map(Into::into),
+            end_reason: view.end_reason.map(|reason| reason.to_string()),
+        }
+    }
+}
+
+/// A request that the emulator has answered.
+#[napi(object, object_from_js = false)]
+pub struct NativeEmulatorRequest {
+    /// Counts from 1.
+    pub seq: f64,
+    /// ISO 8601.
+    pub at: String,
+    /// The HTTP method.
+    pub method: String,
+    /// The path, without the query.
+    pub path: String,
+    /// The operation.
+    pub operation: String,
+    /// The tool, for a tool call.
+    pub tool: Option<String>,
+    /// The session it was for.
+    pub session_id: Option<String>,
+    /// The id in the answer.
+    pub request_id: String,
+    /// Status of the HTTP answer.
+    pub status: u32,
+    /// The code of the answer.
+    pub code: String,
+    /// Did it do what it should?
+    pub success: bool,
+    /// Milliseconds of real time.
+    pub duration_ms: f64,
+    /// Did it set the session's idle timer back?
+    pub resets_idle_timer: bool,
+    /// A JSON object.
+    pub query: String,
+    /// JSON.
+    pub body: Option<String>,
+}
+
+impl From<JournalEntry> for NativeEmulatorRequest {
+    fn from(entry: JournalEntry) -> Self {
+        Self {
+            seq: entry.seq as f64,
+            at: entry.at,
+            method: entry.method,
+            path: entry.path,
+            operation: entry.operation,
+            tool: entry.tool,
+            session_id: entry.session_id,
+            request_id: entry.request_id,
+            status: entry.status.into(),
+            code: entry.code,
+            success: entry.success,
+            duration_ms: entry.duration_ms,
+            resets_idle_timer: entry.resets_idle_timer,
+            query: to_json(&entry.query),
+            body: entry.body.as_ref().map(to_json),
+        }
+    }
+}
+
+/// A running emulator.
+#[napi]
+pub struct NativeEmulator {
+    inner: Arc<Emulator>,
+}
+
+#[napi]
+impl NativeEmulator {
+    /// The address.
+    #[napi(getter)]
+    pub fn url(&self) -> &str {
+        self.inner.url()
+    }
+
+    /// The key that clients must send.
+    #[napi(getter)]
+    pub fn api_key(&self) -> &str {
+        self.inner.api_key()
+    }
+
+    /// `namespace` or `plain`.
+    #[napi(getter)]
+    pub fn isolation(&self) -> String {
+        self.inner.isolation().to_string()
+    }
+
+    /// How sessions are kept apart and why, and the interpreters: one line for a person.
+    #[napi(getter)]
+    pub fn summary(&self) -> String {
+        self.inner.summary()
+    }
+
+    /// Moves the time of session timers forward, here and in the clients of this process.
+    #[napi]
+    pub fn advance<'env>(&self, env: &'env Env, milliseconds: f64) -> Result<PromiseRaw<'env, ()>> {
+        let emulator = Arc::clone(&self.inner);
+        promise(env, async move {
+            emulator.advance(Duration::try_from_secs_f64(milliseconds / 1_000.0).unwrap_or_default()).await;
+        })
+    }
+
+    /// The sessions, also the released ones.
+    #[napi]
+    pub fn sessions(&self) -> Vec<NativeEmulatorSession> {
+        self.inner.sessions().into_iter().map(Into::into).collect()
+    }
+
+    /// The requests answered so far.
+    #[napi]
+    pub fn journal(&self) -> Vec<NativeEmulatorRequest> {
+        self.inner.journal().into_iter().map(Into::into).collect()
+    }
+
+    /// Forgets the requests answered so far.
+    #[napi]
+    pub fn clear_journal(&self) {
+        self.inner.clear_journal();
+    }
+
+    /// Stops listening and ends all sessions.
+    #[napi]
+    pub fn close<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, ()>> {
+        let emulator = Arc::clone(&self.inner);
+        promise(env, async move { emulator.close().await })
+    }
+}
+
+/// The command line `agb-emulator`.
+#[napi]
+pub struct NativeEmulatorCli {
+    stop: Mutex<Option<oneshot::Sender<()>>>,
+    stopped: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+#[napi]
+impl NativeEmulatorCli {
+    /// Nothing runs yet.
+    #[napi(constructor)]
+    #[expect(clippy::new_without_default, reason = "JavaScript calls it")]
+    pub fn new() -> Self {
+        let (stop, stopped) = oneshot::channel();
+        Self { stop: Mutex::new(Some(stop)), stopped: Mutex::new(Some(stopped)) }
+    }
+
+    /// Runs the command line until `stop` is called; gives the exit code.
+    #[napi]
+    pub fn run<'env>(&self, env: &'env Env, arguments: Vec<String>) -> Result<PromiseRaw<'env, u32>> {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
+        promise(env, async move {
+            let stop = async move {
+                match stopped {
+                    // An error means that the object is gone, and nobody can ask any more.
+                    Some(stopped) => drop(stopped.await),
+                    None => std::future::pending().await,
+                }
+            };
+            u32::from(cli::run(arguments.into_iter().map(OsString::from), stop).await)
+        })
+    }
+
+    /// Ends it; calling twice is fine.
+    #[napi]
+    pub fn stop(&self) {
+        if let Some(stop) = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Fails only when it has ended already.
+            let _ = stop.send(());
+        }
+    }
+}

@@ -1,0 +1,150 @@
+import { Client } from "./client";
+import type { Config, ConfigOptions } from "./config";
+import { ContextService } from "./context";
+import type { NativeSession } from "./native";
+import { Session } from "./session";
+import type { CreateSessionParams, CreateSessionParamsOptions } from "./session-params";
+import { failed, isFailure, refused } from "./support/call";
+import { kindOf, optional, optionalNumber } from "./support/check";
+import { inspectAs } from "./support/inspect";
+import { bindClient, bindSession, nativeAgbOf, openAgb } from "./support/target";
+import { unavailableMessage } from "./support/unavailable";
+import type { DeleteResult, GetSessionResult, SessionListResult, SessionResult } from "./types";
+
+/** What an `AGB` may be made with. */
+export interface AGBOptions {
+  /** The API key. Default: `AGB_API_KEY` of the environment, else of `.env`. */
+  apiKey?: string;
+  /** Where the service is and how long a request may take. */
+  config?: ConfigOptions;
+  /** A file to read instead of `.env` in the current directory. */
+  envFile?: string;
+}
+
+/** The way into the service: creates, finds, lists and deletes sessions. */
+export class AGB {
+  apiKey: string;
+  client: Client;
+  config: Config;
+  context: ContextService;
+
+  /**
+   * @param options the API key, or the options; both may be left out when the environment or `.env` has the key
+   * @throws {AuthenticationError} when there is no API key anywhere
+   * @throws {AGBError} when the configuration can't be used
+   */
+  constructor(options?: AGBOptions | string) {
+    const sources = typeof options === "string" ? { apiKey: options } : (options ?? {});
+    const opened = openAgb(sources);
+    this.apiKey = opened.apiKey;
+    this.config = { endpoint: opened.endpoint, timeoutMs: opened.timeoutMs };
+    this.client = new Client(this.config);
+    this.context = new ContextService();
+    bindClient(this.client, opened);
+  }
+
+  /**
+   * Creates a session. It is usable at once; delete it when done.
+   *
+   * @param params at least an `imageId`
+   */
+  async create(params?: CreateSessionParams | CreateSessionParamsOptions | null): Promise<SessionResult> {
+    if (params === undefined || params === null) return refused("params is required and cannot be null", {});
+    const { imageId, labels, policyId, mcpPolicyId, idleReleaseTimeout } = params;
+    if (typeof imageId !== "string" || imageId.trim() === "") {
+      return refused("imageId is required and cannot be empty or null", {});
+    }
+    if (params.contextSync && params.contextSync.length > 0) return refused(unavailableMessage("contextSync"), {});
+    if (params.browserContext) return refused(unavailableMessage("browserContext"), {});
+    if (labels !== undefined && labels !== null && (typeof labels !== "object" || Array.isArray(labels))) {
+      return refused(`labels must be an object of strings, got ${kindOf(labels)}`, {});
+    }
+
+    const outcome = await nativeAgbOf(this.client, this.apiKey).create({
+      imageId,
+      labels: labels ? JSON.stringify(labels) : undefined,
+      policyId: policyId || mcpPolicyId || undefined,
+      idleReleaseTimeout: optionalNumber(idleReleaseTimeout),
+    });
+    if (isFailure(outcome)) return failed(outcome, {});
+    return this.#sessionResult(outcome);
+  }
+
+  /** Finds a session that is still alive by its id. */
+  async get(sessionId: string): Promise<SessionResult> {
+    if (typeof sessionId !== "string" || sessionId.trim() === "") {
+      return refused("sessionId is required", { session: null });
+    }
+    const outcome = await nativeAgbOf(this.client, this.apiKey).get(sessionId);
+    if (isFailure(outcome)) return failed(outcome, { session: null });
+    return this.#sessionResult(outcome);
+  }
+
+  /** What the service says of a session, without making a `Session` of it. */
+  async getSession(sessionId: string): Promise<GetSessionResult> {
+    if (typeof sessionId !== "string" || sessionId.trim() === "") {
+      return refused("sessionId is required", { httpStatusCode: 0, code: "" });
+    }
+    const outcome = await nativeAgbOf(this.client, this.apiKey).getSession(sessionId);
+    if (isFailure(outcome)) {
+      return failed(outcome, { httpStatusCode: outcome.httpStatusCode ?? 0, code: outcome.code });
+    }
+    const { requestId, httpStatusCode, code, data } = outcome;
+    return { requestId, httpStatusCode, code, success: true, data: data && { ...data, success: true } };
+  }
+
+  /**
+   * Lists the active sessions, newest first, a page at a time.
+   *
+   * @param labels only sessions that carry all of these
+   * @param page which page, from 1
+   * @param limit sessions a page; default 10
+   */
+  async list(labels?: Record<string, string>, page?: number, limit?: number): Promise<SessionListResult> {
+    const outcome = await nativeAgbOf(this.client, this.apiKey).list(
+      JSON.stringify(labels ?? {}),
+      optionalNumber(page),
+      optionalNumber(limit),
+    );
+    if ("failure" in outcome) {
+      const { failure, maxResults, totalCount } = outcome;
+      return failed(failure, { sessionIds: [] as string[], nextToken: "", maxResults, totalCount });
+    }
+    const { requestId, sessionIds, nextToken, maxResults, totalCount } = outcome;
+    return { requestId, success: true, sessionIds: [...sessionIds], nextToken, maxResults, totalCount };
+  }
+
+  /**
+   * Deletes a session and waits until it is gone.
+   *
+   * @param syncContext upload its mounts first; without mounts there is nothing to upload
+   */
+  async delete(session: Session, syncContext = false): Promise<DeleteResult> {
+    if (typeof session?.delete !== "function") {
+      return refused(`Failed to delete session: expected a Session, got ${kindOf(optional(session))}`, {});
+    }
+    return session.delete(syncContext);
+  }
+
+  toJSON(): Record<string, unknown> {
+    return { endpoint: this.config.endpoint, timeoutMs: this.config.timeoutMs };
+  }
+
+  #sessionResult(made: NativeSession): SessionResult {
+    const details = made.details();
+    const session = new Session(this, details.sessionId);
+    session.resourceUrl = details.resourceUrl;
+    session.imageId = details.imageId;
+    session.appInstanceId = details.appInstanceId;
+    session.resourceId = details.resourceId;
+    session.linkUrl = details.linkUrl;
+    session.wsUrl = details.wsUrl;
+    session.token = details.token;
+    session.toolList = details.toolList;
+    session.mcpTools = JSON.parse(details.mcpTools);
+    bindSession(session, made);
+    return { requestId: details.requestId, success: true, session };
+  }
+}
+
+inspectAs(AGB, (agb) => agb.toJSON());

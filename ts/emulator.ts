@@ -1,0 +1,208 @@
+import { AGBError, errorOf } from "./errors";
+import { type NativeEmulator, native } from "./native";
+import { isFailure, present } from "./support/call";
+import { inspectAs } from "./support/inspect";
+import { VERSION } from "./version";
+
+/** How sessions are kept apart: by Linux namespaces, or not beyond an ordinary user's rights. */
+export type EmulatorIsolation = "namespace" | "plain";
+
+/** How an emulator is started; everything may be left out. */
+export interface EmulatorOptions {
+  /** Port on 127.0.0.1. Default 0: any free one. */
+  port?: number;
+  /** The key that clients must send. Default: a random one. */
+  apiKey?: string;
+  /** Makes ids and tokens the same in every run. Default: random ones. */
+  seed?: number;
+  /** How many sessions may be alive at once. Default: no limit. */
+  maxSessions?: number;
+  /** The longest request body, in bytes. Default: 16 MiB. */
+  maxBodyBytes?: number;
+  /** The longest answer of a tool, in bytes. Default: 16 MiB. */
+  maxOutputBytes?: number;
+  /** How sessions are kept apart. Default: `namespace` where a trial shows that it works, else `plain`. */
+  isolation?: EmulatorIsolation;
+  /** The Python interpreter. Default: found on `PATH`. */
+  python?: string;
+  /** The Node.js interpreter. Default: the one that runs this program. */
+  node?: string;
+  /** Further image ids to accept, with the tools of `agb-code-space-1`. */
+  images?: string[];
+  /** Do sessions get a link URL, on which clients call tools directly? Default: as the image does. */
+  linkUrl?: boolean;
+}
+
+/** A session as the emulator sees it. */
+export interface EmulatorSession {
+  id: string;
+  imageId: string;
+  /** `created` until the first call, `active` during a call, `idle` between calls, `releasing`, then `released`. */
+  state: "created" | "active" | "idle" | "releasing" | "released";
+  /** What `getStatus` answers: `RUNNING`, `DELETING`, `FINISH`; `NOT_FOUND` once the session is forgotten. */
+  wireStatus: string;
+  /** ISO 8601, by the emulator's clock. */
+  createdAt: string;
+  /** Seconds. */
+  idleReleaseTimeout: number;
+  /** Seconds until the session is released if nothing happens; 0 once it is. */
+  timeLeft: number;
+  /** Seconds until the session ends whatever happens; 0 once it has. */
+  lifetimeLeft: number;
+  /** The last request that used the session. */
+  lastCall?: { operation: string; at: string };
+  /** Why the session ended, once it has. */
+  endReason?: string;
+  labels: Record<string, string>;
+}
+
+/** A request that the emulator has answered. */
+export interface EmulatorRequest {
+  /** Counts from 1. */
+  seq: number;
+  /** ISO 8601, by the emulator's clock. */
+  at: string;
+  method: string;
+  path: string;
+  /** The operation, for example `createSession`; `callTool` for a tool on either route. */
+  operation: string;
+  /** The tool, for a tool call. */
+  tool?: string;
+  sessionId?: string;
+  requestId: string;
+  /** Status of the HTTP answer. */
+  status: number;
+  /** `ok`, or the error code. */
+  code: string;
+  success: boolean;
+  /** Milliseconds of real time. */
+  durationMs: number;
+  /** Did it set the session's idle timer back? */
+  resetsIdleTimer: boolean;
+  query: Record<string, unknown>;
+  /** The JSON body, without secrets; absent when there was none or it was long. */
+  body?: unknown;
+}
+
+/**
+ * The service on this machine: real sessions with real interpreters, a real shell and real files, on 127.0.0.1, for
+ * trying, testing and working offline.
+ *
+ * ```ts
+ * const emulator = await Emulator.start();
+ * const agb = new AGB({ apiKey: emulator.apiKey, config: { endpoint: emulator.url } });
+ * // …
+ * await emulator.close();
+ * ```
+ */
+export class Emulator {
+  readonly #native: NativeEmulator;
+
+  private constructor(started: NativeEmulator) {
+    this.#native = started;
+  }
+
+  /**
+   * Starts an emulator.
+   * @throws {AGBError} when it can't be started, for example because the port is taken
+   */
+  static async start(options: EmulatorOptions = {}): Promise<Emulator> {
+    const started = await native.startEmulator(present({ node: process.execPath, ...options }));
+    if (isFailure(started)) throw errorOf(started);
+    return new Emulator(started);
+  }
+
+  /** The address, for `config.endpoint` or `AGB_ENDPOINT`. */
+  get url(): string {
+    return this.#native.url;
+  }
+
+  /** The key that clients must send. */
+  get apiKey(): string {
+    return this.#native.apiKey;
+  }
+
+  /** The variables that make a client of this process or of another one use this emulator. */
+  get env(): { AGB_ENDPOINT: string; AGB_API_KEY: string } {
+    return { AGB_ENDPOINT: this.url, AGB_API_KEY: this.apiKey };
+  }
+
+  /** How sessions are kept apart and why, and the interpreters found: one line for a person. */
+  get summary(): string {
+    return this.#native.summary;
+  }
+
+  /** How sessions are kept apart. */
+  get isolation(): EmulatorIsolation {
+    return this.#native.isolation as EmulatorIsolation;
+  }
+
+  /**
+   * Moves the time of session timers forward, for this emulator and the clients of this process that use it, and waits
+   * until everything that was due in between is done. Real work (commands, requests, their deadlines) stays in real
+   * time.
+   *
+   * @param ms milliseconds
+   */
+  async advance(ms: number): Promise<void> {
+    if (!(Number.isFinite(ms) && ms >= 0)) {
+      throw new AGBError(`advance takes milliseconds, 0 or more, got ${String(ms)}`);
+    }
+    await this.#native.advance(ms);
+  }
+
+  /** The sessions, also those released a while ago, oldest first. */
+  sessions(): EmulatorSession[] {
+    return Array.from(this.#native.sessions(), ({ lastCall, labels, ...session }) =>
+      present({
+        ...session,
+        state: session.state as EmulatorSession["state"],
+        lastCall: lastCall && { ...lastCall },
+        labels: JSON.parse(labels),
+      }),
+    );
+  }
+
+  /** The requests answered so far, oldest first. */
+  journal(): EmulatorRequest[] {
+    return Array.from(this.#native.journal(), ({ query, body, ...request }) =>
+      present({ ...request, query: JSON.parse(query), body: body === undefined ? undefined : JSON.parse(body) }),
+    );
+  }
+
+  /** Forgets the requests answered so far. */
+  clearJournal(): void {
+    this.#native.clearJournal();
+  }
+
+  /**
+   * Throws when a session is still alive, and names each with its creation time and last call: a test that forgot to
+   * delete its sessions finds them by it.
+   */
+  expectNoLiveSessions(): void {
+    const live = this.sessions().filter(({ state }) => state !== "released" && state !== "releasing");
+    if (live.length === 0) return;
+    const lines = live.map(({ id, imageId, createdAt, lastCall }) => {
+      const last = lastCall ? `last call ${lastCall.operation} at ${lastCall.at}` : "no call since";
+      return `  ${id} (${imageId}), created at ${createdAt}, ${last}`;
+    });
+    const sessions = live.length === 1 ? "1 session is" : `${live.length} sessions are`;
+    throw new AGBError(`${sessions} still alive; delete every session when done:\n${lines.join("\n")}`);
+  }
+
+  /** Stops listening and ends all sessions with everything that runs in them. Closing twice is fine. */
+  async close(): Promise<void> {
+    await this.#native.close();
+  }
+
+  /** Closes, at the end of an `await using` block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  toJSON(): Record<string, unknown> {
+    return { url: this.url, isolation: this.isolation, version: VERSION };
+  }
+}
+
+inspectAs(Emulator, (emulator) => emulator.toJSON());

@@ -1,0 +1,96 @@
+/**
+ * The error classes, and the one table from the kinds of the native client to these classes.
+ */
+
+import type { NativeFailure } from "./native";
+
+/** Base of every error of this package. `extra` carries whatever helps to understand it. */
+export class AGBError extends Error {
+  extra: Record<string, unknown>;
+
+  constructor(message = "AGBError", extra: Record<string, unknown> = {}) {
+    super(message);
+    this.name = "AGBError";
+    this.extra = extra;
+  }
+}
+
+/** The service answered with a failure. */
+export class APIError extends AGBError {
+  statusCode?: number;
+
+  constructor(message = "API error", statusCode?: number, extra: Record<string, unknown> = {}) {
+    super(message, extra);
+    this.name = "APIError";
+    this.statusCode = statusCode;
+  }
+}
+
+/** A subclass that differs by name and default message; typed as the surface types it. */
+function errorClass(name: string, defaultMessage: string): typeof AGBError {
+  const named = {
+    [name]: class extends AGBError {
+      constructor(message = defaultMessage, extra: Record<string, unknown> = {}) {
+        super(message, extra);
+        this.name = name;
+      }
+    },
+  };
+  return named[name] as typeof AGBError;
+}
+
+/** No API key was given, or the service refused it. */
+export const AuthenticationError: typeof AGBError = errorClass("AuthenticationError", "Authentication failed");
+/** A file operation failed. */
+export const FileError: typeof AGBError = errorClass("FileError", "File operation error");
+/** A command failed. */
+export const CommandError: typeof AGBError = errorClass("CommandError", "Command execution error");
+/** A session operation failed. */
+export const SessionError: typeof AGBError = errorClass("SessionError", "Session error");
+/** An application operation failed. */
+export const ApplicationError: typeof AGBError = errorClass("ApplicationError", "Application operation error");
+/** A browser operation failed. */
+export const BrowserError: typeof AGBError = errorClass("BrowserError", "Browser operation error");
+/** A screen operation failed. */
+export const ScreenError: typeof AGBError = errorClass("ScreenError", "Screen operation error");
+/** Clearing a context took longer than allowed. */
+export const ClearanceTimeoutError: typeof AGBError = errorClass("ClearanceTimeoutError", "Clearance task timed out");
+
+/** Which class a kind of native failure becomes where a method throws. */
+const CLASS_OF_KIND = {
+  Config: AGBError,
+  Authentication: AuthenticationError,
+  InvalidArgument: AGBError,
+  Connect: APIError,
+  Timeout: APIError,
+  Network: APIError,
+  Protocol: APIError,
+  Http: APIError,
+  Api: APIError,
+  SessionNotFound: SessionError,
+  Tool: AGBError,
+  Unavailable: AGBError,
+  Internal: AGBError,
+} as const;
+
+/** The kinds that the table knows; a spec compares them with the native client's list. @internal */
+export const FAILURE_KINDS: readonly string[] = Object.keys(CLASS_OF_KIND);
+
+/** Makes the error of a failure, with the caller's stack. @internal */
+export function errorOf(failure: NativeFailure): AGBError {
+  const ErrorClass = CLASS_OF_KIND[failure.kind as keyof typeof CLASS_OF_KIND] ?? AGBError;
+  const extra = {
+    kind: failure.kind,
+    requestId: failure.requestId,
+    code: failure.code,
+    httpStatusCode: failure.httpStatusCode,
+    retryable: failure.retryable,
+    attempts: failure.attempts,
+  };
+  const error =
+    ErrorClass === APIError
+      ? new APIError(failure.errorMessage, failure.httpStatusCode, extra)
+      : new (ErrorClass as typeof AGBError)(failure.errorMessage, extra);
+  if (failure.cause !== undefined) error.cause = new Error(failure.cause);
+  return error;
+}

@@ -1,0 +1,39 @@
+import "./support/dispose";
+
+export { AGB, type AGBOptions } from "./agb";
+export { BaseService } from "./base-service";
+export { Client } from "./client";
+export { type Config, type ConfigOptions, defaultConfig, loadConfig } from "./config";
+export { ContextService } from "./context";
+export { ContextManager } from "./context-manager";
+export { ContextSync } from "./context-sync";
+export {
+  Emulator,
+  type EmulatorIsolation,
+  type EmulatorOptions,
+  type EmulatorRequest,
+  type EmulatorSession,
+} from "./emulator";
+export {
+  AGBError,
+  APIError,
+  ApplicationError,
+  AuthenticationError,
+  BrowserError,
+  ClearanceTimeoutError,
+  CommandError,
+  FileError,
+  ScreenError,
+  SessionError,
+} from "./errors";
+export { getLogLevel, LogLevel, logDebug, logError, logInfo, logWarn, setLogLevel } from "./logger";
+export { Browser } from "./modules/browser/browser";
+export { Code } from "./modules/code";
+export { Command } from "./modules/command";
+export { Computer } from "./modules/computer/computer";
+export { FileSystem } from "./modules/filesystem";
+export { Session } from "./session";
+export type { SessionLike } from "./session-like";
+export { BrowserContext, CreateSessionParams, type CreateSessionParamsOptions } from "./session-params";
+export type * from "./types";
+export { getSdkVersion, isReleaseVersion, VERSION } from "./version";

@@ -1,0 +1,230 @@
+import { callTool } from "./base-service";
+import type { Client } from "./client";
+import { ContextManager } from "./context-manager";
+import { Browser } from "./modules/browser/browser";
+import { Code } from "./modules/code";
+import { Command } from "./modules/command";
+import { Computer } from "./modules/computer/computer";
+import { FileSystem } from "./modules/filesystem";
+import { failed, isFailure } from "./support/call";
+import { optional, optionalNumber } from "./support/check";
+import { inspectAs } from "./support/inspect";
+import { targetOf } from "./support/target";
+import type {
+  DeleteResult,
+  McpTool,
+  McpToolResult,
+  McpToolsResult,
+  OperationResult,
+  SessionMetricsResult,
+  SessionStatusResult,
+} from "./types";
+
+/** What a session needs of the `AGB` that it belongs to. */
+export interface SessionAGB {
+  apiKey: string;
+  client: Client;
+}
+
+/**
+ * An isolated machine in the cloud. It is released after `idleReleaseTimeout` seconds without a request, at the latest
+ * 30 minutes after it was created; delete it when done.
+ */
+export class Session {
+  resourceUrl = "";
+  imageId = "";
+  appInstanceId = "";
+  resourceId = "";
+  linkUrl = "";
+  wsUrl = "";
+  token = "";
+  /** The tools as the service sent them: JSON text. */
+  toolList = "";
+  mcpTools: McpTool[] = [];
+
+  command: Command;
+  file: FileSystem;
+  code: Code;
+  browser: Browser;
+  computer: Computer;
+  context: ContextManager;
+
+  readonly #agb: SessionAGB;
+  readonly #sessionId: string;
+
+  /** Sessions are made by `agb.create` and `agb.get`; one made here speaks to an existing session of that id. */
+  constructor(agb: SessionAGB, sessionId: string) {
+    this.#agb = agb;
+    this.#sessionId = sessionId;
+    this.command = new Command(this);
+    this.file = new FileSystem(this);
+    this.code = new Code(this);
+    this.browser = new Browser(this);
+    this.computer = new Computer();
+    this.context = new ContextManager(this);
+  }
+
+  getSessionId(): string {
+    return this.#sessionId;
+  }
+
+  /** @internal */
+  getApiKey(): string {
+    return this.#agb.apiKey;
+  }
+
+  /** @internal */
+  getClient(): Client {
+    return this.#agb.client;
+  }
+
+  /** @internal */
+  getAgb(): SessionAGB {
+    return this.#agb;
+  }
+
+  /**
+   * Sets the idle timer back to its full time, and does nothing else. Fails when the session is gone; then create a new
+   * one.
+   */
+  async keepAlive(): Promise<OperationResult> {
+    const outcome = await targetOf(this).native.keepAlive();
+    if (isFailure(outcome)) return failed(outcome, {});
+    return { requestId: outcome.requestId, success: true };
+  }
+
+  /** The session's status on the wire: `RUNNING` while it lives. Asking does not keep it alive. */
+  async getStatus(): Promise<SessionStatusResult> {
+    const outcome = await targetOf(this).native.status();
+    if (isFailure(outcome)) {
+      return failed(outcome, { httpStatusCode: outcome.httpStatusCode ?? 0, code: outcome.code, status: "" });
+    }
+    const { requestId, httpStatusCode, code, status } = outcome;
+    return { requestId, httpStatusCode, code, success: true, status };
+  }
+
+  /**
+   * Deletes the session and waits until it is gone, at most 300 seconds.
+   *
+   * @param syncContext upload its mounts first; without mounts there is nothing to upload
+   */
+  async delete(syncContext = false): Promise<DeleteResult> {
+    // Sessions have no mounts in this version, so there is nothing to upload.
+    void syncContext;
+    const outcome = await targetOf(this).native.delete();
+    if (isFailure(outcome)) return failed(outcome, {});
+    return { requestId: outcome.requestId, success: true };
+  }
+
+  /** Where the session's screen can be seen, and what a viewer needs. The URL grants access; it is valid for 30 minutes. */
+  async info(): Promise<OperationResult> {
+    const outcome = await targetOf(this).native.info();
+    if (isFailure(outcome)) return failed(outcome, {});
+    return { requestId: outcome.requestId, success: true, data: JSON.parse(outcome.data) };
+  }
+
+  /** Replaces the session's labels. */
+  async setLabels(labels: Record<string, string>): Promise<OperationResult> {
+    const fault = labelFault(labels);
+    // The surface's result of a refusal has no request id.
+    if (fault) return { success: false, errorMessage: fault };
+    const outcome = await targetOf(this).native.setLabels(JSON.stringify(labels));
+    if (isFailure(outcome)) return failed(outcome, {});
+    return { requestId: outcome.requestId, success: true };
+  }
+
+  /** The session's labels, in `data`. */
+  async getLabels(): Promise<OperationResult> {
+    const outcome = await targetOf(this).native.labels();
+    if (isFailure(outcome)) return failed(outcome, {});
+    return { requestId: outcome.requestId, success: true, data: JSON.parse(outcome.data) };
+  }
+
+  /**
+   * A URL, in `data`, that reaches a port of the session from outside.
+   *
+   * @param protocolType `https` or `wss`
+   * @param port 30100 to 30199
+   */
+  async getLink(protocolType?: string, port?: number): Promise<OperationResult> {
+    const outcome = await targetOf(this).native.link(optional(protocolType), optionalNumber(port));
+    if (isFailure(outcome)) return failed(outcome, {});
+    return { requestId: outcome.requestId, success: true, data: outcome.data };
+  }
+
+  /**
+   * Calls a tool of the session by name.
+   *
+   * @param readTimeout how long the call may take, in milliseconds; default: the configured time-out
+   * @param connectTimeout how long connecting may take, in milliseconds
+   */
+  async callMcpTool(
+    toolName: string,
+    args: Record<string, unknown>,
+    readTimeout?: number,
+    connectTimeout?: number,
+  ): Promise<McpToolResult> {
+    return callTool(this, toolName, args, readTimeout, connectTimeout);
+  }
+
+  /**
+   * Lists the tools of an image.
+   *
+   * @param imageId default: the image of this session
+   */
+  async listMcpTools(imageId?: string): Promise<McpToolsResult> {
+    const image = imageId || this.imageId;
+    if (!image) throw new Error("imageId is required. Provide it as a parameter or set it on the session.");
+    const outcome = await targetOf(this).native.listTools(image);
+    if (isFailure(outcome)) return failed(outcome, { tools: [] as McpTool[] });
+    return { requestId: outcome.requestId, success: true, tools: JSON.parse(outcome.data) };
+  }
+
+  /**
+   * Load and traffic of the session's machine.
+   *
+   * @param readTimeout how long the call may take, in milliseconds; default: the configured time-out
+   * @param connectTimeout how long connecting may take, in milliseconds
+   */
+  async getMetrics(readTimeout?: number, connectTimeout?: number): Promise<SessionMetricsResult> {
+    const { native, route } = targetOf(this);
+    const outcome = await native.metrics(route, optionalNumber(readTimeout), optionalNumber(connectTimeout));
+    if (isFailure(outcome)) return failed(outcome, { metrics: undefined, raw: {} });
+    const { requestId, metrics, raw } = outcome;
+    return { requestId, success: true, metrics: { ...metrics }, raw: JSON.parse(raw) };
+  }
+
+  toJSON(): Record<string, unknown> {
+    return {
+      sessionId: this.#sessionId,
+      resourceUrl: this.resourceUrl,
+      imageId: this.imageId,
+      appInstanceId: this.appInstanceId,
+      resourceId: this.resourceId,
+    };
+  }
+}
+
+/** Why labels can't be set; undefined when they can. The order of the checks is the surface's. */
+function labelFault(labels: unknown): string | undefined {
+  if (Array.isArray(labels)) return "Labels cannot be an array. Please provide a valid labels object.";
+  if (typeof labels !== "object" || labels === null) {
+    return "Labels cannot be null, undefined, or invalid type. Please provide a valid labels object.";
+  }
+  const entries = Object.entries(labels);
+  if (entries.length === 0) return "Labels cannot be empty. Please provide at least one label.";
+  for (const [key, value] of entries) {
+    if (key.trim() === "") return "Label keys cannot be empty. Please provide valid keys.";
+    if (value === null || value === undefined || (typeof value === "string" && value.trim() === "")) {
+      return "Label values cannot be empty. Please provide valid values.";
+    }
+  }
+  return undefined;
+}
+
+inspectAs(Session, (session) => ({
+  sessionId: session.getSessionId(),
+  imageId: session.imageId,
+  appInstanceId: session.appInstanceId,
+  resourceId: session.resourceId,
+}));

@@ -1,0 +1,28 @@
+/**
+ * Argument checks: what the types promise, for callers that TypeScript does not check.
+ */
+
+/** The first of the named values that is not a string, as a message; undefined when all are. */
+export function notText(values: Record<string, unknown>): string | undefined {
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value !== "string") return `${name} must be a string, got ${kindOf(value)}`;
+  }
+  return undefined;
+}
+
+/** Drops null, which callers write for "not given" and native code would refuse. */
+export function optional<T>(value: T | null | undefined): T | undefined {
+  return value ?? undefined;
+}
+
+/** A number that may be left out; anything that is no number becomes NaN, which the native client refuses by name. */
+export function optionalNumber(value: number | null | undefined): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  return typeof value === "number" ? value : Number.NaN;
+}
+
+/** How a message names what a value is. */
+export function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "an array" : typeof value;
+}

@@ -1,0 +1,135 @@
+/**
+ * Which native client and session a call goes to.
+ *
+ * Callers may assign the public fields of an `AGB` or a `Session` at any time, and may hand in an object of their own
+ * instead of a `Session`; both work because the fields are read at each call. Where they are as the native side knows
+ * them, which is nearly always, nothing but the call itself crosses.
+ */
+
+import { Client } from "../client";
+import { type Config, configurationSources, loadConfig } from "../config";
+import { errorOf } from "../errors";
+import { type NativeAgb, type NativeRoute, type NativeSession, native } from "../native";
+import type { SessionLike } from "../session-like";
+import type { McpTool } from "../types";
+import { VERSION } from "../version";
+import { isFailure } from "./call";
+
+/** Where a tool call goes, as far as the session decides it. */
+interface Route {
+  linkUrl: string;
+  token: string;
+  toolList: string;
+  tools: { name: string; server: string }[];
+}
+
+interface OpenClient {
+  native: NativeAgb;
+  apiKey: string;
+  endpoint: string;
+  timeoutMs: number;
+}
+
+interface BoundSession {
+  native: NativeSession;
+  agb: NativeAgb;
+  id: string;
+  route: Route;
+}
+
+const clients = new WeakMap<object, OpenClient>();
+const sessions = new WeakMap<SessionLike, BoundSession>();
+
+/** What an `AGB` is made from. */
+export interface Sources {
+  apiKey?: string;
+  config?: { endpoint?: string; timeoutMs?: number };
+  envFile?: string;
+}
+
+/**
+ * Opens a native client.
+ * @throws {AuthenticationError} without an API key
+ * @throws {AGBError} when the configuration can't be used
+ */
+export function openAgb({ apiKey, config, envFile }: Sources): NativeAgb {
+  const opened = native.openAgb({
+    ...configurationSources(config, envFile),
+    apiKey: apiKey || undefined,
+    language: "typescript",
+    version: VERSION,
+  });
+  if (isFailure(opened)) throw errorOf(opened);
+  return opened;
+}
+
+/** Remembers which native client stands behind a `Client`. */
+export function bindClient(client: Client, opened: NativeAgb): void {
+  const { apiKey, endpoint, timeoutMs } = opened;
+  clients.set(client, { native: opened, apiKey, endpoint, timeoutMs });
+}
+
+/** The native client for what a `Client` and an API key say now; a new one when they have changed. */
+export function nativeAgbOf(client: unknown, apiKey: string): NativeAgb {
+  const key = typeof client === "object" && client !== null ? client : undefined;
+  const config: Config | undefined = key instanceof Client ? key.config : undefined;
+  const known = key && clients.get(key);
+  if (known && known.apiKey === apiKey && isAs(known, config)) return known.native;
+
+  const opened = openAgb({ apiKey, config: config ?? loadConfig() });
+  // Keyed by what the caller configured, so that the next call finds it under the same words.
+  const { endpoint, timeoutMs } = config ?? opened;
+  if (key) clients.set(key, { native: opened, apiKey, endpoint, timeoutMs });
+  return opened;
+}
+
+function isAs(known: OpenClient, config: Config | undefined): boolean {
+  return config === undefined || (known.endpoint === config.endpoint && known.timeoutMs === config.timeoutMs);
+}
+
+/** Remembers which native session stands behind a session that was just made. */
+export function bindSession(session: SessionLike, bound: NativeSession): void {
+  const agb = nativeAgbOf(session.getClient(), session.getApiKey());
+  sessions.set(session, { native: bound, agb, id: session.getSessionId(), route: routeOf(session) });
+}
+
+/** The native session of a call, and its route where that differs from what the native session knows. */
+export function targetOf(session: SessionLike): { native: NativeSession; route: NativeRoute | undefined } {
+  const bound = boundSession(session);
+  return { native: bound.native, route: isRoute(bound.route, session) ? undefined : routeOf(session) };
+}
+
+function boundSession(session: SessionLike): BoundSession {
+  const agb = nativeAgbOf(session.getClient(), session.getApiKey());
+  const id = session.getSessionId();
+  const known = sessions.get(session);
+  if (known && known.agb === agb && known.id === id) return known;
+
+  const route: Route = { linkUrl: "", token: "", toolList: "", tools: [] };
+  const bound: BoundSession = { native: agb.attach(id), agb, id, route };
+  sessions.set(session, bound);
+  return bound;
+}
+
+function routeOf(session: SessionLike): Route {
+  const tools = toolsOf(session).map(({ name, server }) => ({ name: name ?? "", server: server ?? "" }));
+  return { linkUrl: session.linkUrl ?? "", token: session.token ?? "", toolList: toolListOf(session), tools };
+}
+
+function isRoute(route: Route, session: SessionLike): boolean {
+  if (route.linkUrl !== (session.linkUrl ?? "") || route.token !== (session.token ?? "")) return false;
+  if (route.toolList !== toolListOf(session)) return false;
+  const tools = toolsOf(session);
+  return (
+    route.tools.length === tools.length &&
+    route.tools.every((tool, index) => tool.name === tools[index]?.name && tool.server === tools[index]?.server)
+  );
+}
+
+function toolsOf(session: SessionLike): McpTool[] {
+  return Array.isArray(session.mcpTools) ? session.mcpTools : [];
+}
+
+function toolListOf(session: SessionLike): string {
+  return typeof session.toolList === "string" ? session.toolList : "";
+}

@@ -1,0 +1,283 @@
+/**
+ * What the methods of this package resolve to. None of them rejects for a failure of the service: they resolve with
+ * `success: false`, an `errorMessage` that says what went wrong, and the request id where the service sent one.
+ */
+
+import type { FailureDetails } from "./support/call";
+import type { Session } from "./session";
+
+/** Base of every result. */
+export interface ApiResponse extends FailureDetails {
+  /** The service's id of the request; empty where it sent none. */
+  requestId?: string;
+}
+
+/** Result of an operation with or without data. */
+export interface OperationResult extends ApiResponse {
+  success: boolean;
+  data?: unknown;
+  errorMessage?: string;
+}
+
+/** Result of an operation that succeeds or fails. */
+export interface BoolResult extends ApiResponse {
+  success: boolean;
+  /** `true` on success. */
+  data?: boolean;
+  errorMessage?: string;
+}
+
+/** Result of `agb.create` and `agb.get`. */
+export interface SessionResult extends ApiResponse {
+  success: boolean;
+  errorMessage?: string;
+  session?: Session | null;
+}
+
+/** Result of `agb.getSession`. */
+export interface GetSessionResult extends ApiResponse {
+  /** Status of the HTTP answer; 0 where there was none. */
+  httpStatusCode: number;
+  code: string;
+  success: boolean;
+  data?: GetSessionData;
+  errorMessage?: string;
+}
+
+/** What the service says of a session; a member that it does not send is an empty text. */
+export interface GetSessionData {
+  appInstanceId: string;
+  resourceId: string;
+  sessionId: string;
+  success: boolean;
+  resourceUrl: string;
+  status: string;
+  linkUrl?: string;
+  wsUrl?: string;
+  token?: string;
+  toolList?: string;
+}
+
+/** Result of `agb.list`: one page of the active sessions. */
+export interface SessionListResult extends ApiResponse {
+  success: boolean;
+  errorMessage?: string;
+  sessionIds: string[];
+  /** Where the next page begins; empty on the last one. */
+  nextToken: string;
+  /** Size of a page. */
+  maxResults: number;
+  /** Sessions over all pages. */
+  totalCount: number;
+}
+
+/** Result of `session.delete` and `agb.delete`. */
+export interface DeleteResult extends ApiResponse {
+  success: boolean;
+  errorMessage?: string;
+}
+
+/** Result of `session.getStatus`. */
+export interface SessionStatusResult extends ApiResponse {
+  httpStatusCode: number;
+  code: string;
+  success: boolean;
+  /** `RUNNING`, `DELETING` or `FINISH`; empty on failure. */
+  status: string;
+  errorMessage?: string;
+}
+
+/** A tool of a session. */
+export interface McpTool {
+  name: string;
+  description: string;
+  /** JSON schema of the arguments. */
+  inputSchema: Record<string, unknown>;
+  server: string;
+  tool: string;
+}
+
+/** Result of `session.listMcpTools`. */
+export interface McpToolsResult extends ApiResponse {
+  success: boolean;
+  tools: McpTool[];
+  errorMessage?: string;
+}
+
+/** Result of `session.callMcpTool`. */
+export interface McpToolResult extends ApiResponse {
+  success: boolean;
+  /** The tool's text. */
+  data?: string;
+  errorMessage?: string;
+}
+
+/** Load and traffic of a session's machine. */
+export interface SessionMetrics {
+  cpuCount: number;
+  /** Percent, 0 to 100. */
+  cpuUsedPct: number;
+  /** Bytes. */
+  diskTotal: number;
+  /** Bytes. */
+  diskUsed: number;
+  /** Bytes. */
+  memTotal: number;
+  /** Bytes. */
+  memUsed: number;
+  rxRateKbytePerS: number;
+  txRateKbytePerS: number;
+  rxUsedKbyte: number;
+  txUsedKbyte: number;
+  /** ISO 8601. */
+  timestamp: string;
+}
+
+/** Result of `session.getMetrics`. */
+export interface SessionMetricsResult extends ApiResponse {
+  success: boolean;
+  metrics?: SessionMetrics;
+  errorMessage?: string;
+  /** What the service sent, with all its members. */
+  raw?: Record<string, unknown>;
+}
+
+/** Result of `session.command.execute`. */
+export interface CommandResult extends ApiResponse {
+  /** Did the command end with exit code 0? */
+  success: boolean;
+  /** Standard output, then standard error. */
+  output: string;
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+  traceId: string;
+  errorMessage?: string;
+}
+
+/** What a program printed; each chunk keeps its line ends. */
+export interface ExecutionLogs {
+  stdout: string[];
+  stderr: string[];
+}
+
+/** One value that a program displayed, in every form it has. */
+export interface ExecutionResult {
+  text?: string;
+  html?: string;
+  markdown?: string;
+  /** Base64. */
+  png?: string;
+  /** Base64. */
+  jpeg?: string;
+  svg?: string;
+  json?: unknown;
+  latex?: string;
+  chart?: unknown;
+  /** Is it the value of the last expression (and not one that was displayed on the way)? */
+  isMainResult: boolean;
+}
+
+/** How a program failed. */
+export interface ExecutionError {
+  name: string;
+  value: string;
+  traceback: string;
+}
+
+/** Result of `session.code.run`. */
+export interface EnhancedCodeExecutionResult extends ApiResponse {
+  success: boolean;
+  executionCount?: number;
+  /** Seconds. */
+  executionTime: number;
+  logs: ExecutionLogs;
+  results: ExecutionResult[];
+  error?: ExecutionError;
+  /** Empty on success. */
+  errorMessage: string;
+}
+
+/** Result of `session.file.readFile` as text. */
+export interface FileContentResult extends ApiResponse {
+  success: boolean;
+  content: string;
+  errorMessage?: string;
+}
+
+/** Result of `session.file.readFile` as bytes. */
+export interface BinaryFileContentResult extends ApiResponse {
+  success: boolean;
+  content: Buffer;
+  /** Bytes. */
+  size?: number;
+  errorMessage?: string;
+}
+
+/** Result of `session.file.readMultipleFiles`. */
+export interface MultipleFileContentResult extends ApiResponse {
+  success: boolean;
+  /** The texts, by path. */
+  files: Record<string, string>;
+  errorMessage?: string;
+}
+
+/** What is known of a file or directory. */
+export interface FileInfo {
+  name: string;
+  path: string;
+  /** Bytes. */
+  size: number;
+  isDirectory: boolean;
+  modTime: string;
+  mode: string;
+  owner?: string;
+  group?: string;
+}
+
+/** Result of `session.file.getFileInfo`. */
+export interface FileInfoResult extends ApiResponse {
+  success: boolean;
+  fileInfo?: FileInfo;
+  errorMessage?: string;
+}
+
+/** An entry of a directory. */
+export interface DirectoryEntry {
+  type: "file" | "directory";
+  name: string;
+}
+
+/** Result of `session.file.listDirectory`. */
+export interface DirectoryListResult extends ApiResponse {
+  success: boolean;
+  entries: DirectoryEntry[];
+  errorMessage?: string;
+}
+
+/** Result of `session.file.searchFiles`. */
+export interface FileSearchResult extends ApiResponse {
+  success: boolean;
+  /** Paths. */
+  matches?: string[];
+  errorMessage?: string;
+}
+
+/** A change below a watched directory. */
+export interface FileChangeEvent {
+  /** `create`, `modify` or `delete`. */
+  eventType: string;
+  path: string;
+  /** `file` or `directory`. */
+  pathType: string;
+}
+
+/** Result of `session.file.getFileChange`. */
+export interface FileChangeResult extends ApiResponse {
+  success: boolean;
+  /** What changed since the previous call for the same path; the first call finds nothing. */
+  events: FileChangeEvent[];
+  /** The answer as it came. */
+  rawData?: string;
+  errorMessage?: string;
+}
