@@ -172,6 +172,13 @@ impl Error {
         self
     }
 
+    /// Puts a remark behind the message, in brackets.
+    #[must_use]
+    pub fn noted(mut self, note: impl fmt::Display) -> Self {
+        self.inner.message = format!("{} ({note})", self.inner.message);
+        self
+    }
+
     /// What kind of failure this is.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind

@@ -1,10 +1,28 @@
 //! An asynchronous client of the AGB cloud session service.
+//!
+//! [`Agb`] holds configuration and one pooled HTTP client; [`Session`] is a cloud session. Both are cheap to clone, and
+//! every operation is one future that may be sent to another thread.
 
 #![forbid(unsafe_code)]
 
+pub mod agb;
+pub mod config;
+pub mod context;
 pub mod error;
+pub mod lifecycle;
 pub mod modules;
+pub mod session;
 pub mod tool;
+mod transport;
+mod wire;
 
+pub use agb::{Agb, AgbOptions, CreateParams, ListFailure, SdkIdentity, SessionData, SessionPage, SessionRecord};
+pub use config::Config;
+pub use context::{ContextMount, ContextStatus, MountReport};
 pub use error::{Error, ErrorKind, Result};
+pub use lifecycle::Clock;
+pub use session::{
+    DesktopInfo, Labels, McpTool, Metrics, MetricsReply, RouteOverride, RoutedSession, Session, SessionDetails,
+    SessionInfo, SessionLink, StatusRecord, ToolCatalogue,
+};
 pub use tool::{CallTool, ToolArgs, ToolLimits, ToolReply};

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::error::Result;
 
+pub(crate) mod route;
+
 /// The argument object of a tool, in the order in which it goes out.
 pub type ToolArgs = Map<String, Value>;
 

@@ -1,0 +1,611 @@
+//! The service as a whole: configuration, the one HTTP client, and the operations that make or find sessions.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::config::{self, Config, Sources};
+use crate::context::{ContextMount, ContextStatus, MountReport};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::activity::WeakActivity;
+use crate::lifecycle::{Activity, Clock};
+use crate::session::{Session, SessionDetails};
+use crate::transport::{Deadline, Method, Request, Resend, RetryPolicy, Transport, redact};
+use crate::wire::endpoint::{self, Endpoint, Verb};
+use crate::wire::envelope::{Answer, Fallback, is_session_not_found};
+use crate::wire::{Query, context as wire_context, js, session as wire};
+
+pub use crate::wire::session::SessionData;
+
+const NO_API_KEY: &str = "API key is required. Provide it as a parameter or set the AGB_API_KEY environment variable. \
+To try the package without an account, start its local emulator (npx agb-emulator).";
+const DEFAULT_PAGE_LIMIT: f64 = 10.0;
+/// How long releasing a half-made session may take before its error is reported without it.
+const RELEASE_AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// The longest wait for the first synchronisation of a new session's mounts.
+const MOUNT_LIMIT: Duration = Duration::from_secs(300);
+/// The interval of looks at the mounts once the quick first ones are over.
+const MOUNT_INTERVAL: Duration = Duration::from_secs(2);
+/// The second look at the mounts.
+const MOUNT_FIRST_PAUSE: Duration = Duration::from_millis(30);
+
+/// Who is talking: the public package, which the service counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SdkIdentity {
+    /// `typescript` for the npm package.
+    pub language: String,
+    /// The package's own version.
+    pub version: String,
+    /// Is this a released build?
+    pub release: bool,
+}
+
+/// What an [`Agb`] is made of. Every member may be left out by `..AgbOptions::new(sdk)`.
+#[derive(Clone)]
+pub struct AgbOptions {
+    /// The API key; else `AGB_API_KEY` of `env`, else of the `.env` file.
+    pub api_key: Option<String>,
+    /// Host or URL of the service; else `AGB_ENDPOINT`, else [`config::DEFAULT_ENDPOINT`].
+    pub endpoint: Option<String>,
+    /// Deadline of a request in milliseconds; else `AGB_TIMEOUT_MS`, else [`config::DEFAULT_TIMEOUT_MS`].
+    pub timeout_ms: Option<f64>,
+    /// The file to read settings from; must exist.
+    pub env_file: Option<PathBuf>,
+    /// Where to look for `.env` when `env_file` is not given; `None`: nowhere.
+    pub directory: Option<PathBuf>,
+    /// The environment as the caller sees it: `AGB_*`, the proxy variables and `NODE_EXTRA_CA_CERTS`. The environment of
+    /// the process is not read.
+    pub env: BTreeMap<String, String>,
+    /// Who is talking.
+    pub sdk: SdkIdentity,
+}
+
+impl AgbOptions {
+    /// Nothing given but who is talking.
+    pub fn new(sdk: SdkIdentity) -> Self {
+        Self {
+            api_key: None,
+            endpoint: None,
+            timeout_ms: None,
+            env_file: None,
+            directory: None,
+            env: BTreeMap::new(),
+            sdk,
+        }
+    }
+}
+
+impl fmt::Debug for AgbOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgbOptions")
+            .field("api_key", &self.api_key.as_ref().map(|_| redact::MASK))
+            .field("endpoint", &self.endpoint.as_deref().map(redact::url))
+            .field("timeout_ms", &self.timeout_ms)
+            .field("env_file", &self.env_file)
+            .field("directory", &self.directory)
+            .field("env", &self.env.keys().collect::<Vec<_>>())
+            .field("sdk", &self.sdk)
+            .finish()
+    }
+}
+
+/// What a new session shall be.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CreateParams {
+    /// The image; must not be blank.
+    pub image_id: String,
+    /// Labels, sent as they are; `None`: none are sent.
+    pub labels: Option<Map<String, Value>>,
+    /// The policy of the MCP gateway; `None` or empty: none is sent.
+    pub policy_id: Option<String>,
+    /// Seconds without activity after which the service releases the session. `None`: not sent, and the service takes its
+    /// default of 300; `Some(None)`: an explicit `null` is sent.
+    pub idle_release_timeout_s: Option<Option<f64>>,
+    /// The contexts to mount, in the order in which they go out.
+    pub persistence: Vec<ContextMount>,
+}
+
+/// What `getSession` answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionRecord {
+    /// The service's request id, or an empty text.
+    pub request_id: String,
+    /// The status of the HTTP answer.
+    pub http_status: u16,
+    /// The envelope's code: `ok` or an empty text.
+    pub code: String,
+    /// The session; `None` where the answer had no data.
+    pub data: Option<SessionData>,
+}
+
+/// One page of sessions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionPage {
+    /// The service's request id, or an empty text.
+    pub request_id: String,
+    /// The ids in the service's order.
+    pub session_ids: Vec<String>,
+    /// The token of the next page; empty on the last.
+    pub next_token: String,
+    /// The page's size, as the service counts it; else the limit that was asked for.
+    pub max_results: f64,
+    /// The number of sessions over all pages.
+    pub total_count: f64,
+}
+
+/// Why there is no page, with the two counts that the surface shows beside the error.
+#[derive(Debug)]
+pub struct ListFailure {
+    /// What went wrong.
+    pub error: Error,
+    /// The limit that was asked for.
+    pub max_results: f64,
+    /// The number of sessions, where the service told it before the walk ended.
+    pub total_count: f64,
+}
+
+/// The client of the service. Clones share configuration and connections.
+#[derive(Clone)]
+pub struct Agb {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    api_key: String,
+    config: Config,
+    base_url: String,
+    sdk: SdkIdentity,
+    transport: Transport,
+    clock: Clock,
+    /// The activity of each session that somebody holds, so that two objects of one session agree.
+    activities: Mutex<HashMap<String, WeakActivity>>,
+}
+
+impl Agb {
+    /// Finds the configuration. Nothing is sent, and TLS is set up at the first request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Authentication`] without an API key, or with one that no header can carry; [`ErrorKind::Config`] as
+    /// [`config::load`].
+    pub fn new(options: AgbOptions) -> Result<Self> {
+        Self::with_retry(options, RetryPolicy::default())
+    }
+
+    pub(crate) fn with_retry(options: AgbOptions, policy: RetryPolicy) -> Result<Self> {
+        let sources = Sources::read(options.env_file.as_deref(), options.directory.as_deref(), &options.env)?;
+        let api_key = sources
+            .api_key(options.api_key.as_deref())
+            .ok_or_else(|| Error::new(ErrorKind::Authentication, NO_API_KEY))?;
+        check_api_key(&api_key)?;
+        let config = sources.config(options.endpoint.as_deref(), options.timeout_ms)?;
+        let base_url = config::base_url(&config.endpoint)?;
+        let transport = Transport::new(&options.env, policy);
+        let clock = Clock::of_service(&base_url);
+        let activities = Mutex::default();
+        let inner = Inner { api_key, config, base_url, sdk: options.sdk, transport, clock, activities };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The API key in use.
+    pub fn api_key(&self) -> &str {
+        &self.inner.api_key
+    }
+
+    /// The endpoint as it was configured.
+    pub fn endpoint(&self) -> &str {
+        &self.inner.config.endpoint
+    }
+
+    /// Deadline of a request, in milliseconds.
+    pub fn timeout_ms(&self) -> f64 {
+        self.inner.config.timeout_ms
+    }
+
+    /// The clock that this service's session timers run on.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// Makes a session, and waits for its mounts (at most 300 s), if it has any.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for a blank image; what the service said otherwise. A session that the service made
+    /// although the call failed is released, and the message names it.
+    pub async fn create(&self, params: CreateParams) -> Result<Session> {
+        if params.image_id.trim().is_empty() {
+            return Err(invalid(&endpoint::CREATE_SESSION, "imageId is required and cannot be empty or null"));
+        }
+        let query = vec![("imageId", params.image_id.clone()), ("sdkStats", self.sdk_stats())];
+        let answer = self.post(&endpoint::CREATE_SESSION, &query, &create_body(&params), self.deadline()).await?;
+        let data = answer.data_object().map(SessionData::read).unwrap_or_default();
+        if let Err(error) = check_created(&answer, &data) {
+            return Err(self.released_after(&data.session_id, error).await);
+        }
+        let mounts = if params.persistence.is_empty() {
+            None
+        } else {
+            match self.wait_for_mounts(&data.session_id).await {
+                Ok(report) => Some(report),
+                Err(error) => {
+                    let error = error.prefixed("Failed to create session");
+                    return Err(self.released_after(&data.session_id, error).await);
+                }
+            }
+        };
+        tracing::debug!(target: "agb::session", session = data.session_id, "created");
+        let session_id = data.session_id.clone();
+        let details = details(data, params.image_id, answer.request_id);
+        Ok(Session::created(self.clone(), &session_id, details, mounts))
+    }
+
+    fn sdk_stats(&self) -> String {
+        let sdk = &self.inner.sdk;
+        let stats = wire::SdkStats {
+            source: "sdk",
+            sdk_language: &sdk.language,
+            sdk_version: &sdk.version,
+            is_release: sdk.release,
+        };
+        serde_json::to_string(&stats).unwrap_or_default()
+    }
+
+    /// Releases a session that nobody will hold, and says so in the error that left it over.
+    async fn released_after(&self, session_id: &str, error: Error) -> Error {
+        if session_id.is_empty() {
+            return error;
+        }
+        let body = wire::SessionIdBody { session_id };
+        let deadline = Deadline::after(RELEASE_AFTER_FAILURE).min(self.deadline());
+        let released = self.post(&endpoint::RELEASE_SESSION, &Vec::new(), &body, deadline).await;
+        let note = match released {
+            Ok(answer) if answer.is_success() || is_session_not_found(&answer.code()) => "was released",
+            _ => "could not be released and stays until its idle time-out",
+        };
+        error.noted(format!("session {session_id} {note}"))
+    }
+
+    /// Looks at the mounts, quickly first, until each came to its end or the time is over. A look that fails is repeated.
+    async fn wait_for_mounts(&self, session_id: &str) -> Result<MountReport> {
+        let deadline = Deadline::after(MOUNT_LIMIT);
+        let mut pause = MOUNT_FIRST_PAUSE;
+        let mut report = MountReport::default();
+        loop {
+            match self.mount_status(session_id, deadline).await {
+                Ok(items) => {
+                    report.finished = items.iter().all(ContextStatus::is_final);
+                    report.items = items;
+                    report.error = None;
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::SessionNotFound | ErrorKind::Authentication) => {
+                    return Err(error);
+                }
+                Err(error) => report.error = Some(error.message().to_owned()),
+            }
+            if report.finished || deadline.left().is_zero() {
+                break;
+            }
+            tokio::time::sleep(pause.min(deadline.left())).await;
+            pause = (pause * 2).min(MOUNT_INTERVAL);
+        }
+        for item in report.failed() {
+            tracing::warn!(target: "agb::session", path = item.path, error = item.error_message, "mount failed");
+        }
+        Ok(report)
+    }
+
+    async fn mount_status(&self, session_id: &str, limit: Deadline) -> Result<Vec<ContextStatus>> {
+        let query = vec![("sessionId", session_id.to_owned())];
+        let endpoint = &endpoint::CONTEXT_INFO;
+        let answer = self.call(endpoint, &query, self.deadline().min(limit)).await?;
+        let answer = answer.accept(endpoint.operation, Fallback::Plain)?;
+        wire_context::read_status(answer.data_object())
+            .map_err(|why| answer.error(ErrorKind::Protocol, why, endpoint.operation))
+    }
+
+    /// Asks for a session's record.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SessionNotFound`] for an unknown or released session.
+    pub async fn get_session(&self, session_id: &str) -> Result<SessionRecord> {
+        let in_flight = self.known_activity(session_id).map(|activity| activity.begin());
+        let endpoint = &endpoint::GET_SESSION;
+        let answer = if session_id.is_empty() {
+            self.post_empty_object(endpoint, &Vec::new(), self.deadline()).await?
+        } else {
+            self.post(endpoint, &Vec::new(), &wire::SessionIdBody { session_id }, self.deadline()).await?
+        };
+        let answer = answer.accept(endpoint.operation, Fallback::Plain)?;
+        if let Some(in_flight) = in_flight {
+            in_flight.finished();
+        }
+        let data = answer.data_object().map(|data| {
+            let mut data = SessionData::read(data);
+            if data.session_id.is_empty() {
+                session_id.clone_into(&mut data.session_id);
+            }
+            data
+        });
+        Ok(SessionRecord { http_status: answer.http_status, code: answer.code(), request_id: answer.request_id, data })
+    }
+
+    /// Finds a session that is alive.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for a blank id; the failure of [`get_session`](Self::get_session), introduced by
+    /// `Failed to get session <id>`.
+    pub async fn get(&self, session_id: &str) -> Result<Session> {
+        if session_id.trim().is_empty() {
+            return Err(invalid(&endpoint::GET_SESSION, "sessionId is required"));
+        }
+        let record = self
+            .get_session(session_id)
+            .await
+            .map_err(|error| error.prefixed(format_args!("Failed to get session {session_id}")))?;
+        let details = details(record.data.unwrap_or_default(), String::new(), record.request_id);
+        Ok(Session::found(self.clone(), session_id, details))
+    }
+
+    /// One page of the sessions that carry all of `labels`. `page` counts from 1 (the default); the pages before it are
+    /// walked. `limit` is the page's size, 10 by default. Does not count as activity.
+    ///
+    /// # Errors
+    /// A page below 1 or beyond the last, or what the service said.
+    pub async fn list(
+        &self,
+        labels: Map<String, Value>,
+        page: Option<f64>,
+        limit: Option<f64>,
+    ) -> std::result::Result<SessionPage, ListFailure> {
+        let limit = limit.unwrap_or(DEFAULT_PAGE_LIMIT);
+        let page = page.unwrap_or(1.0);
+        let unreachable = format!("Cannot reach page {}", js::number_text(page));
+        let fail = |error: Error, total_count: f64| ListFailure { error, max_results: limit, total_count };
+        if page < 1.0 {
+            let error = invalid(&endpoint::LIST_SESSIONS, "Page number must be >= 1");
+            return Err(fail(error.prefixed(unreachable), 0.0));
+        }
+        let labels = js::object_text(&labels);
+        let mut token = String::new();
+        let mut current = 1.0;
+        while current < page {
+            let (answer, listed) = self
+                .list_page(&labels, limit, &token)
+                .await
+                .map_err(|error| fail(error.prefixed(&unreachable), 0.0))?;
+            if listed.next_token.is_empty() {
+                let operation = endpoint::LIST_SESSIONS.operation;
+                let error = answer.error(ErrorKind::InvalidArgument, "No more pages available", operation);
+                return Err(fail(error.prefixed(unreachable), listed.count.unwrap_or_default()));
+            }
+            token = listed.next_token;
+            current += 1.0;
+        }
+        let (answer, listed) = self.list_page(&labels, limit, &token).await.map_err(|error| fail(error, 0.0))?;
+        Ok(SessionPage {
+            request_id: answer.request_id,
+            session_ids: listed.session_ids,
+            next_token: listed.next_token,
+            max_results: listed.max_results.unwrap_or(limit),
+            total_count: listed.count.unwrap_or_default(),
+        })
+    }
+
+    async fn list_page(&self, labels: &str, limit: f64, token: &str) -> Result<(Answer, wire::ListedSessions)> {
+        let mut query = vec![("maxResults", js::number_text(limit))];
+        if !token.is_empty() {
+            query.push(("nextToken", token.to_owned()));
+        }
+        query.push(("labels", labels.to_owned()));
+        let endpoint = &endpoint::LIST_SESSIONS;
+        let answer =
+            self.call(endpoint, &query, self.deadline()).await?.accept(endpoint.operation, Fallback::Status)?;
+        let listed = answer.object().map(wire::ListedSessions::read).unwrap_or_default();
+        Ok((answer, listed))
+    }
+
+    /// A session whose details somebody else knows. Nothing is sent.
+    pub fn attach(&self, session_id: &str, details: SessionDetails) -> Session {
+        Session::found(self.clone(), session_id, details)
+    }
+}
+
+/// How requests are made and answers read; for this crate's other nouns.
+impl Agb {
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.inner.transport
+    }
+
+    /// The configured time-out.
+    pub(crate) fn timeout(&self) -> Duration {
+        // Checked when the configuration was found: positive, finite and not too long.
+        Duration::try_from_secs_f64(self.inner.config.timeout_ms / 1000.0).unwrap_or(Duration::from_secs(60))
+    }
+
+    /// The configured time-out from now.
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::after(self.timeout())
+    }
+
+    pub(crate) async fn post(
+        &self,
+        endpoint: &Endpoint,
+        query: &Query,
+        body: &impl Serialize,
+        deadline: Deadline,
+    ) -> Result<Answer> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| Error::new(ErrorKind::Internal, format!("the request can't be written: {error}")))?;
+        self.exchange(&self.request(endpoint, query, body.into(), deadline)).await
+    }
+
+    pub(crate) async fn post_empty_object(
+        &self,
+        endpoint: &Endpoint,
+        query: &Query,
+        deadline: Deadline,
+    ) -> Result<Answer> {
+        self.exchange(&self.request(endpoint, query, Bytes::from_static(b"{}"), deadline)).await
+    }
+
+    /// A request without body.
+    pub(crate) async fn call(&self, endpoint: &Endpoint, query: &Query, deadline: Deadline) -> Result<Answer> {
+        self.exchange(&self.request(endpoint, query, Bytes::new(), deadline)).await
+    }
+
+    pub(crate) fn request(&self, endpoint: &Endpoint, query: &Query, body: Bytes, deadline: Deadline) -> Request {
+        Request {
+            operation: endpoint.operation,
+            method: if endpoint.verb == Verb::Get { Method::Get } else { Method::Post },
+            url: url_of(&self.inner.base_url, endpoint.path, query),
+            headers: vec![
+                ("authorization", format!("Bearer {}", self.inner.api_key)),
+                ("content-type", "application/json".to_owned()),
+                ("accept", "application/json, text/plain, */*".to_owned()),
+            ],
+            body,
+            resend: if endpoint.repeatable { Resend::Freely } else { Resend::IfNotSent },
+            deadline,
+            connect_limit: None,
+        }
+    }
+
+    pub(crate) async fn exchange(&self, request: &Request) -> Result<Answer> {
+        let reply = self.inner.transport.send(request).await?;
+        let answer = Answer::read(reply.status, &reply.request_id, reply.attempts, &reply.body);
+        Ok(answer.without_secret(self.api_key()))
+    }
+
+    /// The activity of a session that was created now.
+    pub(crate) fn activity_of_new(&self, session_id: &str) -> Activity {
+        self.remember(session_id, Activity::of_new_session(self.inner.clock.clone()))
+    }
+
+    /// The activity of a session that somebody in this client may hold already.
+    pub(crate) fn activity_of_found(&self, session_id: &str) -> Activity {
+        self.known_activity(session_id)
+            .unwrap_or_else(|| self.remember(session_id, Activity::of_found_session(self.inner.clock.clone())))
+    }
+
+    fn known_activity(&self, session_id: &str) -> Option<Activity> {
+        self.lock_activities().get(session_id).and_then(WeakActivity::upgrade)
+    }
+
+    fn remember(&self, session_id: &str, activity: Activity) -> Activity {
+        let mut activities = self.lock_activities();
+        activities.retain(|_, known| known.upgrade().is_some());
+        activities.insert(session_id.to_owned(), activity.downgrade());
+        activity
+    }
+
+    fn lock_activities(&self) -> MutexGuard<'_, HashMap<String, WeakActivity>> {
+        self.inner.activities.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Agb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agb")
+            .field("endpoint", &redact::url(self.endpoint()))
+            .field("timeout_ms", &self.timeout_ms())
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_api_key(api_key: &str) -> Result<()> {
+    // What a header value may hold; a pasted line break is the usual offender.
+    if api_key.bytes().all(|byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f)) && api_key.is_ascii() {
+        return Ok(());
+    }
+    let text = "The API key holds characters that no HTTP header can carry (a line break?)";
+    Err(Error::new(ErrorKind::Authentication, text))
+}
+
+fn invalid(endpoint: &Endpoint, text: &str) -> Error {
+    Error::new(ErrorKind::InvalidArgument, text).with_operation(endpoint.operation)
+}
+
+fn create_body(params: &CreateParams) -> wire::CreateBody {
+    let persistence = |mount: &ContextMount| wire::Persistence {
+        context_id: mount.context_id.clone(),
+        path: mount.path.clone(),
+        policy: mount.policy_json.clone(),
+    };
+    wire::CreateBody {
+        persistence_data_list: params.persistence.iter().map(persistence).collect(),
+        labels: params.labels.as_ref().map(js::object_text),
+        mcp_policy_id: params.policy_id.clone().filter(|id| !id.is_empty()),
+        timeout: params.idle_release_timeout_s.map(|seconds| seconds.map_or(Value::Null, js::number)),
+    }
+}
+
+/// Was a session made, as far as the answer says? The data's own verdict comes first, as its words are for people.
+fn check_created(answer: &Answer, data: &SessionData) -> Result<()> {
+    let operation = endpoint::CREATE_SESSION.operation;
+    let verdict = answer.data_object().and_then(|data| js::either_case(data, "success"));
+    if verdict == Some(&Value::Bool(false)) {
+        let said = answer.data_object().map(|data| js::text(data, "errMsg")).filter(|text| !text.is_empty());
+        let refusal = answer.refusal(operation, Fallback::DataFirst);
+        let text = said.unwrap_or_else(|| refusal.message());
+        return Err(answer.error(refusal.kind(), text, operation));
+    }
+    if !answer.is_success() {
+        return Err(answer.refusal(operation, Fallback::DataFirst));
+    }
+    if data.session_id.is_empty() {
+        return Err(answer.error(ErrorKind::Protocol, "Session ID not found in response", operation));
+    }
+    Ok(())
+}
+
+fn details(data: SessionData, image_id: String, request_id: String) -> SessionDetails {
+    SessionDetails {
+        resource_url: data.resource_url,
+        app_instance_id: data.app_instance_id,
+        resource_id: data.resource_id,
+        link_url: data.link_url,
+        ws_url: data.ws_url,
+        token: data.token,
+        image_id,
+        tool_list_raw: data.tool_list_raw,
+        tools: data.tools,
+        request_id,
+    }
+}
+
+/// What stays as it is in a query: as the service's own clients have it, so that it can decode what they send.
+const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b':')
+    .remove(b'$')
+    .remove(b',')
+    // Becomes `+`.
+    .remove(b' ');
+
+fn url_of(base_url: &str, path: &str, query: &Query) -> String {
+    let mut url = format!("{base_url}/{path}");
+    for (index, (name, value)) in query.iter().enumerate() {
+        url.push(if index == 0 { '?' } else { '&' });
+        url.push_str(name);
+        url.push('=');
+        url.extend(utf8_percent_encode(value, UNESCAPED).map(|part| part.replace(' ', "+")));
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests;

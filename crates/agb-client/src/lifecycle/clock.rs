@@ -1,0 +1,102 @@
+//! The time that session timers run on: monotonic, plus an offset that an emulator in this process may advance.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use url::Url;
+
+/// Clocks by the origin of their service. Weak, so that a port that is used again starts with a fresh clock.
+static OF_SERVICE: LazyLock<Mutex<BTreeMap<String, Weak<AtomicU64>>>> = LazyLock::new(Mutex::default);
+
+/// A monotonic clock with an offset. Clones share the offset.
+///
+/// Only what the service counts in its own time (idle time-out, longest life) is measured with it. Limits of real work,
+/// such as request deadlines, stay on real time.
+#[derive(Debug, Clone, Default)]
+pub struct Clock {
+    /// Milliseconds that this clock is ahead of the machine's.
+    offset_ms: Arc<AtomicU64>,
+}
+
+impl Clock {
+    /// A clock of its own, without offset.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The clock that everything in this process shares that talks to, or is, the service at `base_url`. Only scheme,
+    /// host and port count; a text that is no URL is its own key.
+    pub fn of_service(base_url: &str) -> Self {
+        let origin =
+            Url::parse(base_url).map_or_else(|_| base_url.to_owned(), |url| url.origin().ascii_serialization());
+        let mut clocks = OF_SERVICE.lock().unwrap_or_else(PoisonError::into_inner);
+        clocks.retain(|_, offset| offset.strong_count() > 0);
+        if let Some(offset_ms) = clocks.get(&origin).and_then(Weak::upgrade) {
+            return Self { offset_ms };
+        }
+        let clock = Self::new();
+        clocks.insert(origin, Arc::downgrade(&clock.offset_ms));
+        clock
+    }
+
+    /// The present time of this clock. Never goes back.
+    pub fn now(&self) -> Instant {
+        let offset = Duration::from_millis(self.offset_ms.load(Ordering::Acquire));
+        let now = Instant::now();
+        now.checked_add(offset).unwrap_or(now)
+    }
+
+    /// Moves this clock and all its clones forward, in whole milliseconds.
+    pub fn advance(&self, by: Duration) {
+        let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        let add = |offset: u64| Some(offset.saturating_add(by_ms).min(MAX_OFFSET_MS));
+        // The closure always gives a value, so the update can't fail.
+        let _ = self.offset_ms.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
+    }
+}
+
+/// A hundred years: far beyond any test, and far from the end of what an `Instant` can hold.
+const MAX_OFFSET_MS: u64 = 100 * 365 * 24 * 3_600_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_are_advanced_together() {
+        let clock = Clock::new();
+        let clone = clock.clone();
+        let before = clone.now();
+        clock.advance(Duration::from_secs(300));
+        assert!(clone.now() - before >= Duration::from_secs(300));
+    }
+
+    #[test]
+    fn one_service_has_one_clock_whatever_the_path() {
+        let client = Clock::of_service("http://127.0.0.1:41/pre/");
+        let emulator = Clock::of_service("http://127.0.0.1:41");
+        let other = Clock::of_service("http://127.0.0.1:42");
+        let before = client.now();
+        emulator.advance(Duration::from_secs(60));
+        assert!(client.now() - before >= Duration::from_secs(60));
+        assert!(other.now() - before < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_clock_that_nobody_holds_is_forgotten() {
+        Clock::of_service("http://127.0.0.1:43").advance(Duration::from_secs(3600));
+        let fresh = Clock::of_service("http://127.0.0.1:43");
+        assert!(fresh.now() - Instant::now() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn an_endless_jump_neither_panics_nor_goes_back() {
+        let clock = Clock::new();
+        let before = clock.now();
+        clock.advance(Duration::MAX);
+        clock.advance(Duration::MAX);
+        assert!(clock.now() > before);
+    }
+}

@@ -1,0 +1,359 @@
+//! One cloud session: its life cycle, labels, links and metrics, and the tools that run in it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::agb::Agb;
+use crate::context::MountReport;
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::lifecycle::Activity;
+use crate::tool::route::{self, Route};
+use crate::tool::{CallTool, ToolArgs, ToolLimits, ToolReply};
+use crate::wire::tool::parse_tool_list_text;
+
+pub use crate::wire::metrics::Metrics;
+pub use crate::wire::session::{DesktopInfo, SessionInfo};
+pub use crate::wire::tool::McpTool;
+
+mod facts;
+mod life;
+
+/// What the service said about a session when it was made or found. Every text is empty where it said nothing.
+#[derive(Clone, Default, PartialEq)]
+pub struct SessionDetails {
+    /// A page that shows the session's desktop. Whoever has it has access.
+    pub resource_url: String,
+    /// Id of the application instance.
+    pub app_instance_id: String,
+    /// Id of the resource.
+    pub resource_id: String,
+    /// Base of the link route.
+    pub link_url: String,
+    /// Address of the session's WebSocket.
+    pub ws_url: String,
+    /// Access token of link route and WebSocket.
+    pub token: String,
+    /// The image that was asked for; empty for sessions that were found.
+    pub image_id: String,
+    /// The tool list as it came: JSON text.
+    pub tool_list_raw: String,
+    /// The tools of `tool_list_raw`.
+    pub tools: Vec<McpTool>,
+    /// The request id of the answer that this comes from.
+    pub request_id: String,
+}
+
+impl fmt::Debug for SessionDetails {
+    /// Neither URLs nor token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionDetails")
+            .field("app_instance_id", &self.app_instance_id)
+            .field("resource_id", &self.resource_id)
+            .field("image_id", &self.image_id)
+            .field("has_link", &!self.link_url.is_empty())
+            .field("tools", &self.tools.len())
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What `getSessionInfo` answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusRecord {
+    /// The service's request id, or an empty text.
+    pub request_id: String,
+    /// The status of the HTTP answer.
+    pub http_status: u16,
+    /// The envelope's code.
+    pub code: String,
+    /// `RUNNING`, `DELETING`, `FINISH` or `DELETED`; empty where the answer had none.
+    pub status: String,
+}
+
+/// A session's labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Labels {
+    /// The service's request id, or an empty text.
+    pub request_id: String,
+    /// The labels in the service's order.
+    pub labels: Map<String, Value>,
+}
+
+/// An address under which a port of the session can be reached.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionLink {
+    /// The service's request id, or an empty text.
+    pub request_id: String,
+    /// The URL. Whoever has it has access.
+    pub url: String,
+}
+
+impl fmt::Debug for SessionLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLink").field("request_id", &self.request_id).finish_non_exhaustive()
+    }
+}
+
+/// The tools that an image offers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolCatalogue {
+    /// The service's request id, or an empty text.
+    pub request_id: String,
+    /// The tools in the service's order.
+    pub tools: Vec<McpTool>,
+}
+
+/// How busy the session's machine is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricsReply {
+    /// The service's request id, or an empty text.
+    pub request_id: String,
+    /// The known figures.
+    pub metrics: Metrics,
+    /// Everything that the tool said.
+    pub raw: Map<String, Value>,
+}
+
+/// Another route than the session's own, for callers whose copy of the session's fields may differ.
+#[derive(Clone, Default)]
+pub struct RouteOverride {
+    /// Base of the link route; empty: tools go by the API route.
+    pub link_url: String,
+    /// Access token of the link route; empty: tools go by the API route.
+    pub token: String,
+    /// Name and server of each tool; `None`: the session's own.
+    pub tools: Option<Vec<(String, String)>>,
+    /// A tool list as JSON text, asked where `tools` lacks a tool; `None`: the session's own.
+    pub tool_list: Option<String>,
+}
+
+impl fmt::Debug for RouteOverride {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteOverride")
+            .field("has_link", &!self.link_url.is_empty())
+            .field("tools", &self.tools.as_ref().map(Vec::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A cloud session. Clones are the same session.
+#[derive(Clone)]
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    agb: Agb,
+    id: String,
+    details: SessionDetails,
+    activity: Activity,
+    mounts: Option<MountReport>,
+    /// The tool list that a caller gave last, and what is in it, so that it is parsed once and not at each call.
+    given_list: Mutex<Option<(String, Arc<Vec<McpTool>>)>>,
+}
+
+impl Session {
+    pub(crate) fn created(agb: Agb, id: &str, details: SessionDetails, mounts: Option<MountReport>) -> Self {
+        let activity = agb.activity_of_new(id);
+        let inner = Inner { agb, id: id.to_owned(), details, activity, mounts, given_list: Mutex::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn found(agb: Agb, id: &str, details: SessionDetails) -> Self {
+        let activity = agb.activity_of_found(id);
+        let inner = Inner { agb, id: id.to_owned(), details, activity, mounts: None, given_list: Mutex::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The session's id.
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    /// What the service said when the session was made or found.
+    pub fn details(&self) -> &SessionDetails {
+        &self.inner.details
+    }
+
+    /// The client that this session belongs to.
+    pub fn agb(&self) -> &Agb {
+        &self.inner.agb
+    }
+
+    /// How the mounts came out, where the session was made with some.
+    pub fn mount_report(&self) -> Option<&MountReport> {
+        self.inner.mounts.as_ref()
+    }
+
+    /// Clock time since the last call that started the service's idle timer anew; zero while one runs.
+    pub fn idle_for(&self) -> Duration {
+        self.inner.activity.idle_for()
+    }
+
+    /// Clock time since creation; `None` for sessions that were found.
+    pub fn age(&self) -> Option<Duration> {
+        self.inner.activity.age()
+    }
+
+    /// When this session was last used.
+    pub fn activity(&self) -> &Activity {
+        &self.inner.activity
+    }
+
+    /// The session's status on the wire. Does not count as activity.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SessionNotFound`] for an unknown or released session.
+    pub async fn status(&self) -> Result<StatusRecord> {
+        life::status(self, self.agb().deadline()).await
+    }
+
+    /// Starts the idle timer anew, and gives the request id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SessionNotFound`] for an unknown or released session.
+    pub async fn keep_alive(&self) -> Result<String> {
+        life::keep_alive(self).await
+    }
+
+    /// Releases the session and waits until it is gone, at most 300 s. Gives the request id of the release.
+    ///
+    /// # Errors
+    /// The service refused (`[<code>] <message>`), or the session was still there after 300 s.
+    pub async fn delete(&self) -> Result<String> {
+        life::delete(self).await
+    }
+
+    /// The session's desktop address and credentials, anew at each call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SessionNotFound`] for an unknown or released session.
+    pub async fn info(&self) -> Result<SessionInfo> {
+        facts::info(self).await
+    }
+
+    /// Replaces all labels, and gives the request id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for no labels at all, a blank key, or a value that is null or blank.
+    pub async fn set_labels(&self, labels: Map<String, Value>) -> Result<String> {
+        facts::set_labels(self, &labels).await
+    }
+
+    /// The session's labels.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] when the service sent labels that can't be read.
+    pub async fn labels(&self) -> Result<Labels> {
+        facts::labels(self).await
+    }
+
+    /// An address for a protocol (`https`, `wss`) and a port (the service accepts 30100–30199).
+    ///
+    /// # Errors
+    /// What the service said, or [`ErrorKind::Protocol`] when it sent no URL.
+    pub async fn link(&self, protocol: Option<&str>, port: Option<f64>) -> Result<SessionLink> {
+        facts::link(self, protocol, port).await
+    }
+
+    /// The tools of an image; by default of the session's own. Does not count as activity.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] when neither names an image.
+    pub async fn list_tools(&self, image_id: Option<&str>) -> Result<ToolCatalogue> {
+        facts::list_tools(self, image_id).await
+    }
+
+    /// How busy the session's machine is. `read` and `connect` limit the call as in [`ToolLimits`].
+    ///
+    /// # Errors
+    /// The tool's failure, or an answer that can't be read.
+    pub async fn metrics(&self, read: Option<Duration>, connect: Option<Duration>) -> Result<MetricsReply> {
+        facts::metrics(self, ToolLimits { work: None, read, connect }).await
+    }
+
+    /// The tools of a list that a caller gave.
+    fn parsed_list(&self, text: &str) -> Arc<Vec<McpTool>> {
+        let mut known = self.inner.given_list.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((last, tools)) = known.as_ref()
+            && last == text
+        {
+            return tools.clone();
+        }
+        let tools = Arc::new(parse_tool_list_text(text));
+        *known = Some((text.to_owned(), tools.clone()));
+        tools
+    }
+
+    /// This session by another route.
+    pub fn with_route(&self, route: RouteOverride) -> RoutedSession {
+        RoutedSession { session: self.clone(), route: Arc::new(route) }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.inner.id)
+            .field("details", &self.inner.details)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CallTool for Session {
+    async fn call_tool(&self, name: &str, args: ToolArgs, limits: ToolLimits) -> Result<ToolReply> {
+        let details = &self.inner.details;
+        let server = server_in(&details.tools, name);
+        let route = Route { link_url: &details.link_url, token: &details.token, server };
+        route::call(self, route, name, args, limits).await
+    }
+}
+
+/// The server of the first tool of this name.
+fn server_in(tools: &[McpTool], name: &str) -> Option<String> {
+    tools.iter().find(|tool| tool.name == name).map(|tool| tool.server.clone())
+}
+
+/// A [`Session`] whose tools go by a route that the caller gave.
+#[derive(Debug, Clone)]
+pub struct RoutedSession {
+    session: Session,
+    route: Arc<RouteOverride>,
+}
+
+impl RoutedSession {
+    /// The session behind it.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The first entry of the caller's tools decides, then the caller's tool list; where either was not given, the
+    /// session's own stands in its place.
+    fn server_of(&self, name: &str) -> Option<String> {
+        let own = &self.session.inner.details;
+        let from_tools = match &self.route.tools {
+            Some(tools) => tools.iter().find(|(tool, _)| tool == name).map(|(_, server)| server.clone()),
+            None => server_in(&own.tools, name),
+        };
+        from_tools.or_else(|| match &self.route.tool_list {
+            Some(text) if *text != own.tool_list_raw => server_in(&self.session.parsed_list(text), name),
+            _ => server_in(&own.tools, name),
+        })
+    }
+}
+
+impl CallTool for RoutedSession {
+    async fn call_tool(&self, name: &str, args: ToolArgs, limits: ToolLimits) -> Result<ToolReply> {
+        let server = self.server_of(name);
+        let route = Route { link_url: &self.route.link_url, token: &self.route.token, server };
+        route::call(&self.session, route, name, args, limits).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

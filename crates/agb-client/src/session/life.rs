@@ -1,0 +1,98 @@
+//! Status, keep-alive and release.
+
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::{Session, StatusRecord};
+use crate::transport::Deadline;
+use crate::wire::envelope::Fallback;
+use crate::wire::session::SessionIdBody;
+use crate::wire::{endpoint, js};
+
+/// How long a released session may take until it is gone.
+const RELEASE_LIMIT: Duration = Duration::from_secs(300);
+/// The second look at a released session; most are gone by then.
+const FIRST_PAUSE: Duration = Duration::from_millis(15);
+/// The interval of looks once the quick first ones are over.
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) async fn status(session: &Session, deadline: Deadline) -> Result<StatusRecord> {
+    let body = SessionIdBody { session_id: session.id() };
+    let answer = session.agb().post(&endpoint::SESSION_STATUS, &Vec::new(), &body, deadline).await?;
+    let answer = answer.accept(endpoint::SESSION_STATUS.operation, Fallback::Plain)?;
+    let status = answer.data_object().map(|data| js::text(data, "status")).unwrap_or_default();
+    Ok(StatusRecord {
+        status: status.to_owned(),
+        http_status: answer.http_status,
+        code: answer.code(),
+        request_id: answer.request_id,
+    })
+}
+
+pub(super) async fn keep_alive(session: &Session) -> Result<String> {
+    let in_flight = session.activity().begin();
+    let agb = session.agb();
+    let query = vec![("sessionId", session.id().to_owned())];
+    let answer = agb.post_empty_object(&endpoint::KEEP_ALIVE, &query, agb.deadline()).await?;
+    let answer = answer.accept(endpoint::KEEP_ALIVE.operation, Fallback::Plain)?;
+    in_flight.finished();
+    Ok(answer.request_id)
+}
+
+pub(super) async fn delete(session: &Session) -> Result<String> {
+    let request_id = release(session, session.agb().deadline()).await?;
+    tracing::debug!(target: "agb::session", session = session.id(), "release accepted");
+    wait_until_gone(session, Deadline::after(RELEASE_LIMIT))
+        .await
+        .map_err(|error| error.with_request_id(&request_id))?;
+    Ok(request_id)
+}
+
+/// Asks the service to release the session, and gives the request id.
+pub(crate) async fn release(session: &Session, deadline: Deadline) -> Result<String> {
+    let body = SessionIdBody { session_id: session.id() };
+    let answer = session.agb().post(&endpoint::RELEASE_SESSION, &Vec::new(), &body, deadline).await?;
+    if answer.is_success() {
+        return Ok(answer.request_id);
+    }
+    let refusal = answer.refusal(endpoint::RELEASE_SESSION.operation, Fallback::Plain);
+    // The attempt before got through although its answer did not.
+    if answer.attempts > 1 && refusal.kind() == ErrorKind::SessionNotFound {
+        return Ok(answer.request_id);
+    }
+    Err(answer.error(refusal.kind(), release_text(&answer.code(), answer.message(), &refusal), refusal.operation()))
+}
+
+fn release_text(code: &str, message: &str, refusal: &Error) -> String {
+    let code = if code.is_empty() { "Unknown" } else { code };
+    let is_envelope = !matches!(refusal.kind(), ErrorKind::Http | ErrorKind::Protocol);
+    match (message.is_empty(), is_envelope) {
+        (false, _) => format!("[{code}] {message}"),
+        (true, false) => format!("[{code}] {}", refusal.message()),
+        (true, true) => format!("[{code}] Failed to delete session"),
+    }
+}
+
+/// Looks, quickly first, until the session is gone. Only the service's own word counts: a status of the end, or the code
+/// for an unknown session. What else goes wrong with a look is looked past.
+async fn wait_until_gone(session: &Session, deadline: Deadline) -> Result<()> {
+    let mut pause = FIRST_PAUSE;
+    while !deadline.left().is_zero() {
+        match status(session, session.agb().deadline().min(deadline)).await {
+            Ok(record) if is_gone(&record.status) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::SessionNotFound => return Ok(()),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(target: "agb::session", error = error.message(), "status of a released session")
+            }
+        }
+        tokio::time::sleep(pause.min(deadline.left())).await;
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+    let text = format!("Timeout waiting for session deletion after {}s", deadline.limit.as_secs());
+    Err(Error::new(ErrorKind::Timeout, text).with_operation(endpoint::RELEASE_SESSION.operation))
+}
+
+fn is_gone(status: &str) -> bool {
+    matches!(status, "FINISH" | "DELETED")
+}

@@ -1,0 +1,139 @@
+//! The seam to the network: one request in, one whole answer out. Deadlines, attempts, proxies, TLS, limits and what may
+//! be logged are settled here, and only here.
+
+mod http;
+pub(crate) mod redact;
+mod retry;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::error::Result;
+
+pub(crate) use retry::RetryPolicy;
+
+/// The largest answer that is taken, after decompression: 64 MiB.
+pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Post,
+}
+
+/// When may a request be sent again?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resend {
+    /// Executing it twice is executing it once: also after it may have reached the service.
+    Freely,
+    /// Only when no connection could be made, so that nothing was executed.
+    IfNotSent,
+    /// The caller has something better to try.
+    Never,
+}
+
+/// By when all attempts and the whole answer must be done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+    /// The limit as it was asked for, for the error's words.
+    pub(crate) limit: Duration,
+}
+
+impl Deadline {
+    /// `limit` from now.
+    pub(crate) fn after(limit: Duration) -> Self {
+        let now = Instant::now();
+        // A century is as good as for ever, and within what the timer can hold.
+        let limit = limit.min(Duration::from_secs(100 * 365 * 24 * 3600));
+        Self { at: now.checked_add(limit).unwrap_or(now), limit }
+    }
+
+    /// The earlier of both.
+    pub(crate) fn min(self, other: Self) -> Self {
+        if other.at < self.at { other } else { self }
+    }
+
+    pub(crate) fn left(self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+}
+
+/// One request, from which every attempt is built anew.
+pub(crate) struct Request {
+    /// For errors and logs.
+    pub(crate) operation: &'static str,
+    pub(crate) method: Method,
+    /// With its query, fully encoded.
+    pub(crate) url: String,
+    /// Names in lower case, and values that may be secret.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Bytes,
+    pub(crate) resend: Resend,
+    pub(crate) deadline: Deadline,
+    /// Limit of one attempt to connect; `None`: 10 s.
+    pub(crate) connect_limit: Option<Duration>,
+}
+
+/// A whole answer, whatever its status (but no redirect: that is an error).
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// The `x-request-id` header, or an empty text.
+    pub(crate) request_id: String,
+    pub(crate) body: Bytes,
+    /// How often the request was sent.
+    pub(crate) attempts: u32,
+}
+
+/// The one pooled HTTP client. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Transport {
+    http: Arc<http::Http>,
+    retry: Arc<retry::Retry>,
+}
+
+impl Transport {
+    /// Nothing is set up before the first request. `env` holds the proxy variables and `NODE_EXTRA_CA_CERTS`.
+    pub(crate) fn new(env: &BTreeMap<String, String>, policy: RetryPolicy) -> Self {
+        Self { http: Arc::new(http::Http::new(env)), retry: Arc::new(retry::Retry::new(policy)) }
+    }
+
+    /// Sends the request, again where that is allowed and of use, until an answer is there or the deadline passes.
+    ///
+    /// # Errors
+    /// Connect, Network, Timeout, Protocol (answer too large), Http (redirect) or Config (TLS, proxy) with the number of
+    /// attempts.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Reply> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let outcome = self.http.attempt(request).await;
+            let Some(delay) = self.retry.delay(request, attempt, &outcome) else {
+                return finish(outcome, attempt, request.operation);
+            };
+            tracing::debug!(
+                target: "agb::transport",
+                operation = request.operation,
+                attempt,
+                delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                "sending again"
+            );
+            tokio::time::sleep(delay).await;
+        }
+    }
+}
+
+fn finish(outcome: http::Outcome, attempts: u32, operation: &'static str) -> Result<Reply> {
+    match outcome {
+        Ok(raw) => Ok(Reply { status: raw.status, request_id: raw.request_id, body: raw.body, attempts }),
+        Err(error) => Err(error.with_operation(operation).with_attempts(attempts)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! The table of the service's endpoints that the client uses (docs/protocol.md, section "Endpoints").
+
+/// GET or POST: the service knows no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Get,
+    /// With a JSON object as body, at least `{}`.
+    PostJson,
+    /// With a body of length 0.
+    PostEmpty,
+}
+
+/// One endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// Its name in errors and logs.
+    pub(crate) operation: &'static str,
+    pub(crate) verb: Verb,
+    pub(crate) path: &'static str,
+    /// May the request be sent again although the service may have executed it?
+    pub(crate) repeatable: bool,
+}
+
+const fn repeatable(operation: &'static str, verb: Verb, path: &'static str) -> Endpoint {
+    Endpoint { operation, verb, path, repeatable: true }
+}
+
+const fn once(operation: &'static str, verb: Verb, path: &'static str) -> Endpoint {
+    Endpoint { operation, verb, path, repeatable: false }
+}
+
+pub(crate) const CREATE_SESSION: Endpoint = once("createSession", Verb::PostJson, "mcp/createSession");
+pub(crate) const GET_SESSION: Endpoint = repeatable("getSession", Verb::PostJson, "mcp/getSession");
+pub(crate) const SESSION_STATUS: Endpoint = repeatable("getSessionInfo", Verb::PostJson, "mcp/getSessionInfo");
+/// Releasing twice is releasing once: the second answer is "not found", which the caller reads as released.
+pub(crate) const RELEASE_SESSION: Endpoint = repeatable("releaseSession", Verb::PostJson, "mcp/releaseSessionAsync");
+pub(crate) const KEEP_ALIVE: Endpoint = repeatable("keepAlive", Verb::PostJson, "mcp/refreshSessionIdleTime");
+pub(crate) const LIST_SESSIONS: Endpoint = repeatable("listSessions", Verb::Get, "sdk/ListSession");
+/// Replaces all labels, so that twice is the same as once.
+pub(crate) const SET_LABELS: Endpoint = repeatable("setLabels", Verb::PostEmpty, "sdk/SetLabel");
+pub(crate) const GET_LABELS: Endpoint = repeatable("getLabels", Verb::Get, "sdk/GetLabel");
+pub(crate) const SESSION_RESOURCE: Endpoint = repeatable("getMcpResource", Verb::PostJson, "mcp/getMcpResource");
+pub(crate) const GET_LINK: Endpoint = repeatable("getLink", Verb::Get, "internet/getLink");
+pub(crate) const CALL_TOOL: Endpoint = once("callMcpTool", Verb::PostJson, "mcp");
+pub(crate) const LIST_TOOLS: Endpoint = repeatable("listMcpTools", Verb::PostJson, "mcp/listTools");
+pub(crate) const CONTEXT_INFO: Endpoint = repeatable("getContextInfo", Verb::Get, "sdk/GetContextInfo");
