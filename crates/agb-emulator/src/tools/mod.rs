@@ -1,9 +1,32 @@
 //! The tools of a session: one function a tool, dispatched by name.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
+
+use crate::sandbox::Sandbox;
+
+pub mod catalog;
+pub mod filesystem;
+pub mod metrics;
+pub mod run_code;
+pub mod shell;
+
+/// What a call may take longer than [`ToolLimits::time`] before it is cut off from outside: a tool that keeps its own
+/// limit reports it better.
+const OVERTIME: Duration = Duration::from_secs(5);
 
 /// The argument object of a tool call.
 pub type ToolArgs = Map<String, Value>;
+
+/// What a tool may use up, whatever its caller asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToolLimits {
+    /// The longest text a tool may answer, in bytes.
+    pub output_bytes: usize,
+    /// The longest a tool may take, in real time.
+    pub time: Duration,
+}
 
 /// What a tool answers: one text item, and whether it is an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,5 +46,64 @@ impl ToolOutput {
     /// A failure that names its reason.
     pub fn error(text: impl Into<String>) -> Self {
         Self { is_error: true, text: text.into() }
+    }
+}
+
+/// Runs the tool called `name` of an image, within the limits.
+///
+/// A tool that the image lacks, one that takes too long and one that answers too much are failures of the tool: the
+/// result says so, and the session lives on.
+pub(crate) async fn call(
+    sandbox: &Sandbox,
+    image_id: &str,
+    name: &str,
+    args: &ToolArgs,
+    limits: &ToolLimits,
+) -> ToolOutput {
+    if !catalog::knows(image_id, name) {
+        return ToolOutput::error(format!("Tool {name} is not available in image {image_id}"));
+    }
+    match tokio::time::timeout(limits.time + OVERTIME, dispatch(sandbox, name, args, limits)).await {
+        Ok(output) => within(output, name, limits),
+        Err(_) => ToolOutput::error(format!(
+            "Tool {name} was cut off after {} s, the limit of one call",
+            limits.time.as_secs_f64()
+        )),
+    }
+}
+
+async fn dispatch(sandbox: &Sandbox, name: &str, args: &ToolArgs, limits: &ToolLimits) -> ToolOutput {
+    match name {
+        "shell" => shell::call(sandbox, args, limits).await,
+        "run_code" => run_code::call(sandbox, args, limits).await,
+        "get_metrics" => metrics::call(sandbox).await,
+        _ => filesystem::call(sandbox, name, args, limits)
+            .await
+            .unwrap_or_else(|| ToolOutput::error(format!("Tool {name} is not available in this emulator yet"))),
+    }
+}
+
+fn within(output: ToolOutput, name: &str, limits: &ToolLimits) -> ToolOutput {
+    if output.text.len() <= limits.output_bytes {
+        return output;
+    }
+    ToolOutput::error(format!(
+        "Tool {name} answered {} bytes, more than the {} bytes that one answer may have",
+        output.text.len(),
+        limits.output_bytes
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: ToolLimits = ToolLimits { output_bytes: 8, time: Duration::from_secs(1) };
+
+    #[test]
+    fn an_answer_at_the_limit_passes_and_one_byte_more_says_what_the_limit_is() {
+        assert_eq!(within(ToolOutput::ok("12345678"), "t", &LIMITS), ToolOutput::ok("12345678"));
+        let cut = within(ToolOutput::ok("123456789"), "t", &LIMITS);
+        assert!(cut.is_error && cut.text.contains("9 bytes") && cut.text.contains("8 bytes"), "{}", cut.text);
     }
 }

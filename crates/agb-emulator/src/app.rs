@@ -1,0 +1,140 @@
+//! The route table, and what surrounds every request.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::{self, Next},
+    response::Response,
+    routing::{any, get, post},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    envelope::Answer,
+    ids::Ids,
+    journal::{Journal, JournalEntry},
+    routes::{Trace, context, link, session, tool},
+    state::Sessions,
+    tools::ToolLimits,
+};
+
+/// What every request can reach.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) base_url: String,
+    pub(crate) api_key: String,
+    pub(crate) images: Vec<String>,
+    pub(crate) link_url: Option<bool>,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) tool_limits: ToolLimits,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) journal: Journal,
+    pub(crate) request_ids: Ids,
+    /// Cancelled when the emulator is being closed.
+    pub(crate) closing: CancellationToken,
+}
+
+/// The endpoints (docs/protocol.md, section Endpoints).
+pub(crate) fn app(service: Arc<Service>) -> Router {
+    let routes = Router::new()
+        .route("/mcp/createSession", post(session::create))
+        .route("/mcp/getSession", post(session::get))
+        .route("/mcp/getSessionInfo", post(session::info))
+        .route("/mcp/releaseSession", post(session::release))
+        .route("/mcp/releaseSessionAsync", post(session::release_async))
+        .route("/mcp/refreshSessionIdleTime", post(session::keep_alive))
+        .route("/mcp/getMcpResource", post(session::resource))
+        .route("/sdk/ListSession", get(session::list))
+        .route("/sdk/SetLabel", post(session::set_label))
+        .route("/sdk/GetLabel", get(session::get_label))
+        .route("/internet/getLink", get(session::link))
+        .route("/mcp/getLink", get(session::link))
+        .route("/mcp", post(tool::call))
+        .route("/mcp/listTools", post(session::list_tools))
+        .route("/sdk/SyncContext", post(context::sync))
+        .route("/sdk/GetContextInfo", get(context::info))
+        .route("/link/{session}/callTool", post(link::call))
+        .route("/ws/{session}", any(link::web_socket));
+    routes
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(service.clone())
+        .layer(middleware::from_fn_with_state(service, surround))
+}
+
+/// Parts of the service that a later version will have, by how their paths begin.
+const LATER: [&str; 4] = ["/sdk/", "/browser/", "/internet/getCdpLink", "/object/"];
+
+async fn unknown_route(request: Request) -> Answer {
+    let (method, path) = (request.method(), request.uri().path());
+    if LATER.iter().any(|start| path.starts_with(start)) {
+        return Answer::not_here(format!("{method} {path} is not available in this emulator yet"));
+    }
+    Answer::not_here(format!("{method} {path} is not a route of this emulator"))
+}
+
+async fn wrong_method(request: Request) -> Answer {
+    let (method, path) = (request.method(), request.uri().path());
+    Answer::failure(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "MethodNotAllowed",
+        format!("{path} does not answer to {method}; try {}", if method == "GET" { "POST" } else { "GET" }),
+    )
+}
+
+/// Gives every request its id, its place in the journal and its envelope.
+///
+/// The work runs in a task of its own: a client that goes away does not stop what it began, as on the service, and a
+/// panic costs one request.
+async fn surround(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    let fallback_id = service.request_ids.uuid();
+    match tokio::spawn(handle(service, request, next, fallback_id.clone())).await {
+        Ok(response) => response,
+        Err(_) => Answer::internal().render(&fallback_id),
+    }
+}
+
+async fn handle(service: Arc<Service>, mut request: Request, next: Next, own_id: String) -> Response {
+    let started = Instant::now();
+    let at = service.sessions.clock.now();
+    let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+    let trace = Trace::default();
+    request.extensions_mut().insert(trace.clone());
+    let answer = tokio::select! {
+        response = next.run(request) => answer_in(response),
+        () = service.closing.cancelled() => Answer::closing(),
+    };
+    let mut traced = std::mem::take(&mut *trace.note());
+    let request_id = traced.request_id.take().unwrap_or(own_id);
+    service.journal.record(JournalEntry {
+        seq: 0,
+        at: service.sessions.clock.wall(at),
+        method,
+        path,
+        operation: traced.operation.unwrap_or_else(|| "unknown".to_owned()),
+        tool: traced.tool,
+        session_id: traced.session_id,
+        request_id: request_id.clone(),
+        status: answer.status.as_u16(),
+        code: answer.code.clone(),
+        success: answer.is_success() && !traced.tool_failed,
+        duration_ms: started.elapsed().as_secs_f64() * 1e3,
+        resets_idle_timer: traced.resets_idle_timer,
+        query: traced.query,
+        body: traced.body,
+    });
+    answer.render(&request_id)
+}
+
+/// The answer that a response carries, or one for a refusal of the framework itself.
+fn answer_in(mut response: Response) -> Answer {
+    response.extensions_mut().remove().unwrap_or_else(|| {
+        let status = response.status();
+        let status = if status.is_client_error() { status } else { StatusCode::BAD_REQUEST };
+        Answer::failure(status, "InvalidRequest", format!("the request cannot be read ({status})"))
+    })
+}
