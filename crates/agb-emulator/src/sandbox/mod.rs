@@ -1,89 +1,58 @@
-//! Placeholder of the sandbox, until the real one is merged over this file.
+//! Where a session's processes run (placeholder of the file tools' branch: the merge replaces this file).
 
-use std::{
-    fmt, io,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-/// How sessions are kept apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    /// Own namespaces per session.
-    Namespace,
-    /// The host's real paths.
-    Plain,
+use rustix::fd::OwnedFd;
+
+/// How file tools reach the files of a session.
+#[derive(Debug, Clone)]
+pub enum SandboxFiles {
+    /// A session with a mount namespace of its own.
+    Namespace {
+        /// The root directory of the session, opened as a directory.
+        root: Arc<OwnedFd>,
+        /// Host ids that file work must be done as; `Some` when the emulator runs as root.
+        user: Option<(u32, u32)>,
+        /// The session's home, as the session names it.
+        home: PathBuf,
+    },
+    /// A session on the host's own paths.
+    Plain {
+        /// The session's home.
+        home: PathBuf,
+        /// The session's TMPDIR.
+        tmp: PathBuf,
+        /// Host ids that file work must be done as; `Some` when the emulator runs as root.
+        user: Option<(u32, u32)>,
+    },
 }
 
-impl fmt::Display for Isolation {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Isolation::Namespace => "namespace",
-            Isolation::Plain => "plain",
-        })
-    }
-}
-
-/// What the host is probed for.
-#[derive(Debug, Clone, Default)]
-pub struct HostOptions {
-    /// Forced isolation; `None`: chosen by trial.
-    pub isolation: Option<Isolation>,
-    /// The Python interpreter.
-    pub python: Option<PathBuf>,
-    /// The Node.js interpreter.
-    pub node: Option<PathBuf>,
-    /// Where session directories go.
-    pub base_directory: Option<PathBuf>,
-}
-
-/// The machine the emulator runs on.
+/// Why a sandbox is not available.
 #[derive(Debug)]
-pub struct Host;
+pub struct SandboxError(String);
 
-impl Host {
-    /// Looks at the machine.
-    pub async fn probe(_options: HostOptions) -> io::Result<Arc<Host>> {
-        Ok(Arc::new(Host))
+impl fmt::Display for SandboxError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
     }
-
-    /// The isolation in use.
-    pub fn isolation(&self) -> Isolation {
-        Isolation::Plain
-    }
-
-    /// One line for the start-up print.
-    pub fn summary(&self) -> String {
-        "isolation: plain (placeholder)".to_owned()
-    }
-
-    /// Removes the emulator's base directory.
-    pub async fn close(&self) {}
 }
 
-/// One session's place to work.
+impl std::error::Error for SandboxError {}
+
+/// The sandbox of one session.
 #[derive(Debug)]
 pub struct Sandbox {
-    home: Mutex<Option<tempfile::TempDir>>,
+    files: SandboxFiles,
 }
 
 impl Sandbox {
-    /// Starts nothing.
-    pub fn new(_host: Arc<Host>, _session_id: &str) -> Sandbox {
-        Sandbox { home: Mutex::new(None) }
-    }
-
-    /// The session's home, made at the first use.
-    pub(crate) fn home(&self) -> Option<PathBuf> {
-        let mut home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
-        if home.is_none() {
-            *home = tempfile::tempdir().ok();
-        }
-        home.as_ref().map(|dir| dir.path().to_owned())
-    }
-
-    /// Ends everything of the session.
-    pub async fn stop(&self) {
-        self.home.lock().unwrap_or_else(PoisonError::into_inner).take();
+    /// The way to the session's files; starts the sandbox if need be.
+    ///
+    /// # Errors
+    /// When the sandbox can't be started.
+    pub async fn files(&self) -> Result<SandboxFiles, SandboxError> {
+        Ok(self.files.clone())
     }
 }

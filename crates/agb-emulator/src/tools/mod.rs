@@ -1,5 +1,9 @@
 //! The tools of a session: one function a tool, dispatched by name.
 
+pub mod catalog;
+pub mod filesystem;
+pub mod metrics;
+
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -19,12 +23,12 @@ const OVERTIME: Duration = Duration::from_secs(5);
 /// The argument object of a tool call.
 pub type ToolArgs = Map<String, Value>;
 
-/// What a tool may use up, whatever its caller asks for.
+/// Bounds of one tool call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ToolLimits {
-    /// The longest text a tool may answer, in bytes.
+    /// Longest text a tool may answer, in bytes.
     pub output_bytes: usize,
-    /// The longest a tool may take, in real time.
+    /// Longest time a tool may take, in real time.
     pub time: Duration,
 }
 
