@@ -100,19 +100,35 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_job_is_given_up_and_learns_it() {
+    async fn a_job_that_hangs_is_given_up() {
+        let (release, released) = std::sync::mpsc::channel::<()>();
         let (report, heard) = std::sync::mpsc::channel();
-        let deadline = Deadline::after(Duration::from_millis(30));
         let job = move || {
-            while deadline.check().is_ok() {
-                std::thread::yield_now();
-            }
+            let _ = released.recv();
             let _ = report.send(());
             Ok(())
         };
-        let error = run(None, deadline, job).await.expect_err("a time-out");
+        let error = run(None, Deadline::after(Duration::from_millis(30)), job).await.expect_err("a time-out");
         assert!(error.text.contains("30 ms"), "{}", error.text);
-        heard.recv_timeout(LONG).expect("the job ends by itself");
+        drop(release);
+        heard.recv_timeout(LONG).expect("the job goes on by itself");
+    }
+
+    #[tokio::test]
+    async fn a_long_loop_learns_that_its_time_is_over() {
+        let deadline = Deadline::after(Duration::from_millis(5));
+        let (report, heard) = std::sync::mpsc::channel();
+        let job = move || {
+            let mut result = Ok(());
+            while result.is_ok() {
+                result = deadline.check();
+            }
+            let _ = report.send(());
+            result
+        };
+        let error = run(None, deadline, job).await.expect_err("a time-out");
+        assert!(error.text.contains("Timed out"), "{}", error.text);
+        heard.recv_timeout(LONG).expect("the loop ends");
     }
 
     #[tokio::test]

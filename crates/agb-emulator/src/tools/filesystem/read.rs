@@ -16,6 +16,9 @@ use crate::tools::filesystem::{number, text, texts};
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// No file has a byte behind this one, and the system refuses to look.
+const LAST_OFFSET: u64 = i64::MAX.cast_unsigned();
+
 /// A slice of a file: text with whole characters, or the base64 of exactly its bytes.
 pub(super) fn read_file(context: &Context, args: &ToolArgs) -> Result<String, FileError> {
     let path = context.view.path(text(args, "path"))?;
@@ -52,7 +55,7 @@ fn read(context: &Context, path: &Path, file: &OwnedFd, range: Range<u64>) -> Re
     let mut bytes = Vec::new();
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut at = range.start;
-    while at < range.end {
+    while at < range.end && at <= LAST_OFFSET {
         context.deadline.check()?;
         let wanted = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buffer.len());
         let space = buffer.get_mut(..wanted).unwrap_or_default();
