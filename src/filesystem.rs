@@ -293,7 +293,7 @@ impl NativeSession {
     ) -> Result<PromiseRaw<'env, Outcome<NativeMatches>>> {
         let tools = self.tools(route);
         promise(env, async move {
-            let found = filesystem::search(&tools, &path, &pattern, exclude_patterns).await;
+            let found = filesystem::search(&tools, &path, &pattern, &exclude_patterns).await;
             outcome(found.map(|(request_id, matches)| NativeMatches { request_id, matches }))
         })
     }

@@ -8,6 +8,8 @@
 //! agb-emulator  the service, on this machine
 //! ```
 
+#![allow(unreachable_pub, reason = "napi exports items by their attribute, not by their path")]
+
 mod agb;
 mod code;
 mod command;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agb_client::session::{Metrics, RoutedSession};
-use agb_client::{CallTool, RouteOverride, Session, ToolLimits};
+use agb_client::{CallTool, RouteOverride, Session, SessionInfo, ToolLimits};
 use napi::bindgen_prelude::PromiseRaw;
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -115,6 +115,54 @@ pub struct NativeStatus {
     pub status: String,
 }
 
+/// Where a session's screen can be seen.
+#[napi(object, object_from_js = false)]
+pub struct NativeInfoReply {
+    /// The service's request id.
+    pub request_id: String,
+    /// Id of the session.
+    pub session_id: String,
+    /// A page that shows the screen.
+    pub resource_url: String,
+    /// What a viewer needs, for sessions with a desktop.
+    pub desktop: Option<NativeDesktopInfo>,
+}
+
+/// What a viewer of a desktop needs.
+#[napi(object, object_from_js = false)]
+pub struct NativeDesktopInfo {
+    /// Id of the application.
+    pub app_id: Option<String>,
+    /// A secret.
+    pub auth_code: Option<String>,
+    /// JSON text.
+    pub connection_properties: Option<String>,
+    /// Id of the resource.
+    pub resource_id: Option<String>,
+    /// Type of the resource.
+    pub resource_type: Option<String>,
+    /// A secret.
+    pub ticket: Option<String>,
+}
+
+impl From<SessionInfo> for NativeInfoReply {
+    fn from(info: SessionInfo) -> Self {
+        Self {
+            request_id: info.request_id,
+            session_id: info.session_id,
+            resource_url: info.resource_url,
+            desktop: info.desktop.map(|desktop| NativeDesktopInfo {
+                app_id: desktop.app_id,
+                auth_code: desktop.auth_code,
+                connection_properties: desktop.connection_properties,
+                resource_id: desktop.resource_id,
+                resource_type: desktop.resource_type,
+                ticket: desktop.ticket,
+            }),
+        }
+    }
+}
+
 /// Load and traffic of a session's machine.
 #[napi(object, object_from_js = false)]
 pub struct NativeMetricsReply {
@@ -186,10 +234,7 @@ impl From<Session> for NativeSession {
 impl NativeSession {
     /// Where this session's tools are called: on `route`, else where the service said.
     pub(crate) fn tools(&self, route: Option<NativeRoute>) -> RoutedSession {
-        match route {
-            Some(route) => self.inner.with_route(route.into()),
-            None => self.inner.routed(),
-        }
+        self.inner.by_route(route.map(Into::into))
     }
 }
 
@@ -242,13 +287,11 @@ impl NativeSession {
         promise(env, async move { outcome(session.delete().await) })
     }
 
-    /// Where the screen can be seen: a JSON object.
+    /// Where the screen can be seen.
     #[napi]
-    pub fn info<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<NativeText>>> {
+    pub fn info<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<NativeInfoReply>>> {
         let session = self.inner.clone();
-        promise(env, async move {
-            outcome(session.info().await.map(|info| NativeText { data: to_json(&info), request_id: info.request_id }))
-        })
+        promise(env, async move { outcome(session.info().await) })
     }
 
     /// Replaces the labels by those of a JSON object.
@@ -301,7 +344,7 @@ impl NativeSession {
     ) -> Result<PromiseRaw<'env, Outcome<NativeText>>> {
         let session = self.inner.clone();
         promise(env, async move {
-            outcome(session.list_tools(&image_id).await.map(|catalogue| NativeText {
+            outcome(session.list_tools(Some(&image_id)).await.map(|catalogue| NativeText {
                 data: to_json(&catalogue.tools),
                 request_id: catalogue.request_id,
             }))

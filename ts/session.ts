@@ -120,7 +120,8 @@ export class Session {
   async info(): Promise<OperationResult> {
     const outcome = await targetOf(this).native.info();
     if (isFailure(outcome)) return failed(outcome, {});
-    return { requestId: outcome.requestId, success: true, data: JSON.parse(outcome.data) };
+    const { requestId, sessionId, resourceUrl, desktop } = outcome;
+    return { requestId, success: true, data: { sessionId, resourceUrl, ...desktop } };
   }
 
   /** Replaces the session's labels. */

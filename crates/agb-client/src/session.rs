@@ -290,9 +290,9 @@ impl Session {
         tools
     }
 
-    /// This session by another route.
-    pub fn with_route(&self, route: RouteOverride) -> RoutedSession {
-        RoutedSession { session: self.clone(), route: Arc::new(route) }
+    /// This session by another route; `None`: by its own.
+    pub fn by_route(&self, route: Option<RouteOverride>) -> RoutedSession {
+        RoutedSession { session: self.clone(), route: route.map(Arc::new) }
     }
 }
 
@@ -323,10 +323,18 @@ fn server_in(tools: &[McpTool], name: &str) -> Option<String> {
 #[derive(Debug, Clone)]
 pub struct RoutedSession {
     session: Session,
-    route: Arc<RouteOverride>,
+    route: Option<Arc<RouteOverride>>,
 }
 
 impl RoutedSession {
+    /// As [`Session::metrics`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn metrics(&self, limits: ToolLimits) -> Result<MetricsReply> {
+        facts::metrics(self, limits).await
+    }
+
     /// The session behind it.
     pub fn session(&self) -> &Session {
         &self.session
@@ -334,13 +342,13 @@ impl RoutedSession {
 
     /// The first entry of the caller's tools decides, then the caller's tool list; where either was not given, the
     /// session's own stands in its place.
-    fn server_of(&self, name: &str) -> Option<String> {
+    fn server_of(&self, route: &RouteOverride, name: &str) -> Option<String> {
         let own = &self.session.inner.details;
-        let from_tools = match &self.route.tools {
+        let from_tools = match &route.tools {
             Some(tools) => tools.iter().find(|(tool, _)| tool == name).map(|(_, server)| server.clone()),
             None => server_in(&own.tools, name),
         };
-        from_tools.or_else(|| match &self.route.tool_list {
+        from_tools.or_else(|| match &route.tool_list {
             Some(text) if *text != own.tool_list_raw => server_in(&self.session.parsed_list(text), name),
             _ => server_in(&own.tools, name),
         })
@@ -349,8 +357,8 @@ impl RoutedSession {
 
 impl CallTool for RoutedSession {
     async fn call_tool(&self, name: &str, args: ToolArgs, limits: ToolLimits) -> Result<ToolReply> {
-        let server = self.server_of(name);
-        let route = Route { link_url: &self.route.link_url, token: &self.route.token, server };
+        let Some(given) = &self.route else { return self.session.call_tool(name, args, limits).await };
+        let route = Route { link_url: &given.link_url, token: &given.token, server: self.server_of(given, name) };
         route::call(&self.session, route, name, args, limits).await
     }
 }

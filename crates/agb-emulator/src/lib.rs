@@ -7,7 +7,26 @@
 
 #![forbid(unsafe_code)]
 
+use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+mod app;
+pub mod cli;
+mod clock;
+mod envelope;
+mod ids;
+mod journal;
+mod lifecycle;
+mod options;
+mod routes;
 pub mod sandbox;
+mod state;
 pub mod tools;
 
 use crate::{

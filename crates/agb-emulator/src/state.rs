@@ -15,6 +15,7 @@ use crate::{
     clock::Clock,
     ids::Ids,
     sandbox::{Host, Sandbox},
+    tools::filesystem::SessionFiles,
 };
 
 /// The idle timeout of a session that asks for none (docs/protocol.md, section Session lifecycle).
@@ -127,6 +128,8 @@ pub(crate) struct Session {
     pub(crate) token: String,
     pub(crate) has_link: bool,
     pub(crate) sandbox: Sandbox,
+    /// What the file tools remember of it.
+    pub(crate) files: SessionFiles,
     /// Cancelled when the session's release begins.
     pub(crate) ended: CancellationToken,
     /// Cancelled when its teardown is done.
@@ -315,6 +318,7 @@ impl Sessions {
         let id = self.ids.letters("session-", 25);
         let session = Arc::new(Session {
             sandbox: Sandbox::new(self.host.clone(), &id),
+            files: SessionFiles::default(),
             app_instance_id: self.ids.letters("ai-", 16),
             resource_id: self.ids.letters("p-", 17),
             token: self.ids.letters("tk-", 32),
@@ -450,6 +454,7 @@ impl Sessions {
         let teardown = Teardown { sessions: self.clone(), session: session.clone() };
         self.teardowns.spawn(async move {
             teardown.session.sandbox.stop().await;
+            teardown.session.files.cleanup().await;
             drop(teardown);
         });
         Some(Released { finished: session.finished.clone() })

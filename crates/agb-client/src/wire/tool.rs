@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use super::js;
 
 /// One tool of a session or an image. Every text is empty where the service sent none.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct McpTool {
     /// The tool's name.
     pub name: String,

@@ -1,17 +1,14 @@
 //! The tools of a session: one function a tool, dispatched by name.
 
-pub mod catalog;
-pub mod filesystem;
-pub mod metrics;
-
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::sandbox::Sandbox;
+use crate::{sandbox::Sandbox, state::Session};
 
 pub mod catalog;
 pub mod filesystem;
+pub(crate) mod kernels;
 pub mod metrics;
 pub mod run_code;
 pub mod shell;
@@ -23,12 +20,12 @@ const OVERTIME: Duration = Duration::from_secs(5);
 /// The argument object of a tool call.
 pub type ToolArgs = Map<String, Value>;
 
-/// Bounds of one tool call.
+/// What a tool may use up, whatever its caller asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ToolLimits {
-    /// Longest text a tool may answer, in bytes.
+    /// The longest text a tool may answer, in bytes.
     pub output_bytes: usize,
-    /// Longest time a tool may take, in real time.
+    /// The longest a tool may take, in real time.
     pub time: Duration,
 }
 
@@ -58,7 +55,7 @@ impl ToolOutput {
 /// A tool that the image lacks, one that takes too long and one that answers too much are failures of the tool: the
 /// result says so, and the session lives on.
 pub(crate) async fn call(
-    sandbox: &Sandbox,
+    session: &Session,
     image_id: &str,
     name: &str,
     args: &ToolArgs,
@@ -67,7 +64,7 @@ pub(crate) async fn call(
     if !catalog::knows(image_id, name) {
         return ToolOutput::error(format!("Tool {name} is not available in image {image_id}"));
     }
-    match tokio::time::timeout(limits.time + OVERTIME, dispatch(sandbox, name, args, limits)).await {
+    match tokio::time::timeout(limits.time + OVERTIME, dispatch(session, name, args, limits)).await {
         Ok(output) => within(output, name, limits),
         Err(_) => ToolOutput::error(format!(
             "Tool {name} was cut off after {} s, the limit of one call",
@@ -76,12 +73,13 @@ pub(crate) async fn call(
     }
 }
 
-async fn dispatch(sandbox: &Sandbox, name: &str, args: &ToolArgs, limits: &ToolLimits) -> ToolOutput {
+async fn dispatch(session: &Session, name: &str, args: &ToolArgs, limits: &ToolLimits) -> ToolOutput {
+    let sandbox: &Sandbox = &session.sandbox;
     match name {
         "shell" => shell::call(sandbox, args, limits).await,
         "run_code" => run_code::call(sandbox, args, limits).await,
         "get_metrics" => metrics::call(sandbox).await,
-        _ => filesystem::call(sandbox, name, args, limits)
+        _ => filesystem::call(sandbox, &session.files, name, args, limits)
             .await
             .unwrap_or_else(|| ToolOutput::error(format!("Tool {name} is not available in this emulator yet"))),
     }
@@ -96,6 +94,30 @@ fn within(output: ToolOutput, name: &str, limits: &ToolLimits) -> ToolOutput {
         output.text.len(),
         limits.output_bytes
     ))
+}
+
+/// A time limit among the arguments, in units of which `per_second` make a second.
+fn read_time(args: &ToolArgs, name: &str, default: f64, per_second: f64) -> Result<Duration, String> {
+    let amount = match args.get(name) {
+        None | Some(Value::Null) => default,
+        Some(Value::Number(number)) => number.as_f64().unwrap_or(f64::NAN),
+        Some(other) => return Err(format!("`{name}` must be a number, not {}", type_name(other))),
+    };
+    if amount.is_nan() || amount <= 0.0 {
+        return Err(format!("`{name}` must be more than 0, not {amount}"));
+    }
+    Ok(Duration::try_from_secs_f64(amount / per_second).unwrap_or(Duration::MAX))
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
 }
 
 #[cfg(test)]

@@ -1,26 +1,168 @@
-//! Placeholder, until the real tool is merged over this file.
+//! The tool `shell`: one command in a fresh shell (docs/protocol.md, section Commands).
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
 
 use super::{ToolArgs, ToolLimits, ToolOutput};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Invocation, OutputPipe, Process, Running, Sandbox};
 
-/// Runs one command.
-pub async fn call(sandbox: &Sandbox, args: &ToolArgs, _limits: &ToolLimits) -> ToolOutput {
-    let Some(command) = args.get("command").and_then(|value| value.as_str()) else {
-        return ToolOutput::error("command is required");
+/// The service's own default.
+const DEFAULT_TIMEOUT_MS: f64 = 1000.0;
+
+/// Runs a command with `/bin/sh -c`, in the session's home and environment unless `cwd` and `envs` say otherwise.
+///
+/// Answers `{"stdout","stderr","exit_code"}` as JSON text, as an error with a `traceId` when the code is not 0. Over its
+/// time limit (`timeout_ms`, default 1,000, at most that of `limits`) the whole process group is killed. What the
+/// command left in the background goes on.
+pub async fn call(sandbox: &Sandbox, args: &ToolArgs, limits: &ToolLimits) -> ToolOutput {
+    let request = match Request::read(args, limits) {
+        Ok(request) => request,
+        Err(problem) => return ToolOutput::error(problem),
     };
-    let Some(home) = sandbox.home() else { return ToolOutput::error("no home") };
-    let run = tokio::process::Command::new("sh").arg("-c").arg(command).current_dir(home).kill_on_drop(true).output();
-    match run.await {
-        Ok(output) => ToolOutput {
-            is_error: !output.status.success(),
-            text: serde_json::json!({
-                "stdout": String::from_utf8_lossy(&output.stdout),
-                "stderr": String::from_utf8_lossy(&output.stderr),
-                "exit_code": output.status.code(),
-                "traceId": "placeholder",
-            })
-            .to_string(),
-        },
-        Err(error) => ToolOutput::error(error.to_string()),
+    let (sandbox, output_bytes) = (sandbox.clone(), limits.output_bytes);
+    // In a task of its own: a caller that goes away must not leave the command without its time limit.
+    let work = tokio::spawn(async move { run(&sandbox, request, output_bytes).await });
+    work.await.unwrap_or_else(|error| ToolOutput::error(format!("the command could not be run: {error}")))
+}
+
+#[derive(Debug, PartialEq)]
+struct Request {
+    command: String,
+    limit: Duration,
+    directory: Option<String>,
+    environment: Vec<(String, String)>,
+}
+
+impl Request {
+    fn read(args: &ToolArgs, limits: &ToolLimits) -> Result<Request, String> {
+        let command = match args.get("command") {
+            Some(Value::String(command)) if !command.trim().is_empty() => without_nul("command", command)?,
+            Some(Value::String(_)) => return Err("`command` is empty".to_owned()),
+            Some(other) => return Err(wrong_type("command", "a string", other)),
+            None => return Err("`command` is missing".to_owned()),
+        };
+        let directory = match args.get("cwd") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(path)) if path.is_empty() => return Err("`cwd` is empty".to_owned()),
+            Some(Value::String(path)) => Some(without_nul("cwd", path)?),
+            Some(other) => return Err(wrong_type("cwd", "a string", other)),
+        };
+        let environment = match args.get("envs") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Object(envs)) => read_environment(envs)?,
+            Some(other) => return Err(wrong_type("envs", "an object of strings", other)),
+        };
+        let limit = super::read_time(args, "timeout_ms", DEFAULT_TIMEOUT_MS, 1000.0)?.min(limits.time);
+        Ok(Request { command, limit, directory, environment })
     }
+}
+
+fn read_environment(envs: &Map<String, Value>) -> Result<Vec<(String, String)>, String> {
+    envs.iter()
+        .map(|(name, value)| {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(format!("`envs` has a name that no environment variable can have: {name:?}"));
+            }
+            match value {
+                Value::String(value) => Ok((name.clone(), without_nul(&format!("envs.{name}"), value)?)),
+                other => Err(wrong_type(&format!("envs.{name}"), "a string", other)),
+            }
+        })
+        .collect()
+}
+
+fn without_nul(name: &str, text: &str) -> Result<String, String> {
+    if text.contains('\0') {
+        return Err(format!("`{name}` contains a NUL character"));
+    }
+    Ok(text.to_owned())
+}
+
+fn wrong_type(name: &str, wanted: &str, value: &Value) -> String {
+    format!("`{name}` must be {wanted}, not {}", super::type_name(value))
+}
+
+async fn run(sandbox: &Sandbox, request: Request, output_bytes: usize) -> ToolOutput {
+    let running = match sandbox.running().await {
+        Ok(running) => running,
+        Err(error) => return ToolOutput::error(error.to_string()),
+    };
+    let trace_id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+    let started = start(running, &request, &trace_id, output_bytes);
+    let (mut process, stdout, stderr) = match started {
+        Ok(started) => started,
+        Err(error) => return ToolOutput::error(format!("the shell could not be started: {error}")),
+    };
+    let status = tokio::select! {
+        biased;
+        status = process.wait() => status,
+        () = sandbox.released() => {
+            process.kill().await;
+            return ToolOutput::error(format!("{}; the command was ended", sandbox.released_error()));
+        }
+        () = tokio::time::sleep(request.limit) => {
+            process.kill().await;
+            return ToolOutput::error(timeout_text(request.limit));
+        }
+    };
+    if sandbox.is_released() {
+        return ToolOutput::error(format!("{}; the command was ended", sandbox.released_error()));
+    }
+    match status {
+        Ok(status) => answer(&request, status, &stdout.take(), &stderr.take(), &trace_id),
+        Err(error) => ToolOutput::error(format!("the shell's end could not be seen: {error}")),
+    }
+}
+
+type Started = (Process, Arc<OutputPipe>, Arc<OutputPipe>);
+
+fn start(running: Arc<Running>, request: &Request, nonce: &str, output_bytes: usize) -> std::io::Result<Started> {
+    let (stdout, stdout_writer) = OutputPipe::new(output_bytes)?;
+    let (stderr, stderr_writer) = OutputPipe::new(output_bytes)?;
+    let mut command = running.command(&invocation(request, nonce));
+    command.stdin(Stdio::null()).stdout(Stdio::from(stdout_writer)).stderr(Stdio::from(stderr_writer));
+    let process = Process::start(running, command)?;
+    for pipe in [&stdout, &stderr] {
+        tokio::spawn(Arc::clone(pipe).read_to_end());
+    }
+    Ok((process, stdout, stderr))
+}
+
+/// The variables reach the shell through `env`, inside the sandbox: set on the process that enters it, one like
+/// `LD_PRELOAD` would work outside.
+fn invocation(request: &Request, nonce: &str) -> Invocation {
+    let mut argv: Vec<OsString> = Vec::new();
+    if !request.environment.is_empty() {
+        argv.extend(["/usr/bin/env", "--"].map(OsString::from));
+        argv.extend(request.environment.iter().map(|(name, value)| format!("{name}={value}").into()));
+    }
+    argv.extend(["/bin/sh", "-c", request.command.as_str()].map(OsString::from));
+    Invocation { argv, directory: request.directory.clone(), no_directory: nonce.to_owned(), interruptible: false }
+}
+
+fn answer(request: &Request, status: ExitStatus, stdout: &str, stderr: &str, trace_id: &str) -> ToolOutput {
+    if let (Some(125), Some(directory), true) = (status.code(), &request.directory, stderr == trace_id) {
+        return ToolOutput::error(format!(
+            "`cwd` can't be entered: {directory} (no such directory, not a directory, or no permission)"
+        ));
+    }
+    let exit_code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+    if exit_code == 0 {
+        return ToolOutput::ok(json!({ "stdout": stdout, "stderr": stderr, "exit_code": 0 }).to_string());
+    }
+    let body = json!({ "stdout": stdout, "stderr": stderr, "exit_code": exit_code, "traceId": trace_id });
+    ToolOutput::error(body.to_string())
+}
+
+fn timeout_text(limit: Duration) -> String {
+    let milliseconds = limit.as_millis();
+    format!(
+        "Execution failed. Error code:-1 Error message: [timeout] the command was killed at its time limit of \
+         {milliseconds} ms"
+    )
 }

@@ -1,0 +1,273 @@
+//! The machine: its directory, its interpreters, and the isolation that a trial showed to work.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::base::{BaseDirectory, remove_tree};
+use super::interpreters::{self, Interpreter, Language};
+use super::namespace::{Namespace, Plan, Programs};
+use super::process::Invocation;
+use super::{NAMESPACE_HOME, running::Running};
+
+/// `nobody` and its group: an ordinary user that owns nothing.
+const ORDINARY_USER: (u32, u32) = (65534, 65534);
+const TRIAL_LIMIT: Duration = Duration::from_secs(30);
+
+/// How sessions are kept apart (docs/emulator.md, section Isolation).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// User, mount and PID namespaces per session, with its own `/tmp` and `/home` (Linux).
+    Namespace,
+    /// Processes of the host that see the host's real paths.
+    Plain,
+}
+
+impl fmt::Display for Isolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Isolation::Namespace => "namespace",
+            Isolation::Plain => "plain",
+        })
+    }
+}
+
+/// What the emulator may be told about its machine; the default finds everything out.
+#[derive(Debug, Clone, Default)]
+pub struct HostOptions {
+    /// The isolation to use; by default the trial decides.
+    pub isolation: Option<Isolation>,
+    /// The Python to try first; by default those on `PATH`, in their order.
+    pub python: Option<PathBuf>,
+    /// The Node.js to try first; by default those on `PATH`, in their order.
+    pub node: Option<PathBuf>,
+    /// Where the emulator's own directory is made; by default the system's directory for temporary files.
+    pub base_directory: Option<PathBuf>,
+}
+
+/// The machine as the sandboxes need it: isolation, interpreters, directory.
+#[derive(Debug)]
+pub struct Host {
+    isolation: Isolation,
+    base: BaseDirectory,
+    user: Option<(u32, u32)>,
+    programs: Option<Programs>,
+    python: Result<Interpreter, String>,
+    node: Result<Interpreter, String>,
+    notes: Vec<String>,
+}
+
+impl Host {
+    /// Finds out what this machine offers: sweeps what dead emulators left, finds the interpreters, and tries
+    /// namespaces for real.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator's directory can't be made, or namespaces were asked for and don't work.
+    pub async fn probe(options: HostOptions) -> io::Result<Arc<Host>> {
+        let parent = options.base_directory.clone().unwrap_or_else(std::env::temp_dir);
+        let user = rustix::process::geteuid().is_root().then_some(ORDINARY_USER);
+        let mut host = Host {
+            isolation: Isolation::Plain,
+            base: BaseDirectory::create(&parent)?,
+            user,
+            programs: None,
+            python: Err(String::new()),
+            node: Err(String::new()),
+            notes: Vec::new(),
+        };
+        let candidates = Candidates::find(&options, &mut host.notes).await;
+        host.choose_isolation(options.isolation, &candidates).await?;
+        if host.programs.is_none() {
+            host.choose_plain_interpreters(candidates).await;
+        }
+        Ok(Arc::new(host))
+    }
+
+    /// The isolation that sessions get.
+    pub fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    /// The choice and its reasons, the interpreters, and what was found wrong; lines for a person to read.
+    pub fn summary(&self) -> String {
+        let mut lines = vec![format!("isolation: {}", self.isolation)];
+        for language in [Language::Python, Language::JavaScript] {
+            lines.push(match self.interpreter(language) {
+                Ok(found) => format!("{language}: {} ({})", found.executable.display(), found.version),
+                Err(reason) => format!("{language}: {reason}"),
+            });
+        }
+        lines.extend(self.notes.iter().cloned());
+        lines.join("\n")
+    }
+
+    /// Removes the emulator's directory with all in it. The sandboxes have to be stopped before.
+    pub async fn close(&self) {
+        self.base.remove();
+    }
+
+    pub(super) fn base(&self) -> &BaseDirectory {
+        &self.base
+    }
+
+    pub(super) fn user(&self) -> Option<(u32, u32)> {
+        self.user
+    }
+
+    /// The interpreter of a language, or what to do to get one.
+    pub(crate) fn interpreter(&self, language: Language) -> Result<&Interpreter, &str> {
+        match language {
+            Language::Python => self.python.as_ref(),
+            Language::JavaScript => self.node.as_ref(),
+        }
+        .map_err(String::as_str)
+    }
+
+    pub(super) fn interpreters(&self) -> Vec<Interpreter> {
+        self.python.iter().chain(self.node.iter()).cloned().collect()
+    }
+
+    /// How to make a session's namespaces; `None` in plain mode.
+    pub(super) fn programs(&self) -> Option<&Programs> {
+        self.programs.as_ref()
+    }
+
+    async fn choose_isolation(&mut self, forced: Option<Isolation>, candidates: &Candidates) -> io::Result<()> {
+        if forced == Some(Isolation::Plain) {
+            self.notes.push("namespaces were not tried: plain isolation was asked for".to_owned());
+            return Ok(());
+        }
+        match self.try_namespaces(candidates).await {
+            Ok(programs) => {
+                self.isolation = Isolation::Namespace;
+                self.programs = Some(programs);
+                Ok(())
+            }
+            Err(reason) if forced.is_some() => Err(io::Error::other(format!("namespaces don't work here: {reason}"))),
+            Err(reason) => {
+                self.notes.push(format!("namespaces don't work here: {reason}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes a session's namespaces, writes in them, reads it back on both sides, and runs the interpreters inside.
+    async fn try_namespaces(&mut self, candidates: &Candidates) -> Result<Programs, String> {
+        let programs = Programs::find()?;
+        let directory = self.base.session_directory("trial").map_err(|error| error.to_string())?;
+        let interpreters: Vec<Interpreter> = candidates.python.iter().chain(&candidates.node).cloned().collect();
+        let plan = Plan {
+            programs: &programs,
+            user: self.user,
+            directory: &directory,
+            base: self.base.path(),
+            interpreters: &interpreters,
+        };
+        let namespace = Namespace::start(plan).await.map_err(|error| error.to_string())?;
+        let trial = Running::trial(namespace, self.user, directory.clone());
+        let outcome = check_files(&trial).await;
+        if outcome.is_ok() {
+            self.python = first_working(Language::Python, &candidates.python, Some(&trial), None).await;
+            self.node = first_working(Language::JavaScript, &candidates.node, Some(&trial), None).await;
+        }
+        trial.stop().await;
+        remove_tree(&directory);
+        outcome.map(|()| programs)
+    }
+
+    async fn choose_plain_interpreters(&mut self, candidates: Candidates) {
+        self.python = first_working(Language::Python, &candidates.python, None, self.user).await;
+        self.node = first_working(Language::JavaScript, &candidates.node, None, self.user).await;
+    }
+
+    /// Makes a directory that belongs to the session's user, with its parents below `directory`.
+    pub(super) fn make_owned(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)?;
+        let Some((user, group)) = self.user else { return Ok(()) };
+        chown(path, Some(user), Some(group))
+    }
+}
+
+struct Candidates {
+    python: Vec<Interpreter>,
+    node: Vec<Interpreter>,
+}
+
+impl Candidates {
+    async fn find(options: &HostOptions, notes: &mut Vec<String>) -> Candidates {
+        let mut node_notes = Vec::new();
+        let (python, node) = tokio::join!(
+            interpreters::discover(Language::Python, options.python.as_deref(), notes),
+            interpreters::discover(Language::JavaScript, options.node.as_deref(), &mut node_notes),
+        );
+        notes.append(&mut node_notes);
+        Candidates { python, node }
+    }
+}
+
+/// What is written inside has to be read inside; the home and the temporary directory must not be the host's; the
+/// host's secrets must not be readable.
+async fn check_files(trial: &Running) -> Result<(), String> {
+    let word = format!("{:016x}", fastrand::u64(..));
+    let script = format!(
+        "set -e; echo {word} >/tmp/trial; echo {word} >{NAMESPACE_HOME}/trial; cat /tmp/trial {NAMESPACE_HOME}/trial; \
+         if cat /etc/shadow >/dev/null 2>&1; then echo shadow; fi"
+    );
+    let argv = ["/bin/sh", "-c", script.as_str()].map(Into::into).to_vec();
+    let answer = interpreters::output_of(&mut trial.command(&Invocation::of(argv))).await?;
+    if answer != format!("{word}\n{word}\n") {
+        return Err(format!("the trial read {answer:?} where it had written {word}"));
+    }
+    if std::fs::exists("/tmp/trial").unwrap_or(true) && std::fs::read_to_string("/tmp/trial").is_ok_and(|text| text.trim() == word) {
+        return Err("the trial wrote to the host's /tmp".to_owned());
+    }
+    Ok(())
+}
+
+/// The first candidate that runs where and as whom sessions run.
+async fn first_working(
+    language: Language,
+    candidates: &[Interpreter],
+    trial: Option<&Running>,
+    user: Option<(u32, u32)>,
+) -> Result<Interpreter, String> {
+    let mut reasons = Vec::new();
+    for candidate in candidates {
+        let mut command = match trial {
+            Some(trial) => {
+                let argv = std::iter::once(candidate.executable.clone().into())
+                    .chain(language.proof().map(Into::into))
+                    .collect();
+                trial.command(&Invocation::of(argv))
+            }
+            None => plain_command(candidate, language, user),
+        };
+        let answer = tokio::time::timeout(TRIAL_LIMIT, interpreters::output_of(&mut command)).await;
+        match answer {
+            Ok(Ok(text)) if text.trim() == "ok" => return Ok(candidate.clone()),
+            Ok(Ok(text)) => reasons.push(format!("{} printed {text:?}", candidate.executable.display())),
+            Ok(Err(reason)) => reasons.push(format!("{}: {reason}", candidate.executable.display())),
+            Err(_) => reasons.push(format!("{}: no answer", candidate.executable.display())),
+        }
+    }
+    let how = language.how_to_get();
+    Err(match reasons.as_slice() {
+        [] => format!("none found; {how}"),
+        _ => format!("none works as the session's user ({}); {how}", reasons.join("; ")),
+    })
+}
+
+fn plain_command(candidate: &Interpreter, language: Language, user: Option<(u32, u32)>) -> Command {
+    let mut command = Command::new(&candidate.executable);
+    command.args(language.proof()).env_clear().env("PATH", super::SYSTEM_PATH).current_dir("/");
+    if let Some((user, group)) = user {
+        command.uid(user).gid(group);
+    }
+    command
+}

@@ -1,0 +1,146 @@
+//! Pipes from a session's processes: read all the time, kept up to a limit, emptied without waiting for their end.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::net::unix::pipe::Receiver;
+
+/// What is read from a pipe in one go at most, so that a process that never stops writing can't hold up the reader.
+const READ_AT_ONCE_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 1 << 16;
+
+/// The reading end of a pipe that some process writes to.
+#[derive(Debug)]
+pub(crate) struct OutputPipe {
+    receiver: Receiver,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    bytes: Vec<u8>,
+    limit_bytes: usize,
+    dropped_bytes: usize,
+}
+
+impl OutputPipe {
+    /// A pipe that keeps at most `limit_bytes` between two [`OutputPipe::take`]s, and its writing end.
+    pub(crate) fn new(limit_bytes: usize) -> io::Result<(Arc<OutputPipe>, OwnedFd)> {
+        let (reader, writer) = io::pipe()?;
+        let receiver = Receiver::from_owned_fd(OwnedFd::from(reader))?;
+        let kept = Mutex::new(Kept { bytes: Vec::new(), limit_bytes, dropped_bytes: 0 });
+        Ok((Arc::new(OutputPipe { receiver, kept }), OwnedFd::from(writer)))
+    }
+
+    /// Reads until the last writer has closed the pipe. Runs in a task of its own, also after the process that the pipe
+    /// was made for has ended: what it left in the background must not die of a closed pipe.
+    pub(crate) async fn read_to_end(self: Arc<Self>) {
+        while self.receiver.readable().await.is_ok() {
+            let mut chunk = vec![0; CHUNK_BYTES];
+            let mut kept = self.kept();
+            match self.receiver.try_read(&mut chunk) {
+                Ok(0) => return,
+                Ok(count) => kept.add(chunk.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Everything written so far, as text, with a note where the limit cut it; later output starts anew.
+    pub(crate) fn take(&self) -> String {
+        let mut kept = self.kept();
+        self.read_what_is_there(&mut kept);
+        kept.take()
+    }
+
+    /// Changes what is kept from now on.
+    pub(crate) fn set_limit(&self, limit_bytes: usize) {
+        self.kept().limit_bytes = limit_bytes;
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the pipe itself: the runtime may not have noticed yet that there is something to read.
+    fn read_what_is_there(&self, kept: &mut Kept) {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let mut total = 0;
+        while total < READ_AT_ONCE_BYTES {
+            match rustix::io::read(&self.receiver, &mut chunk) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => {
+                    total += count;
+                    kept.add(chunk.get(..count).unwrap_or_default());
+                }
+            }
+        }
+    }
+}
+
+impl Kept {
+    fn add(&mut self, bytes: &[u8]) {
+        let room = self.limit_bytes.saturating_sub(self.bytes.len()).min(bytes.len());
+        self.bytes.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        self.dropped_bytes += bytes.len() - room;
+    }
+
+    fn take(&mut self) -> String {
+        let bytes = std::mem::take(&mut self.bytes);
+        let dropped_bytes = std::mem::take(&mut self.dropped_bytes);
+        if dropped_bytes == 0 {
+            return String::from_utf8_lossy(&bytes).into_owned();
+        }
+        let whole = whole_characters(&bytes);
+        let note = format!(
+            "\n[output cut at the limit of {} bytes; {dropped_bytes} bytes were dropped]\n",
+            self.limit_bytes
+        );
+        String::from_utf8_lossy(whole).into_owned() + &note
+    }
+}
+
+/// `bytes` without a character that was cut in the middle.
+fn whole_characters(bytes: &[u8]) -> &[u8] {
+    let end = match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        _ => bytes.len(),
+    };
+    bytes.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_written_is_there_at_once_though_the_writer_stays_open() {
+        let (pipe, writer) = OutputPipe::new(100).unwrap();
+        let mut writer = std::fs::File::from(writer);
+        writer.write_all("grüße".as_bytes()).unwrap();
+        assert_eq!(pipe.take(), "grüße");
+        assert_eq!(pipe.take(), "");
+    }
+
+    #[tokio::test]
+    async fn the_limit_cuts_between_characters_and_says_so() {
+        let (pipe, writer) = OutputPipe::new(5).unwrap();
+        std::fs::File::from(writer).write_all("ääää".as_bytes()).unwrap();
+        let text = pipe.take();
+        assert!(text.starts_with("ää\n[output cut at the limit of 5 bytes; 3 bytes were dropped]"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_task_reads_to_the_end() {
+        let (pipe, writer) = OutputPipe::new(1 << 20).unwrap();
+        let reading = tokio::spawn(Arc::clone(&pipe).read_to_end());
+        let writing = tokio::task::spawn_blocking(move || std::fs::File::from(writer).write_all(&[b'x'; 300_000]));
+        writing.await.unwrap().unwrap();
+        reading.await.unwrap();
+        assert_eq!(pipe.take().len(), 300_000);
+    }
+}

@@ -1,0 +1,30 @@
+# Ends a session's processes when the emulator closes the pipe on standard input, or dies. The argument is the text
+# that marks the environment of the session's processes; lines "+ <id>" and "- <id>" name its process groups.
+marker=$1
+groups=
+while read -r change id; do
+    case $change in
+    +) groups="$groups $id" ;;
+    -)
+        rest=
+        for group in $groups; do
+            [ "$group" = "$id" ] || rest="$rest $group"
+        done
+        groups=$rest
+        ;;
+    esac
+done
+for group in $groups; do
+    kill -s KILL -- "-$group" 2>/dev/null
+done
+# Where there is no /proc, the groups are all that is known. Repeated, as a process may be making children meanwhile.
+round=0
+while [ -d /proc/self ] && [ "$round" -lt 50 ]; do
+    found=$(grep -lF -- "$marker" /proc/[0-9]*/environ 2>/dev/null) || break
+    for file in $found; do
+        id=${file#/proc/}
+        kill -KILL "${id%/environ}" 2>/dev/null
+    done
+    round=$((round + 1))
+done
+exit 0

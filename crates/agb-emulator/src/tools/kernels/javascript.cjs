@@ -1,0 +1,244 @@
+// The live JavaScript interpreter of a session: runs cells in one global scope, as Node's own prompt does.
+//
+// Requests come in on descriptor 3, one JSON object a line: {run, code} or {interrupt: run}; a worker reads them, so
+// that a cell that keeps the main thread busy can be interrupted. Events go out on descriptor 4: {ready}, {run, result,
+// main}, {run, end, ...}. What a cell prints goes to the real standard output and error.
+'use strict';
+{
+  const fs = require('fs');
+  const inspector = require('inspector');
+  const path = require('path');
+  const { createRequire } = require('module');
+  const { inspect, types } = require('util');
+  const { Worker, SHARE_ENV } = require('worker_threads');
+
+  const EVENTS = 4;
+  const READER = `
+    const { parentPort } = require('worker_threads');
+    const inspector = require('inspector');
+    const net = require('net');
+    const { StringDecoder } = require('string_decoder');
+    const main = new inspector.Session();
+    main.connectToMainThread();
+    const decoder = new StringDecoder('utf8');
+    let pending = '', running = null;
+    parentPort.on('message', () => { running = null; });
+    const interrupt = (run) => {
+      if (run !== running) return;
+      // Programs that the cell waits for end as they do by a terminal's Ctrl-C; this process ignores it.
+      process.kill(0, 'SIGINT');
+      // A cell that only waits stops by itself; one that computes has to be stopped.
+      parentPort.postMessage({ interrupt: run });
+      setTimeout(() => { if (running === run) main.post('Runtime.terminateExecution'); }, 100);
+    };
+    const socket = new net.Socket({ fd: 3, readable: true, writable: false });
+    socket.on('data', (bytes) => {
+      const lines = (pending + decoder.write(bytes)).split('\\n');
+      pending = lines.pop();
+      for (const line of lines) {
+        const request = JSON.parse(line);
+        if ('interrupt' in request) interrupt(request.interrupt);
+        else { running = request.run; parentPort.postMessage(request); }
+      }
+    });
+    socket.on('close', () => process.kill(process.pid, 'SIGKILL'));
+  `;
+
+  const realExit = process.reallyExit;
+  let currentRun = null;
+  let stopWaiting = () => {};
+  let count = 0;
+
+  const send = (event) => {
+    let data = Buffer.from(JSON.stringify(event) + '\n');
+    while (data.length > 0) data = data.subarray(fs.writeSync(EVENTS, data));
+  };
+
+  // ---- values
+
+  const session = new inspector.Session();
+  session.connect();
+
+  const post = (method, params) => new Promise((resolve, reject) => {
+    session.post(method, params, (error, answer) => (error ? reject(error) : resolve(answer)));
+  });
+
+  // The inspector hands out descriptions of values; this box gets the values themselves.
+  const box = { value: undefined };
+  let boxId;
+
+  const openBox = async () => {
+    const name = `box${process.pid}`;
+    globalThis[name] = box;
+    boxId = (await post('Runtime.evaluate', { expression: name })).result.objectId;
+    delete globalThis[name];
+  };
+
+  const valueOf = async (remote) => {
+    const argument = 'objectId' in remote ? { objectId: remote.objectId }
+      : 'unserializableValue' in remote ? { unserializableValue: remote.unserializableValue }
+        : { value: remote.value };
+    const functionDeclaration = 'function (value) { this.value = value; }';
+    await post('Runtime.callFunctionOn', { objectId: boxId, functionDeclaration, arguments: [argument] });
+    const { value } = box;
+    box.value = undefined;
+    // In an object: a promise would be waited for otherwise.
+    return { value };
+  };
+
+  // ---- display
+
+  const isPlain = (value) => Array.isArray(value)
+    || (value !== null && typeof value === 'object' && [Object.prototype, null].includes(Object.getPrototypeOf(value)));
+
+  const representations = (value) => {
+    const bundle = { 'text/plain': inspect(value) };
+    if (!isPlain(value)) return bundle;
+    try {
+      const text = JSON.stringify(value);
+      if (text !== undefined) bundle['application/json'] = JSON.parse(text);
+    } catch {
+      // Circular, or a BigInt: only as text then.
+    }
+    return bundle;
+  };
+
+  const isBundle = (value) => isPlain(value) && !Array.isArray(value) && Object.keys(value).length > 0
+    && Object.keys(value).every((key) => /^[a-z]+\/[\w.+-]+$/.test(key));
+
+  const asData = (data) => (ArrayBuffer.isView(data) ? Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64') : data);
+
+  const display = (...values) => {
+    for (const value of values) {
+      const bundle = isBundle(value)
+        ? Object.fromEntries(Object.entries(value).map(([mime, data]) => [mime, asData(data)]))
+        : representations(value);
+      send({ run: currentRun, result: bundle, main: false });
+    }
+  };
+
+  // ---- cells
+
+  class Exit {
+    constructor(code) { this.code = Number(code ?? process.exitCode ?? 0); }
+  }
+
+  const INTERRUPTED = new Error('the run was interrupted');
+
+  // `import()` and `import … from` have no meaning in a script that the inspector runs: both become a function of ours.
+  const translateImports = (code) => (/\bimport\b/.test(code) ? outsideOfText(code, translateImportsOf) : code);
+
+  const translateImportsOf = (code, texts) => code
+    .replace(/(?<![.\w$])import\s*\(/g, '__agb_import(')
+    .replace(/^([ \t]*)import\s+(?:([^;'"\n(][^;'"(]*?)\s+from\s+)?(\u0000\d+\u0000)[ \t]*;?/gm, (_, indent, names, text) => {
+      void texts;
+      const load = `await __agb_import(${text})`;
+      return indent + (names === undefined ? `${load};` : bindings(names, load));
+    });
+
+  // `a, { b as c }`, `* as d` or a mixture, as declarations.
+  const bindings = (names, load) => {
+    const all = names.match(/\*\s*as\s+([\w$]+)/);
+    const braces = names.match(/\{([^}]*)\}/);
+    const first = names.replace(/\{[^}]*\}|\*\s*as\s+[\w$]+/g, '').replace(/[,\s]/g, '');
+    const parts = braces ? braces[1].split(',').map((part) => part.trim().replace(/\s+as\s+/, ': ')).filter(Boolean) : [];
+    if (first) parts.unshift(`default: ${first}`);
+    if (all && parts.length === 0) return `const ${all[1]} = ${load};`;
+    if (all) return `const ${all[1]} = ${load}, { ${parts.join(', ')} } = ${all[1]};`;
+    return `const { ${parts.join(', ')} } = ${load};`;
+  };
+
+  // Applies a change to the code but not to what its strings, templates and comments hold.
+  const outsideOfText = (code, change) => {
+    const texts = [];
+    const pattern = /\/\/[^\n]*|\/\*[^]*?\*\/|'(?:\\[^]|[^'\\\n])*'|"(?:\\[^]|[^"\\\n])*"|`(?:\\[^]|[^`\\])*`/g;
+    const bare = code.replace(pattern, (text) => `\u0000${texts.push(text) - 1}\u0000`);
+    return change(bare, texts).replace(/\u0000(\d+)\u0000/g, (_, index) => texts[index]);
+  };
+
+  const evaluate = async (code, name) => {
+    const expression = `${translateImports(code)}\n//# sourceURL=${name}`;
+    const answer = await post('Runtime.evaluate', { expression, replMode: true, objectGroup: name });
+    const { value } = await valueOf(answer.exceptionDetails?.exception ?? answer.result);
+    session.post('Runtime.releaseObjectGroup', { objectGroup: name });
+    if (!answer.exceptionDetails) return { value: types.isPromise(value) ? await value : value };
+    const { exceptionDetails } = answer;
+    if (value instanceof SyntaxError && !String(value.stack).includes(name)) {
+      value.stack = `${name}:${exceptionDetails.lineNumber + 1}:${exceptionDetails.columnNumber + 1}\n${value.name}: ${value.message}`;
+    }
+    throw value;
+  };
+
+  // The part of a stack below the cell is the kernel's.
+  const cleanStack = (error) => {
+    const lines = String(error.stack ?? error).split('\n');
+    const end = lines.findIndex((line) => /^\s+at .*(node:inspector|\[eval\])/.test(line));
+    return (end < 0 ? lines : lines.slice(0, end)).join('\n');
+  };
+
+  const message = (error) => {
+    if (!types.isNativeError(error)) return `Uncaught ${inspect(error)}`;
+    return error.message ? `${error.name}: ${error.message}` : String(error.name);
+  };
+
+  const report = (error) => {
+    if (error instanceof Exit) return error.code === 0 ? null : `process.exit(${error.code})`;
+    process.stderr.write(`${types.isNativeError(error) ? cleanStack(error) : message(error)}\n`);
+    return message(error);
+  };
+
+  const runCell = async (code) => {
+    const interrupted = new Promise((_, reject) => { stopWaiting = () => reject(INTERRUPTED); });
+    try {
+      const { value } = await Promise.race([evaluate(code, `cell-${count}.js`), interrupted]);
+      if (value !== undefined) send({ run: currentRun, result: representations(value), main: true });
+      return null;
+    } catch (error) {
+      return report(error);
+    }
+  };
+
+  const serve = async ({ run, code }) => {
+    currentRun = run;
+    count += 1;
+    const started = performance.now();
+    const error = await runCell(code);
+    stopWaiting = () => {};
+    reader.postMessage('ended');
+    send({ run, end: true, count, seconds: (performance.now() - started) / 1000, error });
+  };
+
+  const onUncaught = (error) => {
+    if (error instanceof Exit) return;
+    process.stderr.write(`Uncaught ${types.isNativeError(error) ? cleanStack(error) : inspect(error)}\n`);
+  };
+
+  // ---- set-up
+
+  process.execArgv = [];
+  process.exit = (code) => { throw new Exit(code); };
+  process.on('uncaughtException', onUncaught);
+  process.on('unhandledRejection', onUncaught);
+  process.on('SIGINT', () => {});
+  void realExit;
+
+  const home = path.join(process.cwd(), 'cell.js');
+  const globals = { require: createRequire(home), __filename: home, __dirname: path.dirname(home), display, __agb_import: (...args) => import(...args) };
+  for (const [name, value] of Object.entries(globals)) {
+    Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
+  }
+  for (const name of ['module', 'exports']) {
+    const value = name === 'module' ? { exports: {} } : globalThis.module.exports;
+    Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
+  }
+
+  const reader = new Worker(READER, { eval: true, execArgv: [], env: SHARE_ENV });
+  reader.on('message', (request) => {
+    if ('interrupt' in request) {
+      if (request.interrupt === currentRun) stopWaiting();
+    } else {
+      void serve(request);
+    }
+  });
+  reader.on('online', () => { void openBox().then(() => send({ ready: true })); });
+}

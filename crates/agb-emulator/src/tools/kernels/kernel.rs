@@ -1,0 +1,280 @@
+//! One live interpreter.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use command_fds::{CommandFdExt, FdMapping};
+use serde_json::{Map, Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe::Sender;
+
+use super::arguments;
+use super::frames::{Event, Frame, Frames};
+use crate::sandbox::{Invocation, Language, OutputPipe, Process, Running, Sandbox};
+
+/// Many may start at once on a small machine.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long an interrupted run may take to stop (docs/emulator.md, section Code).
+const INTERRUPT_GRACE: Duration = Duration::from_secs(2);
+const REQUESTS_FD: i32 = 3;
+const EVENTS_FD: i32 = 4;
+
+/// A running interpreter with the state that earlier runs left in it.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    language: Language,
+    process: Process,
+    stdout: Arc<OutputPipe>,
+    stderr: Arc<OutputPipe>,
+    requests: Sender,
+    frames: Frames,
+    last_run: u64,
+}
+
+/// What to run.
+#[derive(Debug)]
+pub(crate) struct RunRequest {
+    pub(crate) code: String,
+    pub(crate) limit: Duration,
+    pub(crate) output_bytes: usize,
+}
+
+/// What a run gave.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Shown objects by MIME type, with `isMainResult`.
+    pub(crate) results: Vec<Value>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) count: Option<u64>,
+    pub(crate) seconds: f64,
+    pub(crate) error: Option<String>,
+    /// Whether the interpreter is gone, and with it the state.
+    pub(crate) is_lost: bool,
+    /// Whether the session was released meanwhile.
+    pub(crate) is_released: bool,
+}
+
+enum Ended {
+    Finished(Event),
+    Died(io::Result<ExitStatus>),
+    Broken(io::Error),
+    TimedOut,
+    Released,
+}
+
+impl Kernel {
+    /// Starts an interpreter and waits until it takes requests.
+    pub(crate) async fn start(sandbox: &Sandbox, language: Language, output_bytes: usize) -> Result<Kernel, String> {
+        let running = sandbox.running().await.map_err(|error| error.to_string())?;
+        let host = sandbox.host();
+        let interpreter = host.interpreter(language).map_err(|reason| format!("{language} can't be run: {reason}"))?;
+        let argv = std::iter::once(interpreter.executable.clone().into()).chain(arguments(language)).collect();
+        let mut kernel = Kernel::spawn(running, language, argv, output_bytes)
+            .map_err(|error| format!("the {language} interpreter could not be started: {error}"))?;
+        let is_ready = tokio::select! {
+            biased;
+            () = sandbox.released() => Err(sandbox.released_error().to_string()),
+            answer = tokio::time::timeout(START_LIMIT, kernel.frames.next()) => match answer {
+                Ok(Ok(Frame::Event(event))) if event.ready => Ok(()),
+                Ok(_) => Err(String::new()),
+                Err(_) => Err(format!("it was not ready after {} s", START_LIMIT.as_secs())),
+            },
+        };
+        match is_ready {
+            Ok(()) => Ok(kernel),
+            Err(reason) => {
+                kernel.kill().await;
+                let errors = kernel.stderr.take();
+                Err(format!("the {language} interpreter did not start: {reason} {}", errors.trim()))
+            }
+        }
+    }
+
+    fn spawn(
+        running: Arc<Running>,
+        language: Language,
+        argv: Vec<std::ffi::OsString>,
+        output_bytes: usize,
+    ) -> io::Result<Kernel> {
+        let (stdout, stdout_writer) = OutputPipe::new(output_bytes)?;
+        let (stderr, stderr_writer) = OutputPipe::new(output_bytes)?;
+        let (requests_reader, requests_writer) = io::pipe()?;
+        let (events_reader, events_writer) = io::pipe()?;
+        let mut command = running.command(&Invocation { interruptible: true, ..Invocation::of(argv) });
+        command.stdin(Stdio::null()).stdout(Stdio::from(stdout_writer)).stderr(Stdio::from(stderr_writer));
+        command
+            .fd_mappings(vec![
+                FdMapping { parent_fd: OwnedFd::from(requests_reader), child_fd: REQUESTS_FD },
+                FdMapping { parent_fd: OwnedFd::from(events_writer), child_fd: EVENTS_FD },
+            ])
+            .map_err(io::Error::other)?;
+        let requests = Sender::from_owned_fd(OwnedFd::from(requests_writer))?;
+        let frames = Frames::new(OwnedFd::from(events_reader))?;
+        let process = Process::start(running, command)?;
+        for pipe in [&stdout, &stderr] {
+            tokio::spawn(Arc::clone(pipe).read_to_end());
+        }
+        Ok(Kernel { language, process, stdout, stderr, requests, frames, last_run: 0 })
+    }
+
+    /// Runs code to its end, to its time limit, or to the end of the session. What was printed since the last run by
+    /// what that one left behind comes first in the output.
+    pub(crate) async fn run(&mut self, request: &RunRequest, sandbox: &Sandbox) -> Outcome {
+        self.last_run += 1;
+        self.frames.set_limit(request.output_bytes);
+        self.stdout.set_limit(request.output_bytes);
+        self.stderr.set_limit(request.output_bytes);
+        let started = std::time::Instant::now();
+        let mut results = Results { limit_bytes: request.output_bytes, ..Results::default() };
+
+        let ended = self.run_to_end(request, sandbox, &mut results).await;
+        let mut outcome = self.outcome(ended, request.limit, &mut results).await;
+        outcome.stdout = self.stdout.take();
+        outcome.stderr = self.stderr.take();
+        outcome.results = results.items;
+        if outcome.seconds == 0.0 {
+            outcome.seconds = started.elapsed().as_secs_f64();
+        }
+        outcome
+    }
+
+    async fn run_to_end(&mut self, request: &RunRequest, sandbox: &Sandbox, results: &mut Results) -> Ended {
+        let line = json!({ "run": self.last_run, "code": request.code });
+        let limit = tokio::time::sleep(request.limit);
+        tokio::pin!(limit);
+        tokio::select! {
+            biased;
+            () = sandbox.released() => Ended::Released,
+            ended = self.send_and_wait(line, results) => ended,
+            () = &mut limit => Ended::TimedOut,
+        }
+    }
+
+    async fn send_and_wait(&mut self, request: Value, results: &mut Results) -> Ended {
+        let line = format!("{request}\n");
+        if let Err(error) = self.requests.write_all(line.as_bytes()).await {
+            tracing::debug!("the {} interpreter takes no requests: {error}", self.language);
+            return Ended::Died(self.process.wait().await);
+        }
+        self.wait_for_end(results).await
+    }
+
+    async fn wait_for_end(&mut self, results: &mut Results) -> Ended {
+        let mut is_open = true;
+        loop {
+            let frame = tokio::select! {
+                biased;
+                frame = self.frames.next(), if is_open => frame,
+                status = self.process.wait() => return Ended::Died(status),
+            };
+            match frame {
+                Ok(Frame::Event(event)) if event.run != Some(self.last_run) => {}
+                Ok(Frame::Event(event)) if event.end => return Ended::Finished(event),
+                Ok(Frame::Event(event)) => results.add(event),
+                Ok(Frame::TooLong(bytes)) => results.add_too_long(bytes),
+                // It is dying, or its code has closed what it must not close: then nothing more can be learned.
+                Ok(Frame::End) => is_open = false,
+                Err(error) => return Ended::Broken(error),
+            }
+        }
+    }
+
+    async fn outcome(&mut self, ended: Ended, limit: Duration, results: &mut Results) -> Outcome {
+        let language = self.language;
+        match ended {
+            Ended::Finished(event) => Outcome::finished(event),
+            Ended::Died(status) => {
+                self.process.kill_group();
+                let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+                Outcome::lost(format!("the {language} interpreter ended during the run ({how})"))
+            }
+            Ended::Broken(error) => {
+                self.kill().await;
+                Outcome::lost(format!("the {language} interpreter was killed, as it could not be understood ({error})"))
+            }
+            Ended::TimedOut => self.interrupt(limit, results).await,
+            Ended::Released => {
+                self.kill().await;
+                Outcome { is_lost: true, is_released: true, ..Outcome::default() }
+            }
+        }
+    }
+
+    /// Interrupts the run; the interpreter lives on if it obeys in time.
+    async fn interrupt(&mut self, limit: Duration, results: &mut Results) -> Outcome {
+        let text = format!("Execution timeout after {} s", limit.as_secs_f64());
+        let request = json!({ "interrupt": self.last_run });
+        match tokio::time::timeout(INTERRUPT_GRACE, self.send_and_wait(request, results)).await {
+            Ok(Ended::Finished(event)) => Outcome { error: Some(text), ..Outcome::finished(event) },
+            Ok(_) => {
+                self.kill().await;
+                Outcome::lost(format!("{text}; the interpreter did not survive the interruption"))
+            }
+            Err(_) => {
+                self.kill().await;
+                let grace = INTERRUPT_GRACE.as_secs();
+                Outcome::lost(format!("{text}; the interpreter did not stop within {grace} s more and was killed"))
+            }
+        }
+    }
+
+    /// Ends the interpreter with all that it started in its process group.
+    pub(crate) async fn kill(&mut self) {
+        self.process.kill().await;
+    }
+}
+
+impl Outcome {
+    fn finished(event: Event) -> Outcome {
+        Outcome {
+            count: event.count,
+            seconds: event.seconds.unwrap_or_default(),
+            error: event.error,
+            ..Outcome::default()
+        }
+    }
+
+    fn lost(what: String) -> Outcome {
+        let error = Some(format!("{what}: its state is lost, the next run starts a new one"));
+        Outcome { error, is_lost: true, ..Outcome::default() }
+    }
+}
+
+/// The shown objects of one run, up to a limit.
+#[derive(Debug, Default)]
+struct Results {
+    items: Vec<Value>,
+    bytes: usize,
+    limit_bytes: usize,
+}
+
+impl Results {
+    fn add(&mut self, event: Event) {
+        let Some(data) = event.result else { return };
+        let size = Value::Object(data.clone()).to_string().len();
+        if self.bytes + size > self.limit_bytes {
+            self.push(too_long(size, self.limit_bytes), event.main);
+            return;
+        }
+        self.bytes += size;
+        self.push(data, event.main);
+    }
+
+    fn add_too_long(&mut self, bytes: usize) {
+        self.push(too_long(bytes, self.limit_bytes), false);
+    }
+
+    fn push(&mut self, mut data: Map<String, Value>, is_main: bool) {
+        data.insert("isMainResult".to_owned(), is_main.into());
+        self.items.push(Value::Object(data));
+    }
+}
+
+fn too_long(bytes: usize, limit_bytes: usize) -> Map<String, Value> {
+    let text = format!("[a result of {bytes} bytes was dropped: the limit of all results is {limit_bytes} bytes]");
+    Map::from_iter([("text/plain".to_owned(), text.into())])
+}
