@@ -295,3 +295,377 @@ fn read_fields(fields: &Map<String, Value>) -> ExecutionResult {
         is_main_result: is_set(first(&["isMainResult", "is_main_result"])),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::fake::{FakeTools, assert_send};
+    use super::*;
+
+    async fn run_saying(text: &str) -> Result<Execution> {
+        run(&FakeTools::saying(text), "1", "python", 60.0).await
+    }
+
+    async fn execution(text: impl ToString) -> Execution {
+        run_saying(&text.to_string()).await.unwrap()
+    }
+
+    fn plain_of(text: &str) -> Execution {
+        Execution { request_id: "r-1".into(), ..plain(text) }
+    }
+
+    fn texts(execution: &Execution) -> Vec<&str> {
+        execution.results.iter().map(|result| result.text.as_deref().unwrap_or("(none)")).collect()
+    }
+
+    fn error(name: &str, value: &str, traceback: &str) -> Option<ExecutionError> {
+        Some(ExecutionError { name: name.into(), value: value.into(), traceback: traceback.into() })
+    }
+
+    #[tokio::test]
+    async fn sends_the_canonical_language_and_the_limit() {
+        for (given, sent) in [
+            ("python", "python"),
+            (" Python3 ", "python"),
+            ("PY", "python"),
+            ("javascript", "javascript"),
+            ("js", "javascript"),
+            ("node", "javascript"),
+            ("NodeJS", "javascript"),
+            ("java", "java"),
+            ("R", "r"),
+        ] {
+            let tools = FakeTools::saying("x");
+            assert_send(run(&tools, "1+1", given, 300.0)).await.unwrap();
+            let call = tools.calls().remove(0);
+            assert_eq!(call.tool, "run_code");
+            assert_eq!(call.args.to_string(), format!(r#"{{"code":"1+1","language":"{sent}","timeout_s":300}}"#));
+            assert_eq!(call.limits.work, Some(Duration::from_secs(300)));
+        }
+    }
+
+    #[tokio::test]
+    async fn refuses_an_unknown_language_before_sending() {
+        for given in ["ruby", "", " Bash "] {
+            let tools = FakeTools::silent();
+            let error = run(&tools, "1", given, f64::NAN).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            let text = format!("Unsupported language: {given}. Supported: java, javascript, python, r");
+            assert_eq!((error.message(), error.request_id()), (text.as_str(), ""));
+            assert!(tools.calls().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn refuses_a_limit_that_is_none_before_sending() {
+        for limit in [0.0, -0.0, -5.0, f64::NAN, f64::INFINITY, 1e300] {
+            let tools = FakeTools::silent();
+            let error = run(&tools, "1", "python", limit).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            assert!(error.message().starts_with("Invalid timeout: "), "{}", error.message());
+            assert!(tools.calls().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn failures_of_the_call_have_words_and_the_request_id() {
+        for (kind, said, message) in [
+            (ErrorKind::Tool, "Execution timed out", "Execution timed out"),
+            (ErrorKind::Tool, "", "Failed to run code"),
+            (ErrorKind::Network, "broken", "broken"),
+            (ErrorKind::Internal, "bug", "Failed to run code: bug"),
+        ] {
+            let error = run(&FakeTools::failing(kind, said), "1", "r", 1.0).await.unwrap_err();
+            assert_eq!((error.kind(), error.message(), error.request_id()), (kind, message, "r-1"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_text_is_a_failure() {
+        for tools in [FakeTools::silent(), FakeTools::saying("")] {
+            let error = run(&tools, "1", "python", 1.0).await.unwrap_err();
+            assert_eq!((error.message(), error.request_id()), ("No data returned", "r-1"));
+            assert_eq!((error.kind(), error.operation()), (ErrorKind::Protocol, "run_code"));
+        }
+    }
+
+    #[tokio::test]
+    async fn text_that_is_no_object_is_output_and_main_result() {
+        for text in ["hello\n", "42", "null", "true", "\"quoted\"", " 1 ", "{broken"] {
+            let execution = execution(text).await;
+            assert_eq!(execution, plain_of(text));
+            assert_eq!((execution.stdout.as_slice(), execution.success), ([text.to_owned()].as_slice(), true));
+            assert!(execution.results[0].is_main_result);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_form_gives_the_text_as_it_came() {
+        for text in [r#"{"foo": 1}"#, "[1, 2]", "{}", r#"{"result": "no list"}"#, r#"{"executionError": ""}"#] {
+            assert_eq!(execution(text).await, plain_of(text));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_present_form_is_read_whole() {
+        let text = json!({
+            "result": ["{\"text/plain\":\"42\",\"isMainResult\":true}", { "text/html": "<b>" }],
+            "stdout": ["a\n", "b\n"], "stderr": ["w\n"],
+            "execution_count": 3, "execution_time": 0.25, "executionError": null, "isError": false,
+        });
+        let main = ExecutionResult { text: Some("42".into()), is_main_result: true, ..Default::default() };
+        let html = ExecutionResult { html: Some("<b>".into()), ..Default::default() };
+        let expected = Execution {
+            request_id: "r-1".into(),
+            success: true,
+            execution_count: Some(3.0),
+            execution_time: 0.25,
+            stdout: vec!["a\n".into(), "b\n".into()],
+            stderr: vec!["w\n".into()],
+            results: vec![main, html],
+            error: None,
+            error_message: String::new(),
+        };
+        assert_eq!(execution(text).await, expected);
+    }
+
+    #[tokio::test]
+    async fn the_present_form_without_its_other_fields_is_empty() {
+        let expected = Execution { request_id: "r-1".into(), success: true, ..Default::default() };
+        assert_eq!(execution(r#"{"result":[]}"#).await, expected);
+    }
+
+    #[tokio::test]
+    async fn an_execution_error_is_a_failure_in_the_present_form() {
+        let execution = execution(json!({ "result": [], "stderr": ["T"], "executionError": "division by zero" })).await;
+        assert!(!execution.success);
+        assert_eq!(execution.error, error("ExecutionError", "division by zero", ""));
+        assert_eq!(
+            (execution.error_message.as_str(), execution.stderr.as_slice()),
+            ("division by zero", ["T".to_owned()].as_slice())
+        );
+    }
+
+    #[tokio::test]
+    async fn an_execution_error_is_a_failure_in_every_form() {
+        for answer in [
+            json!({ "executionError": "boom" }),
+            json!({ "result": null, "executionError": "boom" }),
+            json!({ "results": [], "executionError": "boom" }),
+            json!({ "logs": {}, "executionError": "boom" }),
+            json!({ "content": [], "executionError": "boom" }),
+            json!({ "content": [{ "text": "partial" }], "executionError": "boom" }),
+            json!({ "content": [{ "text": "{\"executionError\":\"boom\"}" }] }),
+        ] {
+            let execution = execution(&answer).await;
+            assert!(!execution.success, "{answer}");
+            assert_eq!(execution.error, error("ExecutionError", "boom", ""), "{answer}");
+            assert_eq!(execution.error_message, "boom", "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_execution_error_that_is_no_text_is_told_as_json() {
+        let execution = execution(json!({ "result": [], "executionError": { "code": 7 } })).await;
+        assert_eq!((execution.success, execution.error_message.as_str()), (false, r#"{"code":7}"#));
+    }
+
+    #[tokio::test]
+    async fn an_answer_inside_a_content_list_is_taken_out() {
+        let wrap = |inner: &str| json!({ "content": [{ "type": "text", "text": inner }] });
+        assert_eq!(texts(&execution(wrap(r#"{"result":["42"],"stdout":["x"]}"#)).await), ["42"]);
+        assert_eq!(execution(wrap("just text")).await, plain_of("just text"));
+        assert_eq!(execution(wrap(r#"{"other":1}"#)).await, plain_of(r#"{"other":1}"#));
+        assert_eq!(execution(wrap("")).await, plain_of(""));
+    }
+
+    #[tokio::test]
+    async fn an_answer_marked_as_an_error_says_what_its_content_says() {
+        for (answer, message) in [
+            (json!({ "isError": true }), "Error in response: "),
+            (
+                json!({ "isError": 1, "content": [{ "text": "a" }, {}, "skipped", { "text": 2 }] }),
+                "Error in response: a; Unknown error; 2",
+            ),
+            (json!({ "isError": true, "result": [], "executionError": "boom" }), "Error in response: boom"),
+        ] {
+            let error = run_saying(&answer.to_string()).await.unwrap_err();
+            assert_eq!((error.kind(), error.message(), error.request_id()), (ErrorKind::Tool, message, "r-1"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_content_list_without_text_is_a_failure() {
+        for answer in [
+            json!({ "content": [] }),
+            json!({ "content": [{}] }),
+            json!({ "content": "x" }),
+            json!({ "content": [{ "text": null }] }),
+        ] {
+            let error = run_saying(&answer.to_string()).await.unwrap_err();
+            assert_eq!((error.message(), error.request_id()), ("No content found in response", "r-1"));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_rich_form_is_read_whole() {
+        let execution = execution(json!({
+            "logs": { "stdout": ["o"], "stderr": ["e"] },
+            "results": [
+                { "text": "t", "html": "h", "markdown": "m", "png": "p", "jpeg": "j", "svg": "s", "latex": "l",
+                  "json": { "b": 1, "a": 2 }, "chart": [1], "is_main_result": true },
+                { "text/plain": "mime", "isMainResult": true },
+            ],
+            "execution_count": 1, "execution_time": 2,
+        }))
+        .await;
+        assert!(execution.success);
+        assert_eq!((execution.execution_count, execution.execution_time), (Some(1.0), 2.0));
+        assert_eq!((execution.stdout, execution.stderr), (vec!["o".to_owned()], vec!["e".to_owned()]));
+        let full = ExecutionResult {
+            text: Some("t".into()),
+            html: Some("h".into()),
+            markdown: Some("m".into()),
+            png: Some("p".into()),
+            jpeg: Some("j".into()),
+            svg: Some("s".into()),
+            latex: Some("l".into()),
+            json: Some(json!({ "b": 1, "a": 2 })),
+            chart: Some(json!([1])),
+            is_main_result: true,
+        };
+        let mime = ExecutionResult { text: Some("mime".into()), is_main_result: true, ..Default::default() };
+        assert_eq!(execution.results, [full, mime]);
+    }
+
+    #[tokio::test]
+    async fn an_error_in_the_rich_form_is_a_failure() {
+        for (sent, expected, message) in [
+            (json!({ "name": "N", "value": "V", "traceback": "T" }), error("N", "V", "T"), "V"),
+            (json!({ "name": "N", "traceback": ["a", "b"] }), error("N", "", "a\nb"), "N"),
+            (json!({}), error("UnknownError", "", ""), "UnknownError"),
+            (json!({ "name": "" }), error("", "", ""), "UnknownError"),
+            (json!("text"), error("UnknownError", "text", ""), "text"),
+        ] {
+            let execution = execution(json!({ "results": [], "error": sent })).await;
+            assert!(!execution.success);
+            assert_eq!((execution.error, execution.error_message.as_str()), (expected, message));
+        }
+        let execution = execution(json!({ "results": [], "error": null })).await;
+        assert!(execution.success);
+        assert_eq!(execution.error, None);
+    }
+
+    #[tokio::test]
+    async fn output_that_is_no_list_becomes_one() {
+        let present = execution(json!({ "result": [], "stdout": "one", "stderr": [1, null, "x"] })).await;
+        assert_eq!((present.stdout, present.stderr), (vec!["one".to_owned()], vec!["1".to_owned(), "x".to_owned()]));
+        let rich = execution(json!({ "logs": { "stdout": "one", "stderr": null }, "results": "r" })).await;
+        assert_eq!((rich.stdout, rich.stderr), (vec!["one".to_owned()], vec![]));
+        let odd = execution(json!({ "logs": "nothing" })).await;
+        assert!(odd.stdout.is_empty() && odd.results.is_empty() && odd.success);
+    }
+
+    #[tokio::test]
+    async fn counts_and_times_that_are_no_numbers_are_none() {
+        let odd = execution(json!({ "result": [], "execution_count": [1], "execution_time": null })).await;
+        assert_eq!((odd.execution_count, odd.execution_time), (None, 0.0));
+        let text = execution(json!({ "result": [], "execution_count": "4", "execution_time": "0.5" })).await;
+        assert_eq!((text.execution_count, text.execution_time), (Some(4.0), 0.5));
+    }
+
+    #[tokio::test]
+    async fn items_come_as_objects_as_json_text_and_twice_encoded() {
+        let encoded = r#"{"text/plain":"t"}"#;
+        let twice = Value::from(encoded).to_string();
+        let execution = execution(json!({ "result": [
+            "42", encoded, twice, null, 7, true, "plain", "\"inner\"", "1.0", "[1, 2]", [1, 2], "null", 1.0, "{\"a",
+            "\"{broken\"",
+        ] }))
+        .await;
+        assert_eq!(
+            texts(&execution),
+            [
+                "42", "t", "t", "null", "7", "true", "plain", "inner", "1.0", "[1, 2]", "[1,2]", "null", "1", "{\"a",
+                "{broken",
+            ]
+        );
+        assert!(execution.results.iter().all(|result| !result.is_main_result));
+    }
+
+    #[test]
+    fn the_first_key_that_is_not_null_wins() {
+        let item = |value: Value| read_item(&value);
+        assert_eq!(item(json!({ "text/plain": null, "text": "b" })).text.as_deref(), Some("b"));
+        assert_eq!(item(json!({ "text/plain": "", "text": "b" })).text.as_deref(), Some(""));
+        assert_eq!(item(json!({ "image/svg+xml": "s", "image/jpeg": "j" })).svg.as_deref(), Some("s"));
+        let v4 = "application/vnd.vegalite.v4+json";
+        let v5 = "application/vnd.vegalite.v5+json";
+        assert_eq!(item(json!({ "chart": 1, v5: 5, v4: 4 })).chart, Some(json!(4)));
+        assert_eq!(item(json!({ "chart": 1, v5: 5 })).chart, Some(json!(5)));
+        assert_eq!(item(json!({ "application/json": false, "json": 1 })).json, Some(json!(false)));
+        assert!(!item(json!({ "isMainResult": false, "is_main_result": true })).is_main_result);
+        assert!(item(json!({ "isMainResult": null, "is_main_result": true })).is_main_result);
+        assert_eq!(item(json!({ "text/plain": 5, "text/html": ["a"] })).text.as_deref(), Some("5"));
+    }
+
+    fn any_answer() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+            Just(json!("{\"result\":[]}")),
+        ];
+        let key = proptest::sample::select(vec![
+            "result",
+            "results",
+            "logs",
+            "content",
+            "text",
+            "text/plain",
+            "error",
+            "executionError",
+            "isError",
+            "stdout",
+            "stderr",
+            "execution_count",
+            "execution_time",
+            "name",
+            "value",
+            "traceback",
+            "chart",
+        ]);
+        leaf.prop_recursive(4, 32, 4, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec((key.clone(), inner), 0..5).prop_map(|fields| {
+                    Value::Object(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_failed_run_always_says_why(answer in any_answer()) {
+            match read(&answer.to_string()) {
+                Ok(execution) => {
+                    prop_assert_eq!(execution.success, execution.error_message.is_empty());
+                    prop_assert_eq!(execution.success, execution.error.is_none());
+                }
+                Err(error) => prop_assert!(!error.message().is_empty()),
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in any::<String>()) {
+            let _ = read(&text);
+        }
+    }
+}

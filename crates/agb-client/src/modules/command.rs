@@ -132,3 +132,144 @@ fn parse_object(text: &str) -> Option<Map<String, Value>> {
 fn is_report(object: &Map<String, Value>) -> bool {
     REPORT_KEYS.iter().any(|key| object.contains_key(*key))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::fake::{FakeTools, assert_send, refused};
+    use super::*;
+    use crate::error::ErrorKind;
+
+    async fn output_of(tools: &FakeTools) -> Result<CommandOutput> {
+        assert_send(execute(tools, "ls", 1000.0, None, None)).await
+    }
+
+    fn expected(success: bool, stdout: &str, stderr: &str, exit_code: f64) -> CommandOutput {
+        CommandOutput {
+            request_id: "r-1".into(),
+            success,
+            output: format!("{stdout}{stderr}"),
+            exit_code,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+            trace_id: String::new(),
+            error_message: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn sends_only_what_was_given() {
+        let tools = FakeTools::silent();
+        execute(&tools, "ls", 1000.0, None, None).await.unwrap();
+        let envs = vec![("A".into(), "1".into()), ("B".into(), "x; y".into()), ("A".into(), "2".into())];
+        execute(&tools, "pwd", 1500.5, Some(""), Some(envs)).await.unwrap();
+        execute(&tools, "pwd", 1.0, None, Some(Vec::new())).await.unwrap();
+
+        let calls = tools.calls();
+        assert_eq!(calls[0].tool, "shell");
+        assert_eq!(calls[0].args.to_string(), r#"{"command":"ls","timeout_ms":1000}"#);
+        assert_eq!(calls[0].limits, ToolLimits { work: Some(Duration::from_secs(1)), ..Default::default() });
+        assert_eq!(
+            calls[1].args.to_string(),
+            r#"{"command":"pwd","timeout_ms":1500.5,"cwd":"","envs":{"A":"2","B":"x; y"}}"#
+        );
+        assert_eq!(calls[2].args, json!({ "command": "pwd", "timeout_ms": 1, "envs": {} }));
+    }
+
+    #[tokio::test]
+    async fn refuses_a_limit_that_is_none_before_sending() {
+        for limit in [0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX] {
+            let tools = FakeTools::silent();
+            let error = execute(&tools, "ls", limit, None, None).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            assert_eq!(
+                error.message(),
+                format!("Invalid timeout: {limit}. Must be a positive, finite number of milliseconds")
+            );
+            assert!(tools.calls().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_report_is_read_and_its_exit_code_decides() {
+        let tools = FakeTools::saying(r#"{"stdout":"a\n","stderr":"b","exit_code":0}"#);
+        assert_eq!(output_of(&tools).await.unwrap(), expected(true, "a\n", "b", 0.0));
+
+        let tools = FakeTools::saying(r#"{"stdout":"","stderr":"no","exit_code":2,"traceId":"t"}"#);
+        let output = output_of(&tools).await.unwrap();
+        assert_eq!(output, CommandOutput { trace_id: "t".into(), ..expected(false, "", "no", 2.0) });
+    }
+
+    #[tokio::test]
+    async fn absent_and_odd_fields_of_a_report_are_read_as_far_as_they_go() {
+        for (text, output) in [
+            (r#"{"stdout":"a"}"#, expected(true, "a", "", 0.0)),
+            (r#"{"stdout":null,"exit_code":null}"#, expected(true, "", "", 0.0)),
+            (r#"{"stdout":7,"exit_code":"3"}"#, expected(false, "7", "", 3.0)),
+            (r#"{"exit_code":"broken"}"#, expected(false, "", "", -1.0)),
+        ] {
+            assert_eq!(output_of(&FakeTools::saying(text)).await.unwrap(), output, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn printed_json_that_is_no_report_is_output() {
+        for text in ["plain\n", "123", "\"abc\"", "true", "null", "[1]", r#"{"name":"x"}"#, "{}"] {
+            assert_eq!(output_of(&FakeTools::saying(text)).await.unwrap(), expected(true, text, "", 0.0));
+        }
+        assert_eq!(output_of(&FakeTools::silent()).await.unwrap(), expected(true, "", "", 0.0));
+    }
+
+    #[tokio::test]
+    async fn a_failure_with_a_report_is_a_result() {
+        let failed = |text: &str, output: CommandOutput, message: &str| {
+            (text.to_owned(), CommandOutput { error_message: Some(message.to_owned()), ..output })
+        };
+        for (text, output) in [
+            failed(r#"{"stdout":"o","stderr":"e","exit_code":1}"#, expected(false, "o", "e", 1.0), "e"),
+            failed(r#"{"stderr":"e","errorCode":127}"#, expected(false, "", "e", 127.0), "e"),
+            failed(r#"{"stdout":"o"}"#, expected(false, "o", "", 0.0), r#"{"stdout":"o"}"#),
+            failed("{}", expected(false, "", "", 0.0), "{}"),
+        ] {
+            let tools = FakeTools::failing(ErrorKind::Tool, &text);
+            assert_eq!(output_of(&tools).await.unwrap(), output, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn other_failures_stay_failures_with_words() {
+        for (kind, said, message) in [
+            (ErrorKind::Tool, "not found", "not found"),
+            (ErrorKind::Tool, "", "Failed to execute command"),
+            (ErrorKind::Tool, "42", "42"),
+            (ErrorKind::Timeout, "{}", "{}"),
+            (ErrorKind::SessionNotFound, "gone", "gone"),
+            (ErrorKind::Internal, "bug", "Failed to execute command: bug"),
+        ] {
+            let error = output_of(&FakeTools::failing(kind, said)).await.unwrap_err();
+            assert_eq!((error.kind(), error.message(), error.request_id()), (kind, message, "r-1"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_given_words_keeps_all_else() {
+        let tools = FakeTools::new(|_, _| {
+            Err(refused("").with_code("C").with_http_status(400).with_attempts(2).with_temporary(true))
+        });
+        let error = output_of(&tools).await.unwrap_err();
+        assert_eq!((error.code(), error.http_status(), error.attempts()), ("C", Some(400), 2));
+        assert!(error.is_temporary());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in r#"[\[\]{}:,"a-z0-9\\ud]{0,40}|\{"(stdout|exit_code|errorCode)":.{0,20}\}"#) {
+            read_success(String::new(), text.clone());
+            let _ = read_failure(refused(&text));
+        }
+    }
+}

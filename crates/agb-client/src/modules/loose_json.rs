@@ -175,7 +175,7 @@ mod tests {
     fn numbers_go_out_whole_where_they_are_whole() {
         assert_eq!(number_arg(60.0).to_string(), "60");
         assert_eq!(number_arg(0.5).to_string(), "0.5");
-        assert_eq!(number_arg(1e18).to_string(), "1e18");
+        assert_eq!(number_arg(1e18).to_string(), "1e+18");
     }
 
     #[test]
