@@ -425,3 +425,419 @@ fn read_events(raw: &str) -> Vec<FileEvent> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use proptest::prelude::*;
+
+    use super::super::fake::{FakeDisk, FakeFile, FakeTools, assert_send};
+    use super::*;
+
+    fn no_fault(_: &str, _: &Value) -> Option<Error> {
+        None
+    }
+
+    /// The offsets and lengths that were read.
+    fn ranges(tools: &FakeTools) -> Vec<(u64, u64)> {
+        let reads = tools.calls().into_iter().filter(|call| call.tool == "read_file");
+        reads.map(|call| (call.args["offset"].as_u64().unwrap(), call.args["length"].as_u64().unwrap())).collect()
+    }
+
+    fn sized(size: &str, content: impl Into<Vec<u8>>) -> FakeDisk {
+        let disk = FakeDisk::default();
+        disk.put_file("/f", FakeFile { content: content.into(), size: Some(size.into()), ..Default::default() });
+        disk
+    }
+
+    #[tokio::test]
+    async fn the_simple_operations_send_their_arguments_and_give_the_request_id() {
+        let tools = FakeTools::silent();
+        let edits = vec![Edit { old_text: "a".into(), new_text: "b".into() }];
+        assert_eq!(assert_send(create_directory(&tools, "/d")).await.unwrap(), "r-1");
+        assert_eq!(assert_send(delete_file(&tools, "/f")).await.unwrap(), "r-2");
+        assert_eq!(assert_send(edit_file(&tools, "/f", edits, false)).await.unwrap(), "r-3");
+        assert_eq!(assert_send(move_file(&tools, "/f", "/g")).await.unwrap(), "r-4");
+
+        let sent: Vec<_> = tools.calls().into_iter().map(|call| format!("{} {}", call.tool, call.args)).collect();
+        assert_eq!(
+            sent,
+            [
+                r#"create_directory {"path":"/d"}"#,
+                r#"delete_file {"path":"/f"}"#,
+                r#"edit_file {"path":"/f","edits":[{"oldText":"a","newText":"b"}],"dryRun":false}"#,
+                r#"move_file {"source":"/f","destination":"/g"}"#,
+            ]
+        );
+    }
+
+    /// Every operation's error for the same failure of the first call.
+    async fn errors(kind: ErrorKind, text: &str) -> Vec<String> {
+        let tools = FakeTools::failing(kind, text);
+        let paths = ["/p".to_owned()];
+        let errors = [
+            create_directory(&tools, "/p").await.unwrap_err(),
+            delete_file(&tools, "/p").await.unwrap_err(),
+            edit_file(&tools, "/p", Vec::new(), true).await.unwrap_err(),
+            move_file(&tools, "/p", "/q").await.unwrap_err(),
+            write_text(&tools, "/p", "", "append").await.unwrap_err(),
+            file_info(&tools, "/p").await.unwrap_err(),
+            list_directory(&tools, "/p").await.unwrap_err(),
+            search(&tools, "/p", "x", &[]).await.unwrap_err(),
+            file_change(&tools, "/p").await.unwrap_err(),
+            read_text(&tools, "/p").await.unwrap_err(),
+            read_multiple(&tools, &paths).await.unwrap_err(),
+        ];
+        let ids: Vec<_> = errors.iter().map(|error| error.request_id().to_owned()).collect();
+        assert_eq!(ids, (1..=errors.len()).map(|number| format!("r-{number}")).collect::<Vec<_>>());
+        assert!(errors.iter().all(|error| error.kind() == kind));
+        errors.iter().map(|error| error.message().to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn failures_without_words_get_those_of_the_operation() {
+        assert_eq!(
+            errors(ErrorKind::Tool, "").await,
+            [
+                "Unknown error",
+                "Failed to delete file",
+                "Unknown error",
+                "Failed to move file",
+                "Failed to write file",
+                "Failed to get file info",
+                "Failed to list directory",
+                "Failed to search files",
+                "Failed to get file change",
+                "Failed to get file info",
+                "Failed to read multiple files: /p: Failed to get file info",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn failures_with_words_keep_them() {
+        let messages = errors(ErrorKind::Tool, "Permission denied").await;
+        let (last, others) = messages.split_last().unwrap();
+        assert!(others.iter().all(|message| message == "Permission denied"), "{others:?}");
+        assert_eq!(last, "Failed to read multiple files: /p: Permission denied");
+    }
+
+    #[tokio::test]
+    async fn failures_of_this_library_name_the_operation() {
+        assert_eq!(
+            errors(ErrorKind::Internal, "bug").await[..9],
+            [
+                "Failed to create directory: bug",
+                "Failed to delete file: bug",
+                "Failed to edit file: bug",
+                "Failed to move file: bug",
+                "Failed to write file: bug",
+                "Failed to get file info: bug",
+                "Failed to list directory: bug",
+                "Failed to search files: bug",
+                "Failed to get file change: bug",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn file_info_keeps_all_after_the_first_colon() {
+        let text = "name: a:b\r\npath: /tmp/a:b\n size :12 bytes\nisDirectory: true\nmodTime: 2024-01-01T10:20:30Z\n\
+                    mode: 0644\nowner: u\ngroup: g\nother: x\nno colon";
+        let (request_id, info) = file_info(&FakeTools::saying(text), "/tmp/a:b").await.unwrap();
+        let expected = FileInfo {
+            name: "a:b".into(),
+            path: "/tmp/a:b".into(),
+            size: 12.0,
+            is_directory: true,
+            mod_time: "2024-01-01T10:20:30Z".into(),
+            mode: "0644".into(),
+            owner: Some("u".into()),
+            group: Some("g".into()),
+        };
+        assert_eq!((request_id.as_str(), info), ("r-1", expected));
+    }
+
+    #[tokio::test]
+    async fn file_info_that_says_nothing_is_empty() {
+        for tools in [FakeTools::silent(), FakeTools::saying("it is a file\nsize: big\nisDirectory: TRUE")] {
+            assert_eq!(file_info(&tools, "/f").await.unwrap().1, FileInfo::default());
+        }
+    }
+
+    #[tokio::test]
+    async fn directory_entries_are_read_and_other_lines_ignored() {
+        let tools = FakeTools::saying("[DIR] sub dir\n  [FILE] a [FILE].txt \r\n\ntotal 2\n[LINK] x\n[FILE]b");
+        let (request_id, entries) = list_directory(&tools, "/").await.unwrap();
+        let names: Vec<_> = entries.iter().map(|entry| (entry.name.as_str(), entry.is_directory)).collect();
+        assert_eq!(request_id, "r-1");
+        assert_eq!(names, [("sub dir", true), ("a [FILE].txt", false), ("b", false)]);
+        assert_eq!(list_directory(&FakeTools::silent(), "/").await.unwrap().1, []);
+    }
+
+    #[tokio::test]
+    async fn search_leaves_out_an_empty_list_and_reads_the_matches() {
+        let tools = FakeTools::saying("\n/a b.txt\n/c.txt\n");
+        assert_eq!(search(&tools, "/", "*.txt", &[]).await.unwrap().1, ["/a b.txt", "/c.txt"]);
+        search(&tools, "/", "x", &["y".to_owned()]).await.unwrap();
+        let sent: Vec<_> = tools.calls().into_iter().map(|call| call.args.to_string()).collect();
+        assert_eq!(
+            sent,
+            [r#"{"path":"/","pattern":"*.txt"}"#, r#"{"path":"/","pattern":"x","excludePatterns":["y"]}"#,]
+        );
+        for text in ["", " \n", "No matches found", " No matches found\n"] {
+            assert!(search(&FakeTools::saying(text), "/", "x", &[]).await.unwrap().1.is_empty(), "{text:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn changes_are_read_in_both_spellings() {
+        let raw = r#"[{"eventType":"create","path":"/a","pathType":"file"},null,7,
+            {"EventType":"modify","Path":"/b","PathType":"directory"},{"path":null,"Path":3},{}]"#;
+        let (request_id, change) = file_change(&FakeTools::saying(raw), "/").await.unwrap();
+        let events: Vec<_> =
+            change.events.iter().map(|event| [&*event.event_type, &*event.path, &*event.path_type]).collect();
+        assert_eq!((request_id.as_str(), change.raw.as_str()), ("r-1", raw));
+        assert_eq!(events, [["create", "/a", "file"], ["modify", "/b", "directory"], ["", "3", ""], ["", "", ""]]);
+        for text in ["", "not JSON", "{}", "null"] {
+            let (_, change) = file_change(&FakeTools::saying(text), "/").await.unwrap();
+            assert_eq!(change, FileChange { events: Vec::new(), raw: text.into() });
+        }
+    }
+
+    #[tokio::test]
+    async fn files_around_the_chunk_size_come_back_whole() {
+        for length in [0, 1, CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, 2 * CHUNK_SIZE, 5 * CHUNK_SIZE + 7] {
+            let content: Vec<u8> = (0..length).map(|index| (index % 251) as u8).collect();
+            let disk = FakeDisk::default();
+            disk.put("/f", content.clone());
+            let tools = disk.tools(no_fault);
+            let (request_id, read) = assert_send(read_bytes(&tools, "/f")).await.unwrap();
+            assert_eq!(request_id, "r-1");
+            assert!(read == content, "{length}");
+            assert_eq!(ranges(&tools).len(), length.div_ceil(CHUNK_SIZE).max(1), "{length}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_chunk_is_asked_for_exactly() {
+        let disk = sized("60000", vec![7; 60_000]);
+        let tools = disk.tools(no_fault);
+        read_bytes(&tools, "/f").await.unwrap();
+        assert_eq!(ranges(&tools), [(0, 51_200), (51_200, 8_800)]);
+        assert_eq!(tools.calls()[1].args.to_string(), r#"{"path":"/f","offset":0,"length":51200,"format":"binary"}"#);
+    }
+
+    #[tokio::test]
+    async fn characters_on_every_chunk_edge_survive_reading() {
+        for shift in 0..4 {
+            let text = format!("{}{}", "x".repeat(shift), "😀".repeat(40_000));
+            let disk = FakeDisk::default();
+            disk.put("/f", text.clone());
+            let (_, read) = assert_send(read_text(&disk.tools(no_fault), "/f")).await.unwrap();
+            assert!(read == text, "{shift}");
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_not_utf8_become_replacement_characters() {
+        let disk = FakeDisk::default();
+        disk.put("/f", b"\xEF\xBB\xBFa\xFFb\xF0\x9F\x98c\xC3".to_vec());
+        let (_, text) = read_text(&disk.tools(no_fault), "/f").await.unwrap();
+        assert_eq!(text, "\u{FEFF}a\u{FFFD}b\u{FFFD}c\u{FFFD}");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_shrank_ends_at_the_empty_chunk() {
+        let tools = sized("200000", vec![1; 60_000]).tools(no_fault);
+        assert_eq!(read_bytes(&tools, "/f").await.unwrap().1.len(), 60_000);
+        assert_eq!(ranges(&tools), [(0, 51_200), (51_200, 51_200), (60_000, 51_200)]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_grew_is_read_up_to_its_first_size() {
+        let tools = sized("60000", vec![1; 200_000]).tools(no_fault);
+        assert_eq!(read_bytes(&tools, "/f").await.unwrap().1.len(), 60_000);
+    }
+
+    #[tokio::test]
+    async fn chunks_shorter_than_asked_leave_no_gap() {
+        let content: Vec<u8> = (0..120_000_u32).map(|index| (index % 253) as u8).collect();
+        let disk = sized("120000", content.clone());
+        let tools = FakeTools::new(move |tool, args| {
+            let mut args = args.clone();
+            if tool == "read_file" {
+                args["length"] = 20_000.into();
+            }
+            disk.answer(tool, &args)
+        });
+        assert!(read_bytes(&tools, "/f").await.unwrap().1 == content);
+        assert_eq!(
+            ranges(&tools).iter().map(|range| range.0).collect::<Vec<_>>(),
+            [0, 20_000, 40_000, 60_000, 80_000, 100_000]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_file_without_a_usable_size_is_read_to_its_end() {
+        for size in ["0", "unknown", "-1", "118 KB", ""] {
+            let tools = sized(size, vec![5; 120_000]).tools(no_fault);
+            assert_eq!(read_bytes(&tools, "/f").await.unwrap().1.len(), 120_000, "{size}");
+            assert_eq!(ranges(&tools), [(0, 51_200), (51_200, 51_200), (102_400, 51_200)]);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endless_file_is_given_up() {
+        let chunk = base64::prelude::BASE64_STANDARD.encode([0; CHUNK_SIZE]);
+        let tools =
+            FakeTools::new(move |tool, _| Ok(Some(if tool == "read_file" { chunk.clone() } else { "size: 0".into() })));
+        let error = read_bytes(&tools, "/dev/zero").await.unwrap_err();
+        assert_eq!(error.message(), "File has no size and more than 67108864 bytes: /dev/zero");
+    }
+
+    #[tokio::test]
+    async fn a_file_too_large_is_refused_before_reading() {
+        let tools = FakeTools::saying("size: 2147483648");
+        let error = read_bytes(&tools, "/f").await.unwrap_err();
+        assert_eq!(error.message(), "File is too large to be read at once: /f has 2147483648 bytes");
+        assert_eq!(tools.tools(), ["get_file_info"]);
+    }
+
+    #[tokio::test]
+    async fn an_empty_file_that_may_not_be_read_is_empty_but_other_failures_are_told() {
+        let failing = |kind| {
+            FakeTools::new(move |tool, _| match tool {
+                "read_file" => Err(Error::new(kind, "")),
+                _ => Ok(Some("size: 0".into())),
+            })
+        };
+        assert_eq!(read_bytes(&failing(ErrorKind::Tool), "/f").await.unwrap(), ("r-1".to_owned(), Vec::new()));
+        let error = read_bytes(&failing(ErrorKind::Timeout), "/f").await.unwrap_err();
+        assert_eq!((error.message(), error.request_id()), ("Failed to read file", "r-2"));
+    }
+
+    #[tokio::test]
+    async fn a_directory_is_not_read() {
+        let error = read_text(&FakeTools::saying("isDirectory: true"), "/d").await.unwrap_err();
+        assert_eq!((error.message(), error.request_id()), ("Path does not exist or is a directory: /d", "r-1"));
+    }
+
+    #[tokio::test]
+    async fn the_first_chunk_that_fails_is_the_failure() {
+        let tools = sized("200000", vec![1; 200_000]).tools(|_, args| {
+            (args["offset"].as_u64() == Some(102_400)).then(|| Error::new(ErrorKind::Tool, "Input/output error"))
+        });
+        let error = read_bytes(&tools, "/f").await.unwrap_err();
+        assert_eq!((error.message(), error.request_id()), ("Input/output error", "r-4"));
+    }
+
+    #[tokio::test]
+    async fn a_chunk_that_is_no_base64_is_a_failure() {
+        let format = "Failed to decode base64: Invalid base64 string format";
+        let padding = "Failed to decode base64: Invalid base64 padding format";
+        for (chunk, message) in [
+            ("YQ==\n", format),
+            ("Y Q=", format),
+            ("YQ-_", format),
+            ("Y===", format),
+            ("====", format),
+            ("é", format),
+            ("YQ", padding),
+            ("YQ=", padding),
+            ("Y", padding),
+            ("==", padding),
+            ("YWJj=", padding),
+        ] {
+            let tools = FakeTools::new(move |tool, _| {
+                Ok(Some(if tool == "read_file" { chunk.to_owned() } else { "size: 3".to_owned() }))
+            });
+            let error = read_bytes(&tools, "/f").await.unwrap_err();
+            assert_eq!((error.message(), error.request_id()), (message, "r-2"), "{chunk}");
+            assert_eq!(error.kind(), ErrorKind::Protocol);
+        }
+        assert_eq!(decode_base64("YR=="), Ok(b"a".to_vec()));
+        assert_eq!(decode_base64("+/8="), Ok(vec![0xFB, 0xFF]));
+    }
+
+    #[tokio::test]
+    async fn several_files_come_in_the_given_order_and_each_once() {
+        let disk = FakeDisk::default();
+        disk.put("/b:c", " x\n---\n/a: y\n");
+        disk.put("/a", "");
+        disk.put("/d", "D");
+        let tools = disk.tools(no_fault);
+        let paths = ["/b:c", "/a", "/b:c", "/d"].map(str::to_owned);
+        let (request_id, files) = assert_send(read_multiple(&tools, &paths)).await.unwrap();
+        let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        assert_eq!(files, [("/b:c", " x\n---\n/a: y\n"), ("/a", ""), ("/d", "D")]);
+        assert!(request_id.starts_with("r-"));
+        assert_eq!(tools.calls().len(), 6);
+    }
+
+    #[tokio::test]
+    async fn no_files_need_no_call() {
+        let tools = FakeTools::silent();
+        assert_eq!(read_multiple(&tools, &[]).await.unwrap(), (String::new(), Vec::new()));
+        assert!(tools.calls().is_empty());
+    }
+
+    #[tokio::test]
+    async fn of_several_files_the_first_failing_path_is_named() {
+        let disk = FakeDisk::default();
+        disk.put("/a", "A");
+        let paths = ["/a", "/x", "/y"].map(str::to_owned);
+        let error = read_multiple(&disk.tools(no_fault), &paths).await.unwrap_err();
+        assert_eq!(error.message(), "Failed to read multiple files: /x: File not found");
+    }
+
+    /// Counts the calls in flight.
+    #[derive(Default)]
+    struct Counting {
+        now: AtomicUsize,
+        most: AtomicUsize,
+    }
+
+    impl CallTool for Counting {
+        async fn call_tool(&self, tool: &str, _: ToolArgs, _: ToolLimits) -> Result<ToolReply> {
+            self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            let text = if tool == "read_file" { "YQ==" } else { "size: 1" };
+            Ok(ToolReply { request_id: String::new(), text: Some(text.into()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn at_most_four_files_are_read_at_the_same_time() {
+        let tools = Counting::default();
+        let paths: Vec<_> = (0..25).map(|number| format!("/{number}")).collect();
+        assert_eq!(read_multiple(&tools, &paths).await.unwrap().1.len(), 25);
+        assert_eq!(tools.most.load(Ordering::SeqCst), CONCURRENT_READS);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in r"(\[DIR\]|\[FILE\]|size:|isDirectory:|true|:|\n|\[|\{|.){0,20}", any in any::<String>()) {
+            for text in [text, any] {
+                read_info(&text);
+                text.lines().for_each(|line| drop(read_entry(line)));
+                read_matches(&text);
+                read_events(&text);
+                let _ = decode_base64(&text);
+            }
+        }
+
+        #[test]
+        fn base64_is_read_back(bytes in any::<Vec<u8>>()) {
+            prop_assert_eq!(decode_base64(&base64::prelude::BASE64_STANDARD.encode(&bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn bytes_are_decoded_as_the_standard_library_does(bytes in any::<Vec<u8>>()) {
+            let expected = String::from_utf8_lossy(&bytes).into_owned();
+            prop_assert_eq!(decode_utf8(bytes), expected);
+        }
+    }
+}

@@ -272,3 +272,312 @@ async fn clean_up<T: CallTool>(tools: &T, path: &str) {
         tracing::debug!(%path, %error, "a temporary file could not be deleted");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::super::super::fake::{FakeDisk, FakeFile, FakeTools, assert_send, refused};
+    use super::*;
+
+    const OLD: &str = "old content";
+
+    fn no_fault(_: &str, _: &Value) -> Option<Error> {
+        None
+    }
+
+    fn long_text() -> String {
+        "0123456789".repeat(12_000)
+    }
+
+    fn disk_with(path: &str, content: &str) -> FakeDisk {
+        let disk = FakeDisk::default();
+        disk.put(path, content);
+        disk
+    }
+
+    fn is(disk: &FakeDisk, path: &str, content: &str) -> bool {
+        disk.content(path) == Some(content.as_bytes().to_vec())
+    }
+
+    /// Tool and path of each call, temporary names without their random part.
+    fn steps(tools: &FakeTools) -> Vec<String> {
+        let short = |value: &Value| {
+            let path = value.as_str().unwrap_or_default();
+            path.split_once(".agb-").map_or(path.to_owned(), |(_, name)| name[16..].to_owned())
+        };
+        let step = |call: super::super::super::fake::Call| match call.tool.as_str() {
+            "write_file" => format!("{} {}", call.args["mode"].as_str().unwrap(), short(&call.args["path"])),
+            "move_file" => format!("move {} {}", short(&call.args["source"]), short(&call.args["destination"])),
+            tool => format!("{tool} {}", short(&call.args["path"])),
+        };
+        tools.calls().into_iter().map(step).collect()
+    }
+
+    fn is_temporary(args: &Value, key: &str, end: &str) -> bool {
+        args[key].as_str().is_some_and(|path| path.contains(".agb-") && path.ends_with(end))
+    }
+
+    #[tokio::test]
+    async fn a_mode_that_is_none_is_refused_before_sending() {
+        for mode in ["", "Overwrite", "w"] {
+            let tools = FakeTools::silent();
+            let error = write_text(&tools, "/f", "x", mode).await.unwrap_err();
+            let text = format!("Invalid write mode: {mode}. Must be one of overwrite, append, create_new");
+            assert_eq!((error.kind(), error.message()), (ErrorKind::InvalidArgument, text.as_str()));
+            assert_eq!(error.request_id(), "");
+            assert!(tools.calls().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn one_piece_is_one_call() {
+        for content in ["", "é", &"x".repeat(CHUNK_SIZE), &"é".repeat(CHUNK_SIZE), &"😀".repeat(CHUNK_SIZE / 2)] {
+            for mode in ["overwrite", "append", "create_new"] {
+                let tools = FakeTools::silent();
+                assert_eq!(assert_send(write_text(&tools, "/f", content, mode)).await.unwrap(), "r-1");
+                assert_eq!(tools.calls().len(), 1);
+                assert_eq!(tools.calls()[0].args, json!({ "path": "/f", "content": content, "mode": mode }));
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_are_cut_between_characters() {
+        for shift in 0..3 {
+            let text = format!("{}{}", "x".repeat(shift), "😀".repeat(60_000));
+            let pieces = cut(&text);
+            let units: Vec<_> = pieces.iter().map(|piece| piece.encode_utf16().count()).collect();
+            assert_eq!(pieces.concat(), text);
+            assert_eq!(units[0], CHUNK_SIZE - shift % 2);
+            assert!(units.iter().all(|units| *units <= CHUNK_SIZE));
+            assert_eq!(pieces.len(), 3);
+        }
+        assert_eq!(
+            cut(&"x".repeat(CHUNK_SIZE + 1)).iter().map(|piece| piece.len()).collect::<Vec<_>>(),
+            [CHUNK_SIZE, 1]
+        );
+    }
+
+    #[tokio::test]
+    async fn long_text_with_characters_on_every_edge_is_written_whole() {
+        for shift in 0..3 {
+            for (mode, before) in [("overwrite", Some(OLD)), ("overwrite", None), ("create_new", None)] {
+                let text = format!("{}{}", "x".repeat(shift), "😀".repeat(60_000));
+                let disk = before.map_or_else(FakeDisk::default, |content| disk_with("/f", content));
+                write_text(&disk.tools(no_fault), "/f", &text, mode).await.unwrap();
+                assert!(is(&disk, "/f", &text), "{mode} {shift}");
+                assert_eq!(disk.paths(), ["/f"]);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn long_text_is_appended_piece_by_piece() {
+        let disk = disk_with("/f", OLD);
+        let tools = disk.tools(no_fault);
+        assert_eq!(write_text(&tools, "/f", &long_text(), "append").await.unwrap(), "r-3");
+        assert_eq!(steps(&tools), ["append /f", "append /f", "append /f"]);
+        assert!(is(&disk, "/f", &format!("{OLD}{}", long_text())));
+    }
+
+    #[tokio::test]
+    async fn a_new_file_is_written_aside_and_moved() {
+        for mode in ["overwrite", "create_new"] {
+            let disk = FakeDisk::default();
+            let tools = disk.tools(no_fault);
+            assert_eq!(write_text(&tools, "/f", &long_text(), mode).await.unwrap(), "r-4");
+            assert_eq!(
+                steps(&tools),
+                ["get_file_info /f", "create_new .new", "append .new", "append .new", "move .new /f",]
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn an_old_file_is_swapped() {
+        let disk = disk_with("/f", OLD);
+        let tools = disk.tools(no_fault);
+        assert_eq!(write_text(&tools, "/f", &long_text(), "overwrite").await.unwrap(), "r-5");
+        assert_eq!(
+            steps(&tools),
+            [
+                "get_file_info /f",
+                "create_new .new",
+                "get_file_info .new",
+                "append .new",
+                "append .new",
+                "move /f .old",
+                "move .new /f",
+                "delete_file .old",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn create_new_of_an_old_file_is_refused_by_the_service() {
+        let disk = disk_with("/f", OLD);
+        let tools = disk.tools(no_fault);
+        let error = write_text(&tools, "/f", &long_text(), "create_new").await.unwrap_err();
+        assert_eq!((error.message(), error.request_id()), ("File already exists", "r-2"));
+        assert_eq!(steps(&tools), ["get_file_info /f", "create_new /f"]);
+        assert!(is(&disk, "/f", OLD));
+    }
+
+    #[tokio::test]
+    async fn create_new_loses_to_a_file_made_meanwhile() {
+        let disk = FakeDisk::default();
+        let other = disk.clone();
+        let tools = disk.tools(move |tool, _| {
+            if tool == "move_file" {
+                other.put("/f", OLD);
+            }
+            None
+        });
+        let error = write_text(&tools, "/f", &long_text(), "create_new").await.unwrap_err();
+        assert_eq!(error.message(), "Destination exists");
+        assert!(is(&disk, "/f", OLD));
+        assert_eq!(disk.paths(), ["/f"]);
+    }
+
+    #[tokio::test]
+    async fn overwrite_wins_over_a_file_made_meanwhile() {
+        let disk = FakeDisk::default();
+        let other = disk.clone();
+        let tools = disk.tools(move |tool, _| {
+            if tool == "move_file" {
+                other.put("/f", OLD);
+            }
+            None
+        });
+        write_text(&tools, "/f", &long_text(), "overwrite").await.unwrap();
+        assert!(is(&disk, "/f", &long_text()));
+        assert_eq!(disk.paths(), ["/f"]);
+    }
+
+    #[tokio::test]
+    async fn a_failure_at_any_step_keeps_the_old_content() {
+        for kind in [ErrorKind::Tool, ErrorKind::Network] {
+            for failing in 0..7 {
+                let disk = disk_with("/f", OLD);
+                let count = std::sync::atomic::AtomicUsize::new(0);
+                let tools = disk.tools(move |_, _| {
+                    let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    (number == failing).then(|| Error::new(kind, "broken"))
+                });
+                match write_text(&tools, "/f", &long_text(), "overwrite").await {
+                    Ok(_) => assert!(is(&disk, "/f", &long_text()), "{kind:?} {failing}"),
+                    Err(error) => {
+                        assert!(error.message().starts_with("broken"), "{}", error.message());
+                        assert_eq!(error.request_id(), format!("r-{}", failing + 1));
+                        assert!(is(&disk, "/f", OLD), "{kind:?} {failing}");
+                    }
+                }
+                assert_eq!(disk.paths(), ["/f"], "{kind:?} {failing}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_that_ends_leaves_a_whole_content_somewhere() {
+        for last in 0..8 {
+            let disk = disk_with("/f", OLD);
+            let count = std::sync::atomic::AtomicUsize::new(0);
+            let tools = disk.tools(move |_, _| {
+                let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                (number >= last).then(|| Error::new(ErrorKind::SessionNotFound, "gone"))
+            });
+            let outcome = write_text(&tools, "/f", &long_text(), "overwrite").await;
+            let paths = disk.paths();
+            assert!(paths.iter().any(|path| is(&disk, path, OLD) || is(&disk, path, &long_text())), "{last}");
+            if let Err(error) = outcome
+                && !paths.contains(&"/f".to_owned())
+            {
+                assert!(error.message().contains("the old content of /f may be in /f.agb-"), "{}", error.message());
+                assert_eq!(error.kind(), ErrorKind::SessionNotFound);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_of_the_first_move_puts_the_old_file_back() {
+        let disk = disk_with("/f", OLD);
+        let real = disk.clone();
+        let tools = FakeTools::new(move |tool, args| {
+            let answer = real.answer(tool, args)?;
+            let lost = tool == "move_file" && is_temporary(args, "destination", ".old");
+            if lost { Err(Error::new(ErrorKind::Network, "reset")) } else { Ok(answer) }
+        });
+        let error = write_text(&tools, "/f", &long_text(), "overwrite").await.unwrap_err();
+        assert_eq!(error.message(), "reset");
+        assert!(is(&disk, "/f", OLD));
+        assert_eq!(disk.paths(), ["/f"]);
+    }
+
+    #[tokio::test]
+    async fn a_file_with_rights_of_its_own_keeps_them() {
+        let disk = FakeDisk::default();
+        disk.put_file("/f", FakeFile { content: OLD.into(), mode: "0755".into(), size: None });
+        let tools = disk.tools(no_fault);
+        write_text(&tools, "/f", &long_text(), "overwrite").await.unwrap();
+        assert_eq!(
+            steps(&tools),
+            [
+                "get_file_info /f",
+                "create_new .new",
+                "get_file_info .new",
+                "delete_file .new",
+                "overwrite /f",
+                "append /f",
+                "append /f",
+            ]
+        );
+        assert!(is(&disk, "/f", &long_text()));
+        assert_eq!(disk.paths(), ["/f"]);
+    }
+
+    #[tokio::test]
+    async fn where_nothing_can_be_made_beside_it_the_file_is_written_in_place() {
+        let disk = disk_with("/f", OLD);
+        let tools = disk.tools(|tool, args| {
+            (tool == "write_file" && is_temporary(args, "path", ".new")).then(|| refused("Permission denied"))
+        });
+        write_text(&tools, "/f", &long_text(), "overwrite").await.unwrap();
+        assert!(is(&disk, "/f", &long_text()));
+    }
+
+    #[tokio::test]
+    async fn a_missing_directory_is_told_in_the_words_of_the_service() {
+        let tools = FakeTools::new(|tool, args| match tool {
+            "write_file" => Err(refused(&format!("No directory for {}", args["path"]))),
+            _ => Err(refused("File not found")),
+        });
+        let error = write_text(&tools, "/no/f", &long_text(), "overwrite").await.unwrap_err();
+        assert_eq!(error.message(), "No directory for \"/no/f\"");
+    }
+
+    #[tokio::test]
+    async fn a_directory_is_refused_by_the_service() {
+        let tools = FakeTools::new(|tool, _| match tool {
+            "get_file_info" => Ok(Some("isDirectory: true".into())),
+            _ => Err(refused("Is a directory")),
+        });
+        let error = write_text(&tools, "/d", &long_text(), "overwrite").await.unwrap_err();
+        assert_eq!(error.message(), "Is a directory");
+        assert_eq!(steps(&tools), ["get_file_info /d", "overwrite /d"]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn pieces_join_to_the_text(unit in any::<String>(), times in 0_usize..4_000) {
+            let text = unit.repeat(times);
+            let pieces = cut(&text);
+            prop_assert!(pieces.iter().all(|piece| piece.encode_utf16().count() <= CHUNK_SIZE));
+            prop_assert!(pieces.len() == 1 || pieces.iter().all(|piece| !piece.is_empty()));
+            prop_assert!(pieces.concat() == text);
+        }
+    }
+}
