@@ -194,8 +194,8 @@ pub async fn read_bytes<T: CallTool>(tools: &T, path: &str) -> Result<(String, V
         return Err(Error::new(ErrorKind::Tool, text).with_operation("get_file_info").with_request_id(request_id));
     }
     let content = match size {
-        Some(0) => read_unsized(tools, path).await.or_else(empty_if_refused),
-        None => read_unsized(tools, path).await,
+        Some(0) => read_unsized(tools, path, MAX_UNSIZED).await.or_else(empty_if_refused),
+        None => read_unsized(tools, path, MAX_UNSIZED).await,
         Some(size) => read_sized(tools, path, size).await,
     };
     Ok((request_id, content?))
@@ -312,7 +312,7 @@ async fn read_sized<T: CallTool>(tools: &T, path: &str, size: u64) -> Result<Vec
 }
 
 /// Reads up to the first chunk that isn't full: more requests beyond the end might be refused.
-async fn read_unsized<T: CallTool>(tools: &T, path: &str) -> Result<Vec<u8>> {
+async fn read_unsized<T: CallTool>(tools: &T, path: &str, most: u64) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     loop {
         let chunk = read_chunk(tools, path, content.len(), CHUNK_SIZE).await?;
@@ -320,8 +320,8 @@ async fn read_unsized<T: CallTool>(tools: &T, path: &str) -> Result<Vec<u8>> {
         if chunk.len() < CHUNK_SIZE {
             return Ok(content);
         }
-        if content.len() as u64 > MAX_UNSIZED {
-            return Err(too_large(format!("File has no size and more than {MAX_UNSIZED} bytes: {path}")));
+        if content.len() as u64 > most {
+            return Err(too_large(format!("File has no size and more than {most} bytes: {path}")));
         }
     }
 }
@@ -693,8 +693,9 @@ mod tests {
         let chunk = base64::prelude::BASE64_STANDARD.encode([0; CHUNK_SIZE]);
         let tools =
             FakeTools::new(move |tool, _| Ok(Some(if tool == "read_file" { chunk.clone() } else { "size: 0".into() })));
-        let error = read_bytes(&tools, "/dev/zero").await.unwrap_err();
-        assert_eq!(error.message(), "File has no size and more than 67108864 bytes: /dev/zero");
+        let error = read_unsized(&tools, "/dev/zero", 200_000).await.unwrap_err();
+        assert_eq!(error.message(), "File has no size and more than 200000 bytes: /dev/zero");
+        assert_eq!(ranges(&tools).len(), 4);
     }
 
     #[tokio::test]
