@@ -164,7 +164,7 @@ function printHead() {
   console.log(`\n${paint("bold", `agbcloud-native ${VERSION}`)} · quickstart\n`);
   if (emulator) {
     console.log(`  local emulator at ${emulator.url}; nothing leaves this machine`);
-    console.log(`  ${emulator.summary}`);
+    for (const line of emulator.summary.split("\n")) console.log(`  ${line}`);
     console.log("  state and time left are the emulator's view; its clock is advanced, so minutes take moments\n");
     console.log(paint("dim", `  ${columns("clock", "state", "left", "what")}what happened`));
   } else {

@@ -265,7 +265,7 @@ impl NativeEmulator {
         self.inner.isolation().to_string()
     }
 
-    /// How sessions are kept apart and why, and the interpreters: one line for a person.
+    /// How sessions are kept apart and why, and the interpreters: lines for a person.
     #[napi(getter)]
     pub fn summary(&self) -> String {
         self.inner.summary()

@@ -127,7 +127,7 @@ export class Emulator {
     return { AGB_ENDPOINT: this.url, AGB_API_KEY: this.apiKey };
   }
 
-  /** How sessions are kept apart and why, and the interpreters found: one line for a person. */
+  /** How sessions are kept apart and why, and the interpreters found: lines for a person. */
   get summary(): string {
     return this.#native.summary;
   }
