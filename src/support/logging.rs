@@ -14,7 +14,7 @@ use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::{Layer, Registry};
 
 /// Our own crates; what their dependencies log would tell more than is safe.
-const OURS: &str = "agb_";
+const OURS: &str = "agb";
 
 static LEVEL: OnceLock<Option<Handle<Targets, Registry>>> = OnceLock::new();
 
