@@ -12,6 +12,8 @@ pub mod error;
 pub mod lifecycle;
 pub mod modules;
 pub mod session;
+#[cfg(test)]
+mod testing;
 pub mod tool;
 mod transport;
 mod wire;

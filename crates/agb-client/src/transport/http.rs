@@ -74,6 +74,11 @@ impl Settings {
     }
 
     fn proxies(&self) -> std::result::Result<Vec<Proxy>, String> {
+        // The library takes `*` for all names, but not for addresses.
+        let none = self.no_proxy.as_deref().is_some_and(|list| list.split(',').any(|entry| entry.trim() == "*"));
+        if none {
+            return Ok(Vec::new());
+        }
         self.proxies.iter().map(|setting| self.proxy(setting)).collect()
     }
 

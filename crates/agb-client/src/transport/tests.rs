@@ -1,1 +1,193 @@
-//! Tests.
+//! The transport against servers that misbehave.
+
+use std::io::Write as _;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_ENCODING, LOCATION, RETRY_AFTER};
+use serde_json::{Map, json};
+
+use crate::agb::{Agb, CreateParams};
+use crate::error::{Error, ErrorKind};
+use crate::session::SessionDetails;
+use crate::testing::{RawServer, Server, agb, closed_url, ok, reply, with_timeout};
+use crate::tool::{CallTool, ToolLimits};
+
+use super::MAX_ANSWER_BYTES;
+
+async fn status_error(agb: Agb) -> Error {
+    agb.attach("s-1", SessionDetails::default()).status().await.unwrap_err()
+}
+
+async fn tool_error(agb: Agb) -> Error {
+    agb.attach("s-1", SessionDetails::default())
+        .call_tool("run_code", Map::new(), ToolLimits::default())
+        .await
+        .unwrap_err()
+}
+
+#[tokio::test]
+async fn a_call_that_may_run_twice_is_sent_again_until_it_works() {
+    let server = Server::start(|seen| match seen.nth {
+        0 => reply(503, "busy"),
+        1 => reply(429, "slow down"),
+        _ => ok(&json!({"status": "RUNNING"})),
+    })
+    .await;
+    assert_eq!(server.session().status().await.unwrap().status, "RUNNING");
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn attempts_end_and_the_error_counts_them() {
+    let server = Server::start(|_| reply(503, "<html>busy</html>")).await;
+    let error = status_error(server.agb()).await;
+    assert_eq!((error.kind(), error.http_status(), error.attempts()), (ErrorKind::Http, Some(503), 4));
+    assert_eq!(error.message(), "HTTP 503 error: busy");
+    assert!(error.is_temporary());
+    assert_eq!(server.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn retry_after_beyond_the_deadline_is_not_waited_for() {
+    let server = Server::start(|_| {
+        let mut response = reply(429, "{}");
+        response.headers_mut().insert(RETRY_AFTER, "1000".parse().unwrap());
+        response
+    })
+    .await;
+    assert_eq!(status_error(server.agb()).await.attempts(), 1);
+}
+
+#[tokio::test]
+async fn work_is_never_sent_twice_once_it_may_have_arrived() {
+    let server = Server::start(|_| reply(503, "busy")).await;
+    assert_eq!(tool_error(server.agb()).await.attempts(), 1);
+    let params = CreateParams { image_id: "i".into(), ..CreateParams::default() };
+    assert_eq!(server.agb().create(params).await.unwrap_err().attempts(), 1);
+    assert_eq!(server.seen().len(), 2);
+
+    let broken = RawServer::start(b"", false).await;
+    let error = tool_error(agb(&broken.url, &[])).await;
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Network, 1), "{error}");
+    assert_eq!(*broken.connections.lock().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_tried_again_where_that_is_safe() {
+    for half in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"] {
+        let broken = RawServer::start(half, false).await;
+        let error = status_error(agb(&broken.url, &[])).await;
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Network, 4), "{error}");
+        assert!(error.message().contains("127.0.0.1"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_listens_even_work_is_tried_again() {
+    let error = tool_error(agb(&closed_url().await, &[])).await;
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 4), "{error}");
+    assert!(error.message().starts_with("could not connect to 127.0.0.1:"), "{error}");
+}
+
+#[tokio::test]
+async fn the_deadline_covers_an_answer_that_never_ends() {
+    for half in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"] {
+        let slow = RawServer::start(half, true).await;
+        let error = status_error(with_timeout(&slow.url, &[], 100.0)).await;
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert!(error.message().starts_with("timeout of 100ms exceeded"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_covers_all_attempts() {
+    let server = Server::start(|_| {
+        let mut response = reply(503, "");
+        response.headers_mut().insert(RETRY_AFTER, "0".parse().unwrap());
+        response
+    })
+    .await;
+    let error = status_error(with_timeout(&server.url, &[], 1.0)).await;
+    assert!(error.attempts() <= 4 && !error.message().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_limit_is_refused_announced_or_not() {
+    let announced = RawServer::start(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n", true).await;
+    let error = status_error(agb(&announced.url, &[])).await;
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(error.message().ends_with("is larger than 64 MiB"), "{error}");
+
+    // A small compressed body that is too large once it is unpacked.
+    let server = Server::start(|_| {
+        let mut response = reply(200, Body::from(gzip_of_zeros(MAX_ANSWER_BYTES + 1)));
+        response.headers_mut().insert(CONTENT_ENCODING, "gzip".parse().unwrap());
+        response
+    })
+    .await;
+    let error = status_error(server.agb()).await;
+    assert!(error.message().ends_with("is larger than 64 MiB"), "{error}");
+    assert!(server.seen()[0].header("accept-encoding").contains("gzip"));
+}
+
+/// By the `gzip` program, so that the test needs no compressor of its own.
+fn gzip_of_zeros(length: usize) -> Vec<u8> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let block = vec![0; 1024 * 1024];
+    for _ in 0..=length / block.len() {
+        file.write_all(&block).unwrap();
+    }
+    std::process::Command::new("gzip").arg("-c").arg(file.path()).output().unwrap().stdout
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_error_that_names_status_and_host() {
+    let target = Server::start(|_| ok(&json!({}))).await;
+    let location = target.url.clone();
+    let server = Server::start(move |_| {
+        let mut response = reply(307, "");
+        response.headers_mut().insert(LOCATION, location.parse().unwrap());
+        response
+    })
+    .await;
+    let error = status_error(server.agb()).await;
+    assert_eq!((error.kind(), error.http_status()), (ErrorKind::Http, Some(307)));
+    assert!(error.message().contains("307") && error.message().contains(&server.url["http://".len()..]), "{error}");
+    assert!(target.seen().is_empty());
+}
+
+#[tokio::test]
+async fn the_proxy_of_the_environment_that_was_handed_down_is_used_unless_excepted() {
+    let proxy = Server::start(|_| ok(&json!({"status": "PROXIED"}))).await;
+    let server = Server::start(|_| ok(&json!({"status": "DIRECT"}))).await;
+    let status = async |env: &[(&str, &str)]| {
+        agb(&server.url, env).attach("s-1", SessionDetails::default()).status().await.unwrap().status
+    };
+    assert_eq!(status(&[]).await, "DIRECT");
+    assert_eq!(status(&[("HTTP_PROXY", &proxy.url)]).await, "PROXIED");
+    assert_eq!(status(&[("all_proxy", &proxy.url)]).await, "PROXIED");
+    assert_eq!(status(&[("HTTPS_PROXY", &proxy.url)]).await, "DIRECT");
+    assert_eq!(status(&[("HTTP_PROXY", &proxy.url), ("NO_PROXY", "example.org,127.0.0.1")]).await, "DIRECT");
+    assert_eq!(status(&[("HTTP_PROXY", &proxy.url), ("no_proxy", "*")]).await, "DIRECT");
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_no_url_is_a_configuration_error() {
+    let error = status_error(agb("http://127.0.0.1:1", &[("HTTP_PROXY", "http://user:SECRET@[x")])).await;
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.message().contains("HTTP_PROXY") && !error.message().contains("SECRET"), "{error}");
+}
+
+#[tokio::test]
+async fn extra_certificates_that_cannot_be_read_do_not_stop_the_client() {
+    let server = Server::start(|_| ok(&json!({"status": "RUNNING"}))).await;
+    let agb = agb(&server.url, &[("NODE_EXTRA_CA_CERTS", "/nowhere/at-all.pem")]);
+    assert!(agb.attach("s-1", SessionDetails::default()).status().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_key_that_an_error_page_repeats_is_not_shown() {
+    let server = Server::start(|seen| reply(500, seen.header("authorization").to_owned())).await;
+    let error = status_error(server.agb()).await;
+    assert_eq!(error.message(), "HTTP 500 error: Bearer ****");
+}

@@ -1,0 +1,177 @@
+//! A server for tests: it answers as the test says, and remembers what it was asked.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::Response;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::agb::{Agb, AgbOptions, SdkIdentity};
+use crate::session::{Session, SessionDetails};
+use crate::transport::RetryPolicy;
+
+/// A request that the server got.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: BTreeMap<String, String>,
+    pub(crate) raw_query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+    /// How many requests to this path came before.
+    pub(crate) nth: usize,
+}
+
+impl Seen {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// The server; it ends with this value.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Server {
+    pub(crate) async fn start(answer: impl Fn(&Seen) -> Response + Clone + Send + Sync + 'static) -> Self {
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let journal = seen.clone();
+        let handler = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+            let request = note(&journal, method, &uri, headers, &body);
+            std::future::ready(answer(&request))
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().fallback(handler);
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { url, seen, task }
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The requests to one path.
+    pub(crate) fn seen_at(&self, path: &str) -> Vec<Seen> {
+        self.seen().into_iter().filter(|seen| seen.path == path).collect()
+    }
+
+    pub(crate) fn agb(&self) -> Agb {
+        agb(&self.url, &[])
+    }
+
+    pub(crate) fn session(&self) -> Session {
+        self.agb().attach("s-1", SessionDetails::default())
+    }
+}
+
+fn note(journal: &Mutex<Vec<Seen>>, method: Method, uri: &Uri, headers: HeaderMap, body: &[u8]) -> Seen {
+    let mut journal = journal.lock().unwrap();
+    let raw_query = uri.query().unwrap_or_default().to_owned();
+    let query = url::form_urlencoded::parse(raw_query.as_bytes()).into_owned().collect();
+    let path = uri.path().to_owned();
+    let nth = journal.iter().filter(|seen| seen.path == path).count();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    let seen = Seen { method, path, query, raw_query, headers, body, nth };
+    journal.push(seen.clone());
+    seen
+}
+
+pub(crate) fn options(endpoint: &str) -> AgbOptions {
+    let sdk = SdkIdentity { language: "typescript".into(), version: "0.1.0".into(), release: false };
+    AgbOptions { api_key: Some("ako-SECRET".into()), endpoint: Some(endpoint.into()), ..AgbOptions::new(sdk) }
+}
+
+/// A client that waits next to nothing between attempts.
+pub(crate) fn agb(endpoint: &str, env: &[(&str, &str)]) -> Agb {
+    with_timeout(endpoint, env, 20_000.0)
+}
+
+pub(crate) fn with_timeout(endpoint: &str, env: &[(&str, &str)], timeout_ms: f64) -> Agb {
+    let mut options = options(endpoint);
+    options.timeout_ms = Some(timeout_ms);
+    options.env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Agb::with_retry(options, RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() }).unwrap()
+}
+
+pub(crate) fn reply(status: u16, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    response
+}
+
+/// An envelope of success around `data`.
+pub(crate) fn ok(data: &Value) -> Response {
+    reply(200, json!({"success": true, "code": "ok", "requestId": "r-1", "data": data}).to_string())
+}
+
+pub(crate) fn refuse(status: u16, code: &str, message: &str) -> Response {
+    reply(status, json!({"success": false, "code": code, "message": message, "requestId": "r-1"}).to_string())
+}
+
+pub(crate) fn not_found() -> Response {
+    refuse(400, "InvalidMcpSession.NotFound", "Resource [McpSession] is not found")
+}
+
+/// A server below HTTP: takes a whole request, sends these bytes, and closes. Counts its connections.
+pub(crate) struct RawServer {
+    pub(crate) url: String,
+    pub(crate) connections: Arc<Mutex<usize>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for RawServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl RawServer {
+    pub(crate) async fn start(answer: &'static [u8], hold: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let connections = Arc::new(Mutex::new(0));
+        let count = connections.clone();
+        let task = tokio::spawn(async move {
+            let mut held = Vec::new();
+            loop {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                *count.lock().unwrap() += 1;
+                let mut buffer = vec![0; 65_536];
+                let _ = socket.read(&mut buffer).await;
+                let _ = socket.write_all(answer).await;
+                if hold {
+                    held.push(socket);
+                }
+            }
+        });
+        Self { url, connections, task }
+    }
+}
+
+/// An address where nobody listens.
+pub(crate) async fn closed_url() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
