@@ -49,7 +49,7 @@ pub(super) async fn delete(session: &Session) -> Result<String> {
 }
 
 /// Asks the service to release the session, and gives the request id.
-pub(crate) async fn release(session: &Session, deadline: Deadline) -> Result<String> {
+async fn release(session: &Session, deadline: Deadline) -> Result<String> {
     let body = SessionIdBody { session_id: session.id() };
     let answer = session.agb().post(&endpoint::RELEASE_SESSION, &Vec::new(), &body, deadline).await?;
     if answer.is_success() {
@@ -75,7 +75,7 @@ fn release_text(code: &str, message: &str, refusal: &Error) -> String {
 
 /// Looks, quickly first, until the session is gone. Only the service's own word counts: a status of the end, or the code
 /// for an unknown session. What else goes wrong with a look is looked past.
-async fn wait_until_gone(session: &Session, deadline: Deadline) -> Result<()> {
+pub(super) async fn wait_until_gone(session: &Session, deadline: Deadline) -> Result<()> {
     let mut pause = FIRST_PAUSE;
     while !deadline.left().is_zero() {
         match status(session, session.agb().deadline().min(deadline)).await {
