@@ -425,4 +425,30 @@ mod tests {
         let why = settings.proxies().unwrap_err();
         assert!(why.contains("HTTPS_PROXY") && !why.contains("SECRET"), "{why}");
     }
+
+    /// Made for this test; its key was thrown away.
+    const CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBmzCCAUGgAwIBAgIUEFJjBB9vaQPAeEW/wj73OT3baqowCgYIKoZIzj0EAwIw\n\
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMzA1MzUyOVoYDzIxMjYxMDMw\n\
+MDUzNTI5WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO\n\
+PQMBBwNCAAQFSw+9AVVu5PtjXnBtIGsDLUnfDOp0YrbQ63acFpxV6AIpMg1hYGr6\n\
+g6PyMFxSas+nKE7VekJIysHApYvC5zwbo28wbTAdBgNVHQ4EFgQUMcVJV01w1uN+\n\
+m4ExvTBHOtbPFvAwHwYDVR0jBBgwFoAUMcVJV01w1uN+m4ExvTBHOtbPFvAwDwYD\n\
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI\n\
+zj0EAwIDSAAwRQIhAKQCRL4klZJePtM6UWcmu7C76CzMW48BNspvgOrQfWb4AiAg\n\
+YJP1QJD5kxJZHBiu171dxYNQXyWN4pmgO5lWSvC9rg==\n\
+-----END CERTIFICATE-----\n\
+";
+
+    #[test]
+    fn extra_certificates_are_trusted_besides_the_built_in_ones() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), CERTIFICATE).unwrap();
+        let path = file.path().display().to_string();
+        let with = Settings::read(&BTreeMap::from([("NODE_EXTRA_CA_CERTS".to_owned(), path)]));
+        assert_eq!(with.roots().len(), webpki_roots::TLS_SERVER_ROOTS.len() + 1);
+        let without = Settings::read(&BTreeMap::new());
+        assert_eq!(without.roots().len(), webpki_roots::TLS_SERVER_ROOTS.len());
+    }
 }

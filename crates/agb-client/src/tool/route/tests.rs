@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::session::{RouteOverride, SessionDetails};
-use crate::testing::{Server, closed_url, ok, refuse, reply, with_timeout};
+use crate::testing::{RawServer, Server, closed_url, ok, refuse, reply, with_timeout};
 use crate::tool::CallTool;
 use crate::wire::tool::McpTool;
 
@@ -189,4 +189,32 @@ async fn tools_start_the_idle_timer_anew_also_when_they_fail() {
         let _ = shell(&session).await;
         assert!(session.idle_for() < Duration::from_secs(60));
     }
+}
+
+#[tokio::test]
+async fn a_connect_limit_of_the_calls_own_is_obeyed() {
+    let server = Server::start(|_| ok(&text_data("hi", false))).await;
+    let session = server.session();
+    let limit = |connect| ToolLimits { connect: Some(connect), ..ToolLimits::default() };
+    for _ in 0..2 {
+        assert!(session.call_tool("shell", args(), limit(Duration::from_secs(7))).await.is_ok());
+    }
+    // Takes connections, but never answers the greeting of TLS.
+    let mute = RawServer::start(b"", true).await;
+    let agb = with_timeout(&mute.url.replace("http:", "https:"), &[], 20_000.0);
+    let session = agb.attach("s-1", SessionDetails::default());
+    let error = session.call_tool("shell", args(), limit(Duration::from_millis(30))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    assert!(error.message().ends_with("no connection in time"), "{error}");
+}
+
+#[test]
+fn futures_can_be_owned_and_sent() {
+    fn owned(_: impl Future<Output = ()> + Send + 'static) {}
+    let session = with_timeout("http://127.0.0.1:1", &[], 1.0).attach("s-1", SessionDetails::default());
+    let routed = session.with_route(RouteOverride::default());
+    let agb = session.agb().clone();
+    owned(async move { drop(shell(&routed).await) });
+    owned(async move { drop((session.delete().await, session.metrics(None, None).await, session.labels().await)) });
+    owned(async move { drop((agb.create(Default::default()).await, agb.list(Map::new(), None, None).await)) });
 }
