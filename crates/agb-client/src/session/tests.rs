@@ -232,6 +232,6 @@ fn nothing_secret_is_shown() {
     let session = agb.attach("s-1", details);
     let route = RouteOverride { token: "SECRET".into(), link_url: "SECRET".into(), ..RouteOverride::default() };
     let options = crate::testing::options("http://127.0.0.1:1");
-    let shown = format!("{session:?}{:?}{agb:?}{options:?}", session.with_route(route));
+    let shown = format!("{session:?}{:?}{agb:?}{options:?}", session.by_route(Some(route)));
     assert!(!shown.contains("SECRET"), "{shown}");
 }

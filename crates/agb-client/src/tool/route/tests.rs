@@ -152,7 +152,7 @@ async fn an_override_decides_the_route() {
         tools,
         tool_list: list.map(str::to_owned),
     };
-    let text = async |route: RouteOverride| shell(&session.with_route(route)).await.unwrap().text.unwrap();
+    let text = async |route: RouteOverride| shell(&session.by_route(Some(route))).await.unwrap().text.unwrap();
     assert_eq!(text(route(None, None, "")).await, "api");
     assert_eq!(text(route(None, None, &server.url)).await, "link");
     let none = Some(Vec::new());
@@ -212,7 +212,7 @@ async fn a_connect_limit_of_the_calls_own_is_obeyed() {
 fn futures_can_be_owned_and_sent() {
     fn owned(_: impl Future<Output = ()> + Send + 'static) {}
     let session = with_timeout("http://127.0.0.1:1", &[], 1.0).attach("s-1", SessionDetails::default());
-    let routed = session.with_route(RouteOverride::default());
+    let routed = session.by_route(Some(RouteOverride::default()));
     let agb = session.agb().clone();
     owned(async move { drop(shell(&routed).await) });
     owned(async move { drop((session.delete().await, session.metrics(None, None).await, session.labels().await)) });
