@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     fmt, io,
     io::Write,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -63,7 +64,12 @@ pub async fn run_on(
             let log = err.clone();
             options.log = Some(Arc::new(move |entry| locked(&log).line(format_args!("{}", LogLine(entry)))));
             let port = options.port;
-            let emulator = match Emulator::start(*options).await {
+            let mut stop = pin!(stop);
+            let started = tokio::select! {
+                () = &mut stop => return 0,
+                started = Emulator::start(*options) => started,
+            };
+            let emulator = match started {
                 Ok(emulator) => emulator,
                 Err(error) => {
                     complain(&not_started(port, &error));

@@ -281,8 +281,8 @@ pub(crate) struct Sessions {
 struct Inner {
     last_number: u64,
     records: HashMap<String, Record>,
-    /// Released sessions that are not found any more, the oldest first.
-    tombstones: VecDeque<SessionView>,
+    /// Released sessions that are not found any more, with their numbers, in the order of their end.
+    tombstones: VecDeque<(u64, SessionView)>,
     /// What the lifecycle task waits for; `None`: nothing.
     armed: Option<Duration>,
     closed: bool,
@@ -423,21 +423,18 @@ impl Sessions {
     /// Every session in the order of creation, released ones included.
     pub(crate) fn views(&self) -> Vec<SessionView> {
         let inner = self.lock();
-        let mut records: Vec<&Record> = inner.records.values().collect();
-        records.sort_unstable_by_key(|record| record.number);
-        let present = records.into_iter().map(|record| record.view(&self.clock));
-        // Tombstones are in the order of their end, which is close to that of creation; the ISO dates decide.
-        let mut views: Vec<SessionView> = inner.tombstones.iter().cloned().chain(present).collect();
-        views.sort_by(|a, b| a.created_at.cmp(&b.created_at));
-        views
+        let present = inner.records.values().map(|record| (record.number, record.view(&self.clock)));
+        let mut views: Vec<(u64, SessionView)> = inner.tombstones.iter().cloned().chain(present).collect();
+        views.sort_unstable_by_key(|(number, _)| *number);
+        views.into_iter().map(|(_, view)| view).collect()
     }
 
     pub(crate) fn end_reason(&self, id: &str) -> Option<EndReason> {
         self.lock().records.get(id).and_then(|record| record.end_reason)
     }
 
-    /// Begins the release of a session: its calls end, its teardown runs on. `false`: there is no such session, or it is
-    /// finished already.
+    /// Begins the release of a session: its calls end, its teardown runs on. `None`: there is no such session, or it
+    /// is finished already.
     pub(crate) fn release(self: &Arc<Self>, id: &str, reason: EndReason) -> Option<Released> {
         let mut inner = self.lock();
         let record = inner.records.get_mut(id)?;
@@ -477,7 +474,8 @@ impl Sessions {
         if inner.tombstones.len() == TOMBSTONES {
             inner.tombstones.pop_front();
         }
-        inner.tombstones.push_back(SessionView { wire_status: None, ..record.view(&self.clock) });
+        let view = SessionView { wire_status: None, ..record.view(&self.clock) };
+        inner.tombstones.push_back((record.number, view));
     }
 
     /// Makes everything happen that is due.
