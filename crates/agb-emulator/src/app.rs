@@ -120,7 +120,7 @@ async fn handle(service: Arc<Service>, mut request: Request, next: Next, own_id:
         session_id: traced.session_id,
         request_id: request_id.clone(),
         status: answer.status.as_u16(),
-        code: answer.code.clone(),
+        code: answer.code.to_owned(),
         success: answer.is_success() && !traced.tool_failed,
         duration_ms: started.elapsed().as_secs_f64() * 1e3,
         resets_idle_timer: traced.resets_idle_timer,

@@ -16,10 +16,15 @@ pub(crate) const NO_SESSION_FOR_TOOL: &str = "InvalidSession.NotFound";
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) code: String,
+    pub(crate) code: &'static str,
     message: String,
     /// Absent, not `null`, when there is none: a client that reads into `null` fails in its own way.
-    data: Option<Value>,
+    content: Option<Box<Content>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Content {
+    data: Value,
     /// Members beside `data`: those of a list's pages.
     beside: Map<String, Value>,
 }
@@ -27,26 +32,26 @@ pub(crate) struct Answer {
 impl Answer {
     /// A success without data.
     pub(crate) fn ok() -> Self {
-        Self { status: StatusCode::OK, code: "ok".to_owned(), message: String::new(), data: None, beside: Map::new() }
+        Self { status: StatusCode::OK, code: "ok", message: String::new(), content: None }
     }
 
     /// A success with data.
     pub(crate) fn data(data: Value) -> Self {
-        Self { data: Some(data), ..Self::ok() }
+        Self { content: Some(Box::new(Content { data, beside: Map::new() })), ..Self::ok() }
     }
 
     /// A success with one page of a list. `next_token` is empty on the last page.
     pub(crate) fn page(data: Value, next_token: String, max_results: usize, count: usize) -> Self {
-        let mut answer = Self::data(data);
-        answer.beside.insert("nextToken".to_owned(), next_token.into());
-        answer.beside.insert("maxResults".to_owned(), max_results.into());
-        answer.beside.insert("count".to_owned(), count.into());
-        answer
+        let mut beside = Map::new();
+        beside.insert("nextToken".to_owned(), next_token.into());
+        beside.insert("maxResults".to_owned(), max_results.into());
+        beside.insert("count".to_owned(), count.into());
+        Self { content: Some(Box::new(Content { data, beside })), ..Self::ok() }
     }
 
     /// A failure. `message` must not be empty.
-    pub(crate) fn failure(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), data: None, beside: Map::new() }
+    pub(crate) fn failure(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), content: None }
     }
 
     /// The caller's mistake in a parameter.
@@ -96,10 +101,10 @@ impl Answer {
         envelope.insert("message".to_owned(), self.message.into());
         envelope.insert("httpStatusCode".to_owned(), self.status.as_u16().into());
         envelope.insert("requestId".to_owned(), request_id.into());
-        if let Some(data) = self.data {
-            envelope.insert("data".to_owned(), data);
+        if let Some(content) = self.content {
+            envelope.insert("data".to_owned(), content.data);
+            envelope.extend(content.beside);
         }
-        envelope.extend(self.beside);
         let mut response = Response::new(Body::from(Value::Object(envelope).to_string()));
         *response.status_mut() = self.status;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

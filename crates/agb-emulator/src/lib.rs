@@ -19,6 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 mod app;
 pub mod cli;
 mod clock;
+mod connections;
 mod envelope;
 mod ids;
 mod journal;
@@ -31,6 +32,7 @@ pub mod tools;
 
 use crate::{
     app::Service,
+    connections::Connections,
     ids::Ids,
     journal::Journal,
     lifecycle::Advance,
@@ -46,7 +48,7 @@ pub use crate::{
 };
 
 /// How long connections get to send their last answer when the emulator is closed.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// A running emulator. Dropping it closes it in the background, as far as its runtime still runs.
 #[derive(Debug)]
@@ -95,12 +97,14 @@ impl Emulator {
         let closing = service.closing.clone();
         let lifecycle =
             tokio::spawn(lifecycle::run(service.sessions.clone(), wishes, options.on_advance, closing.clone()));
+        let severed = CancellationToken::new();
         let server = tokio::spawn(
-            axum::serve(listener, app::app(service.clone()))
+            axum::serve(Connections { listener, severed: severed.clone() }, app::app(service.clone()))
                 .with_graceful_shutdown(closing.clone().cancelled_owned())
                 .into_future(),
         );
         let closed = CancellationToken::new();
+        let server = Server { task: server, severed: severed.drop_guard() };
         tokio::spawn(supervise(service.clone(), host.clone(), server, lifecycle, closed.clone().drop_guard()));
         Ok(Emulator { service, host, advances, closed, _closing: closing.drop_guard() })
     }
@@ -166,11 +170,30 @@ fn check_api_key(key: &str) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "the API key must be visible ASCII characters, at least one"))
 }
 
+/// The task that serves connections.
+struct Server {
+    task: JoinHandle<io::Result<()>>,
+    severed: DropGuard,
+}
+
+impl Server {
+    /// Lets connections send their last answer, then ends those that are still there.
+    async fn end(mut self) {
+        if tokio::time::timeout(LAST_ANSWERS, &mut self.task).await.is_ok() {
+            return;
+        }
+        drop(self.severed);
+        if tokio::time::timeout(LAST_ANSWERS, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
 /// Waits for the end and puts everything away.
 async fn supervise(
     service: Arc<Service>,
     host: Arc<Host>,
-    mut server: JoinHandle<io::Result<()>>,
+    server: Server,
     lifecycle: JoinHandle<()>,
     closed: DropGuard,
 ) {
@@ -179,8 +202,6 @@ async fn supervise(
     let _ = lifecycle.await;
     service.sessions.close().await;
     host.close().await;
-    if tokio::time::timeout(LAST_ANSWERS, &mut server).await.is_err() {
-        server.abort();
-    }
+    server.end().await;
     drop(closed);
 }

@@ -251,3 +251,26 @@ async fn a_client_that_goes_away_does_not_stop_what_it_began() {
     peer.until(&id, SessionState::Idle).await;
     assert!(!peer.shell(&id, "test -e went").await.tool().0);
 }
+
+#[tokio::test]
+async fn closing_ends_a_connection_that_has_sent_half_a_request() {
+    use std::io::{Read, Write};
+
+    let peer = Peer::start().await;
+    let mut half = std::net::TcpStream::connect(peer.emulator.url().strip_prefix("http://").unwrap()).unwrap();
+    half.write_all(b"POST /mcp HTTP/1.1\r\nhost: a\r\n").unwrap();
+    let mut whole = std::net::TcpStream::connect(half.peer_addr().unwrap()).unwrap();
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-length: 9\r\n\r\n{{",
+        peer.emulator.api_key()
+    );
+    whole.write_all(request.as_bytes()).unwrap();
+    // An answer on a third connection: the first two have been accepted.
+    peer.get("/sdk/ListSession").await.data();
+    peer.emulator.close().await;
+    for mut stream in [half, whole] {
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let ended = stream.read_to_end(&mut Vec::new());
+        assert!(!matches!(&ended, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock), "{ended:?}");
+    }
+}
