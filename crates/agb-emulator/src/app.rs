@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     envelope::Answer,
-    ids::Ids,
+    ids::{Ids, Secret},
     journal::{Journal, JournalEntry},
     routes::{Trace, context, link, session, tool},
     state::Sessions,
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) base_url: String,
-    pub(crate) api_key: String,
+    pub(crate) api_key: Secret,
     pub(crate) images: Vec<String>,
     pub(crate) link_url: Option<bool>,
     pub(crate) max_body_bytes: usize,

@@ -80,7 +80,7 @@ pub async fn run_on(
             stop.await;
             let alive = emulator.sessions().iter().filter(|session| session.end_reason.is_none()).count();
             emulator.close().await;
-            complain(&format!("stopped, with {alive} {}", if alive == 1 { "session" } else { "sessions" }));
+            complain(&format!("stopped, and released {alive} {}", if alive == 1 { "session" } else { "sessions" }));
         }
         Err(error) => {
             complain(&format!("{error} (--help lists the options)"));

@@ -1,6 +1,7 @@
 //! Identifiers and secrets.
 
 use std::{
+    fmt,
     hash::{BuildHasher, RandomState},
     sync::{Mutex, PoisonError},
 };
@@ -44,6 +45,26 @@ impl Ids {
             (bits >> 48) & 0xffff,
             bits & 0xffff_ffff_ffff
         )
+    }
+}
+
+/// A key or token: readable where it is needed, and hidden in every debug print.
+#[derive(Clone)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn new(secret: String) -> Self {
+        Self(secret)
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("***")
     }
 }
 

@@ -33,7 +33,7 @@ pub mod tools;
 use crate::{
     app::Service,
     connections::Connections,
-    ids::Ids,
+    ids::{Ids, Secret},
     journal::Journal,
     lifecycle::Advance,
     sandbox::{Host, HostOptions},
@@ -83,7 +83,7 @@ impl Emulator {
         .await?;
         let service = Arc::new(Service {
             base_url,
-            api_key,
+            api_key: Secret::new(api_key),
             images: options.images,
             link_url: options.link_url,
             max_body_bytes: options.max_body_bytes,
@@ -116,7 +116,7 @@ impl Emulator {
 
     /// The key that clients must send.
     pub fn api_key(&self) -> &str {
-        &self.service.api_key
+        self.service.api_key.reveal()
     }
 
     /// How sessions are kept apart.

@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::Clock,
-    ids::Ids,
+    ids::{Ids, Secret},
     sandbox::{Host, Sandbox},
     tools::filesystem::SessionFiles,
 };
@@ -125,7 +125,7 @@ pub(crate) struct Session {
     pub(crate) idle_timeout: Duration,
     pub(crate) app_instance_id: String,
     pub(crate) resource_id: String,
-    pub(crate) token: String,
+    pub(crate) token: Secret,
     pub(crate) has_link: bool,
     pub(crate) sandbox: Sandbox,
     /// What the file tools remember of it.
@@ -321,7 +321,7 @@ impl Sessions {
             files: SessionFiles::default(),
             app_instance_id: self.ids.letters("ai-", 16),
             resource_id: self.ids.letters("p-", 17),
-            token: self.ids.letters("tk-", 32),
+            token: Secret::new(self.ids.letters("tk-", 32)),
             id,
             image_id: new.image_id,
             idle_timeout: new.idle_timeout,

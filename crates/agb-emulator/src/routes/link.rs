@@ -35,7 +35,7 @@ pub(crate) async fn call(Path(id): Path<String>, LinkCall { call, headers }: Lin
     call.trace.note().session_id = Some(id.clone());
     answer_with_their_id(&call);
     let Some(session) = call.service.sessions.alive(&id) else {
-        return Ok(result(true, gone(&id)));
+        return Ok(gone_result(&call, &id));
     };
     check_token(&headers, &call, &session)?;
     let name = tool::tool_name(&call, "tool")?;
@@ -45,7 +45,7 @@ pub(crate) async fn call(Path(id): Path<String>, LinkCall { call, headers }: Lin
         Some(other) => return Err(Answer::invalid(format!("args must be an object, not {}", kind(other)))),
     };
     let Some(in_use) = call.use_session_for(&id, name) else {
-        return Ok(result(true, gone(&id)));
+        return Ok(gone_result(&call, &id));
     };
     Ok(match tool::run(&call, &in_use, name, &args).await {
         Ok(output) => result(output.is_error, output.text),
@@ -76,10 +76,17 @@ fn check_token(headers: &HeaderMap, call: &Call, session: &Session) -> Result<()
     let Some(sent) = header.or_else(|| call.member("token").and_then(Value::as_str).map(str::as_bytes)) else {
         return Err(Answer::denied("access denied: the header X-Access-Token is missing"));
     };
-    if same_secret(sent, session.token.as_bytes()) {
+    if same_secret(sent, session.token.reveal().as_bytes()) {
         return Ok(());
     }
     Err(Answer::denied("access denied: this is not the token of this session"))
+}
+
+fn gone_result(call: &Call, id: &str) -> Answer {
+    let mut note = call.trace.note();
+    note.tool = call.member("tool").and_then(Value::as_str).map(str::to_owned);
+    note.tool_failed = true;
+    result(true, gone(id))
 }
 
 /// Names the session and says "expired": the words by which a client's directory watcher knows that it can stop.

@@ -247,7 +247,7 @@ fn connection(service: &Service, session: &Session) -> Map<String, Value> {
         ("resourceUrl", resource_url(service, session)),
         ("linkUrl", link_url),
         ("wsUrl", ws_url),
-        ("token", session.token.clone()),
+        ("token", session.token.reveal().to_owned()),
         ("toolList", tool_list(&session.image_id)),
     ];
     members.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()

@@ -73,7 +73,7 @@ async fn serves_until_it_is_asked_to_stop_and_logs_every_request() {
     assert!(lines[1].contains(" createSession 400 QuotaExceeded "), "{log}");
     assert!(lines[2].contains("/no%0Awhere 501 NotImplemented"), "{log}");
     assert!(lines[3].contains(&format!(" callTool no_tool {short} 200 tool failed ")), "{log}");
-    assert_eq!(lines[4], "agb-emulator: stopped, with 1 session");
+    assert_eq!(lines[4], "agb-emulator: stopped, and released 1 session");
     assert_eq!(out.text().lines().count(), 1, "one ready line and nothing else");
     assert!(!log.contains("ako-test"), "{log}");
 }
@@ -128,4 +128,27 @@ async fn help_and_version_go_to_standard_output() {
     }
     let (code, out, _) = finished(&["--version"]).await;
     assert_eq!((code, out), (0, format!("agb-emulator {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_program_stops_with_success_on_either_signal() {
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
+
+    for signal in ["-TERM", "-INT"] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_agb-emulator"))
+            .args(["--port=0", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        BufReader::new(program.stdout.as_mut().unwrap()).read_line(&mut ready).unwrap();
+        assert!(ready.contains("\"apiKey\""), "{ready}");
+        assert!(Command::new("kill").args([signal, &program.id().to_string()]).status().unwrap().success());
+        assert_eq!(program.wait().unwrap().code(), Some(0), "{signal}");
+    }
 }

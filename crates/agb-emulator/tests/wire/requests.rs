@@ -37,6 +37,9 @@ async fn the_key_is_the_given_one_or_a_random_one() {
     let (one, two) = (Peer::start().await, Peer::start().await);
     assert!(one.emulator.api_key().starts_with("ako-"));
     assert_ne!(one.emulator.api_key(), two.emulator.api_key());
+    let token = one.create(json!({})).await["token"].as_str().unwrap().to_owned();
+    let debug = format!("{:?}", one.emulator);
+    assert!(!debug.contains(one.emulator.api_key()) && !debug.contains(&token), "{debug}");
 }
 
 #[tokio::test]

@@ -170,6 +170,8 @@ async fn every_call_on_a_released_and_on_an_unknown_session_fails_as_the_service
         let link = peer.send(reqwest::Method::POST, &url, br#"{"tool":"shell","args":{}}"#.into(), &headers).await;
         let (is_error, text) = link.tool();
         assert!(is_error && text.contains(id) && text.contains("expired"), "{text}");
+        let entry = peer.emulator.journal().pop().unwrap();
+        assert_eq!((entry.tool.as_deref(), entry.success), (Some("shell"), false));
     }
     assert_eq!(peer.get("/sdk/ListSession").await.body["count"], 0);
 }
