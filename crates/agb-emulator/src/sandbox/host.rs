@@ -224,7 +224,9 @@ async fn check_files(trial: &Running) -> Result<(), String> {
     if answer != format!("{word}\n{word}\n") {
         return Err(format!("the trial read {answer:?} where it had written {word}"));
     }
-    if std::fs::exists("/tmp/trial").unwrap_or(true) && std::fs::read_to_string("/tmp/trial").is_ok_and(|text| text.trim() == word) {
+    if std::fs::exists("/tmp/trial").unwrap_or(true)
+        && std::fs::read_to_string("/tmp/trial").is_ok_and(|text| text.trim() == word)
+    {
         return Err("the trial wrote to the host's /tmp".to_owned());
     }
     Ok(())

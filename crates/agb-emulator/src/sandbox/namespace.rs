@@ -307,7 +307,13 @@ mod tests {
             files: vec![],
         };
         let interpreters = [interpreter];
-        let plan = Plan { programs: &programs, user: None, directory: &directory, base: base.path(), interpreters: &interpreters };
+        let plan = Plan {
+            programs: &programs,
+            user: None,
+            directory: &directory,
+            base: base.path(),
+            interpreters: &interpreters,
+        };
         let Ok(mounts) = plan.prepare_mounts() else { return };
         assert_eq!(mounts.last().unwrap().target, Path::new("/tmp").canonicalize().unwrap());
         assert!(mounts.iter().all(|mount| !mount.read_only), "{mounts:?}");

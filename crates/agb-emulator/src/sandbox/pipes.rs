@@ -94,10 +94,8 @@ impl Kept {
             return String::from_utf8_lossy(&bytes).into_owned();
         }
         let whole = whole_characters(&bytes);
-        let note = format!(
-            "\n[output cut at the limit of {} bytes; {dropped_bytes} bytes were dropped]\n",
-            self.limit_bytes
-        );
+        let note =
+            format!("\n[output cut at the limit of {} bytes; {dropped_bytes} bytes were dropped]\n", self.limit_bytes);
         String::from_utf8_lossy(whole).into_owned() + &note
     }
 }

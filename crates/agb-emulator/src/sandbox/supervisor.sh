@@ -20,7 +20,9 @@ done
 # Where there is no /proc, the groups are all that is known. Repeated, as a process may be making children meanwhile.
 round=0
 while [ -d /proc/self ] && [ "$round" -lt 50 ]; do
-    found=$(grep -lF -- "$marker" /proc/[0-9]*/environ 2>/dev/null) || break
+    # Its exit code says nothing: some files are always unreadable or gone.
+    found=$(grep -lF -- "$marker" /proc/[0-9]*/environ 2>/dev/null)
+    [ -n "$found" ] || break
     for file in $found; do
         id=${file#/proc/}
         kill -KILL "${id%/environ}" 2>/dev/null

@@ -64,6 +64,9 @@ pub(crate) async fn call(
     if !catalog::knows(image_id, name) {
         return ToolOutput::error(format!("Tool {name} is not available in image {image_id}"));
     }
+    if let Err(fault) = catalog::check_args(name, args) {
+        return ToolOutput::error(fault);
+    }
     match tokio::time::timeout(limits.time + OVERTIME, dispatch(session, name, args, limits)).await {
         Ok(output) => within(output, name, limits),
         Err(_) => ToolOutput::error(format!(

@@ -95,3 +95,304 @@ fn answer(outcome: Outcome) -> Value {
 fn chunks(text: String) -> Vec<String> {
     if text.is_empty() { Vec::new() } else { vec![text] }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use serde_json::json;
+
+    use crate::sandbox::testing::{eventually, in_both_modes, main_result, text};
+    use crate::sandbox::{Sandbox, testing::Session};
+
+    #[tokio::test]
+    async fn python_keeps_its_state_and_shows_the_last_value() {
+        in_both_modes(|session| async move {
+            let first = session.python("x = 42\nprint('set', x)").await;
+            assert_eq!((text(&first, "stdout").as_str(), first["execution_count"].as_u64()), ("set 42\n", Some(1)));
+            assert_eq!(first["result"], json!([]));
+            assert_eq!(first["executionError"], json!(null));
+            let second = session.python("x + 1").await;
+            assert_eq!((main_result(&second), second["execution_count"].as_u64()), ("43", Some(2)));
+            assert!(second["execution_time"].as_f64().unwrap() >= 0.0);
+            let comment = session.python("# Just a comment").await;
+            assert_eq!(
+                (&comment["result"], &comment["stdout"], &comment["executionError"]),
+                (&json!([]), &json!([]), &json!(null))
+            );
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn python_output_comes_from_every_level_and_errors_name_themselves() {
+        in_both_modes(|session| async move {
+            let output = session
+                .python("import os, sys\nprint('py')\nos.system('echo shell; echo err >&2')\nsys.stderr.write('ä\\n')\nNone")
+                .await;
+            assert_eq!(text(&output, "stdout"), "py\nshell\n");
+            assert_eq!(text(&output, "stderr"), "err\nä\n");
+            let error = session.python("def f():\n    return 1 / 0\nf()").await;
+            assert_eq!(error["executionError"], "ZeroDivisionError: division by zero");
+            let trace = text(&error, "stderr");
+            assert!(trace.contains("<cell 2>\", line 2, in f") && trace.contains("return 1 / 0"), "{trace}");
+            assert!(!trace.contains("run_cell") && !trace.contains("<string>"), "{trace}");
+            for (code, part) in [
+                ("def foo(\n  pass", "SyntaxError"),
+                ("import nonexistent_module_xyz", "ModuleNotFoundError"),
+                ("nope", "NameError: name 'nope' is not defined"),
+                ("input('?')", "EOFError"),
+                ("import sys; sys.exit(3)", "SystemExit: 3"),
+            ] {
+                let answer = session.python(code).await;
+                assert!(answer["executionError"].as_str().unwrap().contains(part), "{code}: {answer}");
+            }
+            assert_eq!(session.python("exit()").await["executionError"], json!(null));
+            assert_eq!(main_result(&session.python("f.__module__").await), "'__main__'");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn python_shows_rich_objects() {
+        in_both_modes(|session| async move {
+            let code = r"
+from IPython.display import display, HTML, Markdown, Latex, SVG, JSON, Image
+display(HTML('<h1>Hello</h1>')); display(Markdown('# M')); display(Latex(r'\frac{1}{2}'))
+display(SVG('<svg xmlns=\'http://www.w3.org/2000/svg\'></svg>')); display(JSON({'a': [1]})); display(Image(data=b'\x89PNG\r\n\x1a\n' + b'0' * 30))
+class Chart:
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return {'application/vnd.vegalite.v4+json': {'mark': 'bar'}}
+Chart()";
+            let answer = session.python(code).await;
+            assert_eq!(answer["executionError"], json!(null), "{answer}");
+            let items = answer["result"].as_array().unwrap();
+            let keys = ["text/html", "text/markdown", "text/latex", "image/svg+xml", "application/json", "image/png", "application/vnd.vegalite.v4+json"];
+            assert_eq!(items.len(), keys.len(), "{answer}");
+            for (item, key) in items.iter().zip(keys) {
+                assert!(!item[key].is_null(), "{key}: {item}");
+            }
+            assert_eq!(items[0]["text/html"], "<h1>Hello</h1>");
+            assert_eq!((&items[0]["isMainResult"], &items[6]["isMainResult"]), (&json!(false), &json!(true)));
+            assert_eq!(items[4]["application/json"], json!({ "a": [1] }));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn python_awaits_at_the_top_and_survives_forks() {
+        in_both_modes(|session| async move {
+            let answer = session.python("import asyncio\nawait asyncio.sleep(0, 'done')").await;
+            assert_eq!(main_result(&answer), "'done'");
+            let forked = session
+                .python("import os\npid = os.fork()\nif pid: os.waitpid(pid, 0)\nprint('parent' if pid else 'child')")
+                .await;
+            assert_eq!(text(&forked, "stdout"), "child\nparent\n");
+            let shell = session.python("!echo from-shell").await;
+            assert_eq!(text(&shell, "stdout"), "from-shell\n");
+            let odd = session.python("float('nan'), '\\udc80'").await;
+            assert_eq!(odd["executionError"], json!(null));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn javascript_keeps_its_state_and_redeclares() {
+        in_both_modes(|session| async move {
+            let first = session.javascript("const data = { value: 21 };\nconsole.log('hi');\ndata.value * 2;").await;
+            assert_eq!((text(&first, "stdout").as_str(), main_result(&first)), ("hi\n", "42"));
+            let again = session.javascript("const data = await Promise.resolve([1, 'zwei']); data").await;
+            assert_eq!(main_result(&again), "[ 1, 'zwei' ]");
+            assert_eq!(again["result"][0]["application/json"], json!([1, "zwei"]));
+            let mixed = session
+                .javascript("const fs = require('fs'); const os = await import('os');\nimport path, { join as j } from 'node:path';\nrequire('child_process').execSync('echo sub', { stdio: 'inherit' }); [typeof fs.readFileSync, os.EOL, j('a', 'b'), path.sep, \"import('x')\"]")
+                .await;
+            assert_eq!(main_result(&mixed), "[ 'function', '\\n', 'a/b', '/', \"import('x')\" ]", "{mixed}");
+            assert_eq!(text(&mixed, "stdout"), "sub\n");
+            let asynchronous = session.javascript("async function main() { await null; console.log('in main'); return 7 }\nmain()").await;
+            assert_eq!((text(&asynchronous, "stdout").as_str(), main_result(&asynchronous)), ("in main\n", "7"));
+            assert_eq!(session.javascript("// nothing").await["result"], json!([]));
+            assert_eq!(session.javascript("display({ 'text/html': '<b>' })").await["result"][0]["text/html"], "<b>");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn javascript_errors_name_themselves_and_late_ones_are_reported() {
+        in_both_modes(|session| async move {
+            let error = session.javascript("function f() { throw new TypeError('boo') }\nf()").await;
+            assert_eq!(error["executionError"], "TypeError: boo");
+            let stack = text(&error, "stderr");
+            assert!(stack.contains("cell-1.js:1:22") && !stack.contains("node:inspector"), "{stack}");
+            for (code, part) in [("let q = (", "SyntaxError"), ("throw 5", "Uncaught 5"), ("nope", "nope is not defined"), ("process.exit(3)", "process.exit(3)")] {
+                let answer = session.javascript(code).await;
+                assert!(answer["executionError"].as_str().unwrap().contains(part), "{code}: {answer}");
+            }
+            assert_eq!(session.javascript("process.exit(0)").await["executionError"], json!(null));
+            let late = session.javascript("setTimeout(() => { throw new Error('late') }); Promise.reject(new Error('lost')); await new Promise((r) => setTimeout(r, 50)); 1").await;
+            assert_eq!(main_result(&late), "1");
+            assert!(text(&late, "stderr").contains("late") && text(&late, "stderr").contains("lost"), "{late}");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_run_over_its_limit_is_interrupted_and_keeps_the_state() {
+        in_both_modes(|session| async move {
+            for (language, setup, busy, waiting, read) in [
+                (
+                    "python",
+                    "x = 5",
+                    "print('so far')\nwhile True: pass",
+                    "print('so far')\nimport os; os.system('sleep 100')\nimport time; time.sleep(100)",
+                    "x",
+                ),
+                (
+                    "javascript",
+                    "let x = 5",
+                    "console.log('so far'); while (true) {}",
+                    "console.log('so far'); await new Promise((r) => setTimeout(r, 1e6))",
+                    "x",
+                ),
+            ] {
+                session.run(language, setup).await;
+                for code in [busy, waiting] {
+                    let answer = session.run_for(language, code, 0.5).await;
+                    assert_eq!(answer["executionError"], "Execution timeout after 0.5 s", "{code}");
+                    assert_eq!(text(&answer, "stdout"), "so far\n");
+                    assert_eq!(main_result(&session.run(language, read).await), "5");
+                }
+            }
+            let child = session.run_for("javascript", "require('child_process').execSync('sleep 100')", 0.5).await;
+            assert_eq!(child["executionError"], "Execution timeout after 0.5 s");
+            assert_eq!(main_result(&session.javascript("x").await), "5");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_run_that_resists_the_interruption_is_killed_and_the_state_is_lost() {
+        in_both_modes(|session| async move {
+            session.python("x = 5").await;
+            let code = "import time\nprint('here', flush=True)\nwhile True:\n    try:\n        time.sleep(100)\n    except KeyboardInterrupt: pass";
+            let answer = session.run_for("python", code, 0.5).await;
+            let error = answer["executionError"].as_str().unwrap();
+            assert!(error.starts_with("Execution timeout after 0.5 s") && error.contains("state is lost"), "{error}");
+            assert_eq!(text(&answer, "stdout"), "here\n");
+            let next = session.python("'x' in globals()").await;
+            assert_eq!((main_result(&next), next["execution_count"].as_u64()), ("False", Some(1)));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn an_interpreter_that_dies_says_so_and_a_new_one_starts() {
+        in_both_modes(|session| async move {
+            for (language, code) in [
+                ("python", "import os\nprint('last words', flush=True)\nos._exit(3)"),
+                ("python", "import os, subprocess\nsubprocess.Popen(['sleep', '300'])\nprint('last words', flush=True)\nos.kill(os.getpid(), 11)"),
+                ("javascript", "console.log('last words'); process.kill(process.pid, 'SIGKILL')"),
+            ] {
+                let answer = session.run(language, code).await;
+                let error = answer["executionError"].as_str().unwrap();
+                assert!(error.contains("ended during the run") && error.contains("state is lost"), "{error}");
+                assert_eq!(text(&answer, "stdout"), "last words\n");
+                assert_eq!(main_result(&session.run(language, "1 + 1").await), "2");
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn output_and_results_are_cut_at_the_limit() {
+        in_both_modes(|mut session| async move {
+            session.limits.output_bytes = 1000;
+            let answer = session.python("print('x' * 5000)\n'y' * 5000").await;
+            assert!(text(&answer, "stdout").contains("cut at the limit of 1000 bytes"), "{answer}");
+            assert!(main_or_first(&answer).contains("was dropped"), "{answer}");
+            assert_eq!(main_result(&session.python("6 * 7").await), "42");
+        })
+        .await;
+    }
+
+    fn main_or_first(answer: &serde_json::Value) -> &str {
+        answer["result"][0]["text/plain"].as_str().unwrap()
+    }
+
+    #[tokio::test]
+    async fn arguments_are_checked() {
+        in_both_modes(|session| async move {
+            for (args, part) in [
+                (json!({ "language": "python" }), "`code` is missing"),
+                (json!({ "code": 1, "language": "python" }), "`code` must be a string"),
+                (json!({ "code": "  ", "language": "python" }), "`code` is empty"),
+                (json!({ "code": "1" }), "`language` is missing"),
+                (json!({ "code": "1", "language": "ruby" }), "Unsupported language: ruby"),
+                (json!({ "code": "1", "language": "java" }), "does not run java"),
+                (json!({ "code": "1", "language": "python", "timeout_s": "5" }), "`timeout_s` must be a number"),
+                (json!({ "code": "1", "language": "python", "timeout_s": 0 }), "more than 0"),
+            ] {
+                let output = session.run_with(args.clone()).await;
+                assert!(output.is_error && output.text.contains(part), "{args}: {}", output.text);
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_release_ends_a_run_and_names_the_session() {
+        in_both_modes(|session| async move {
+            let args = json!({ "code": "print(open('/proc/self/stat').read() if False else 1)\nimport time\nopen('started', 'w').close()\ntime.sleep(300)", "language": "python" });
+            let running = { let session = session.clone(); tokio::spawn(async move { session.run_with(args).await }) };
+            eventually("the run has started", async || session.shell("test -e started").await["exit_code"] == 0).await;
+            session.sandbox.stop().await;
+            let output = running.await.unwrap();
+            assert!(output.is_error && output.text.contains("session s-test has been released"), "{}", output.text);
+            let after = session.run_with(json!({ "code": "1", "language": "python" })).await;
+            assert!(after.text.contains("session s-test has been released"), "{}", after.text);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn two_hundred_runs_in_ten_sessions() {
+        in_both_modes(|session| async move {
+            let sandboxes: Vec<Sandbox> =
+                (0..10).map(|index| Sandbox::new(session.host.clone(), &format!("s-{index}"))).collect();
+            let mut runs = tokio::task::JoinSet::new();
+            for number in 0..200 {
+                let session = Session { sandbox: sandboxes[number % 10].clone(), ..session.clone() };
+                runs.spawn(async move {
+                    let answer = session.python(&format!("print('a{number}')\n{number} * 2")).await;
+                    assert_eq!(main_result(&answer), (number * 2).to_string());
+                    assert_eq!(text(&answer, "stdout"), format!("a{number}\n"));
+                });
+            }
+            while let Some(run) = runs.join_next().await {
+                run.unwrap();
+            }
+            for sandbox in &sandboxes {
+                sandbox.stop().await;
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn languages_run_side_by_side_and_one_language_in_turn() {
+        in_both_modes(|session| async move {
+            session.python("order = []").await;
+            session.javascript("1").await;
+            let started = Instant::now();
+            let (first, second, other) = tokio::join!(
+                session.python("import time; order.append(1); time.sleep(0.5); order.append(2)"),
+                session.python("order.append(3); order"),
+                session.javascript("await new Promise((r) => setTimeout(r, 300)); 'js'"),
+            );
+            assert_eq!(first["executionError"], json!(null));
+            assert_eq!((main_result(&second), main_result(&other)), ("[1, 2, 3]", "'js'"));
+            assert!(started.elapsed() < Duration::from_secs(20));
+        })
+        .await;
+    }
+}

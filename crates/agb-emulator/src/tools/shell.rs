@@ -166,3 +166,158 @@ fn timeout_text(limit: Duration) -> String {
          {milliseconds} ms"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::sandbox::testing::{LIMITS, eventually, in_both_modes};
+
+    fn read(args: Value) -> Result<Request, String> {
+        Request::read(args.as_object().unwrap(), &LIMITS)
+    }
+
+    #[test]
+    fn arguments_are_checked() {
+        for (args, part) in [
+            (json!({}), "`command` is missing"),
+            (json!({ "command": 7 }), "`command` must be a string, not a number"),
+            (json!({ "command": " " }), "`command` is empty"),
+            (json!({ "command": "a\u{0}b" }), "NUL"),
+            (json!({ "command": "a", "cwd": 1 }), "`cwd` must be a string"),
+            (json!({ "command": "a", "cwd": "" }), "`cwd` is empty"),
+            (json!({ "command": "a", "envs": [] }), "`envs` must be an object"),
+            (json!({ "command": "a", "envs": { "A": 1 } }), "`envs.A` must be a string"),
+            (json!({ "command": "a", "envs": { "A=B": "x" } }), "A=B"),
+            (json!({ "command": "a", "timeout_ms": "x" }), "`timeout_ms` must be a number"),
+            (json!({ "command": "a", "timeout_ms": -1 }), "more than 0"),
+        ] {
+            let problem = read(args.clone()).unwrap_err();
+            assert!(problem.contains(part), "{args}: {problem}");
+        }
+    }
+
+    #[test]
+    fn the_time_limit_is_a_second_by_default_and_capped() {
+        assert_eq!(read(json!({ "command": "a" })).unwrap().limit, Duration::from_secs(1));
+        assert_eq!(read(json!({ "command": "a", "timeout_ms": 1e18 })).unwrap().limit, LIMITS.time);
+    }
+
+    #[tokio::test]
+    async fn output_and_exit_code_are_reported() {
+        in_both_modes(|session| async move {
+            let fine = session.shell_with(json!({ "command": "echo out; echo err >&2" , "timeout_ms": 60_000})).await;
+            assert_eq!(fine, ToolOutput::ok(r#"{"stdout":"out\n","stderr":"err\n","exit_code":0}"#));
+            let failing = session.shell_with(json!({ "command": "nonexistent_cmd_xyz", "timeout_ms": 60_000 })).await;
+            assert!(failing.is_error);
+            let body: Value = serde_json::from_str(&failing.text).unwrap();
+            assert_eq!(body["exit_code"], 127);
+            assert!(body["stderr"].as_str().unwrap().contains("nonexistent_cmd_xyz"), "{body}");
+            assert_eq!(body["traceId"].as_str().unwrap().len(), 32);
+            assert_eq!(session.shell("kill -9 $$").await["exit_code"], 137);
+            assert_eq!(session.shell("exit 125").await["exit_code"], 125);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn every_call_is_a_fresh_shell_that_sees_the_same_files() {
+        in_both_modes(|session| async move {
+            session.stdout("export V=1; echo kept >file; cd /; sleep 300 >/dev/null 2>&1 &").await;
+            let home = session.stdout("pwd").await;
+            assert!(home.ends_with("/wuying"), "{home}");
+            assert_eq!(session.stdout("echo \"[$V]$(cat file)[$HOME]\"").await, format!("[]kept[{home}]"));
+            assert_ne!(session.stdout("whoami").await, "");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn directory_and_variables_are_taken_as_they_are() {
+        in_both_modes(|session| async move {
+            session.stdout("mkdir -p 'with spaces; and $(x)/-n'").await;
+            let home = session.stdout("pwd").await;
+            let path = format!("{home}/with spaces; and $(x)/-n");
+            let hostile = "it's \"$(id)\"; `ls`\nüñ -- =";
+            let args = json!({ "command": "pwd; printf %s \"$TEST_VAR\"", "cwd": path, "envs": { "TEST_VAR": hostile, "-x.y": "1" }, "timeout_ms": 60_000 });
+            let output = session.shell_with(args).await;
+            let body: Value = serde_json::from_str(&output.text).unwrap();
+            assert_eq!(body["stdout"], format!("{path}\n{hostile}"));
+            for cwd in ["/no/such place", "/etc/passwd", "-"] {
+                let output = session.shell_with(json!({ "command": "pwd", "cwd": cwd, "timeout_ms": 60_000 })).await;
+                assert!(output.is_error && output.text.contains(&format!("`cwd` can't be entered: {cwd}")), "{output:?}");
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn over_its_time_limit_the_whole_group_is_killed() {
+        in_both_modes(|session| async move {
+            session.stdout("true").await;
+            let command = "echo $$ >leader; sleep 3141 & sleep 3142; echo never >after";
+            let output = session.shell_with(json!({ "command": command, "timeout_ms": 500 })).await;
+            assert!(output.is_error);
+            assert!(
+                output.text.starts_with("Execution failed. Error code:-1 Error message: [timeout]"),
+                "{}",
+                output.text
+            );
+            assert!(output.text.contains("500 ms"), "{}", output.text);
+            eventually("the group is gone", async || {
+                session.shell("grep -qa 314[12] /proc/[0-9]*/cmdline").await["exit_code"] == 1
+                    || cfg!(not(target_os = "linux"))
+            })
+            .await;
+            assert_eq!(session.shell("test -e after").await["exit_code"], 1);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_goes_on_in_the_background_neither_holds_the_call_nor_dies_with_it() {
+        in_both_modes(|session| async move {
+            let started = Instant::now();
+            // Holds the pipes and goes on writing to them.
+            let command = "nohup sh -c 'while [ ! -e go ]; do sleep 0.05; done; echo into the pipe; echo done >result' & echo said";
+            let output = session.stdout(command).await;
+            assert_eq!(output.lines().next_back(), Some("said"));
+            assert!(started.elapsed() < Duration::from_secs(30));
+            session.stdout("touch go").await;
+            eventually("the background process goes on", async || session.shell("cat result").await["stdout"] == "done\n").await;
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn output_is_cut_at_the_limit() {
+        in_both_modes(|mut session| async move {
+            session.limits.output_bytes = 100;
+            let answer = session.shell("head -c 300000 /dev/zero | tr '\\0' x").await;
+            let stdout = answer["stdout"].as_str().unwrap();
+            assert!(stdout.contains("cut at the limit of 100 bytes; 299900 bytes were dropped"), "{stdout}");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_release_ends_a_command_and_names_the_session() {
+        in_both_modes(|session| async move {
+            let running = {
+                let session = session.clone();
+                tokio::spawn(async move {
+                    session.shell_with(json!({ "command": "touch started; sleep 300", "timeout_ms": 100_000 })).await
+                })
+            };
+            eventually("the command has started", async || session.shell("test -e started").await["exit_code"] == 0)
+                .await;
+            session.sandbox.stop().await;
+            let output = running.await.unwrap();
+            assert!(output.is_error && output.text.contains("session s-test has been released"), "{}", output.text);
+        })
+        .await;
+    }
+}

@@ -44,7 +44,6 @@
     socket.on('close', () => process.kill(process.pid, 'SIGKILL'));
   `;
 
-  const realExit = process.reallyExit;
   let currentRun = null;
   let stopWaiting = () => {};
   let count = 0;
@@ -128,10 +127,9 @@
   // `import()` and `import … from` have no meaning in a script that the inspector runs: both become a function of ours.
   const translateImports = (code) => (/\bimport\b/.test(code) ? outsideOfText(code, translateImportsOf) : code);
 
-  const translateImportsOf = (code, texts) => code
+  const translateImportsOf = (code) => code
     .replace(/(?<![.\w$])import\s*\(/g, '__agb_import(')
     .replace(/^([ \t]*)import\s+(?:([^;'"\n(][^;'"(]*?)\s+from\s+)?(\u0000\d+\u0000)[ \t]*;?/gm, (_, indent, names, text) => {
-      void texts;
       const load = `await __agb_import(${text})`;
       return indent + (names === undefined ? `${load};` : bindings(names, load));
     });
@@ -153,7 +151,7 @@
     const texts = [];
     const pattern = /\/\/[^\n]*|\/\*[^]*?\*\/|'(?:\\[^]|[^'\\\n])*'|"(?:\\[^]|[^"\\\n])*"|`(?:\\[^]|[^`\\])*`/g;
     const bare = code.replace(pattern, (text) => `\u0000${texts.push(text) - 1}\u0000`);
-    return change(bare, texts).replace(/\u0000(\d+)\u0000/g, (_, index) => texts[index]);
+    return change(bare).replace(/\u0000(\d+)\u0000/g, (_, index) => texts[index]);
   };
 
   const evaluate = async (code, name) => {
@@ -220,10 +218,9 @@
   process.on('uncaughtException', onUncaught);
   process.on('unhandledRejection', onUncaught);
   process.on('SIGINT', () => {});
-  void realExit;
 
   const home = path.join(process.cwd(), 'cell.js');
-  const globals = { require: createRequire(home), __filename: home, __dirname: path.dirname(home), display, __agb_import: (...args) => import(...args) };
+  const globals = { require: createRequire(home), __filename: home, __dirname: path.dirname(home), display, __agb_import: (name, options) => import(name, options) };
   for (const [name, value] of Object.entries(globals)) {
     Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
   }

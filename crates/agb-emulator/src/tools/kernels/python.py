@@ -432,25 +432,36 @@ def evaluate(code):
     return State.loop.run_until_complete(eval(code, MAIN.__dict__))
 
 
-def on_interrupt(_signal, _frame):
-    if State.interruptible:
-        raise KeyboardInterrupt
+def let_interrupt(wanted):
+    """Outside a cell an interrupt does nothing; a function, as children would inherit that it is ignored."""
+    State.interruptible = wanted
+    signal.signal(signal.SIGINT, signal.default_int_handler if wanted else lambda *_: None)
+
+
+def interrupt(run):
+    """As a terminal does, for the whole group: a program that the cell waits for ends too. Repeated once, as such a
+    wait may have swallowed the first."""
+    if State.run != run or not State.interruptible:
+        return
+    os.kill(0, signal.SIGINT)
+    again = threading.Timer(0.7, lambda: State.run == run and State.interruptible and os.kill(0, signal.SIGINT))
+    again.daemon = True
+    again.start()
 
 
 def run_cell(code):
     """Runs one cell; returns the text of its error, or None."""
     name = "<cell %d>" % State.count
     linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
-    signal.signal(signal.SIGINT, on_interrupt)
     try:
-        State.interruptible = True
+        let_interrupt(True)
         try:
             execute(parse(code, name), name, silent=code.rstrip().endswith(";"))
             show_open_figures()
         finally:
-            State.interruptible = False
+            let_interrupt(False)
     except BaseException as error:
-        State.interruptible = False
+        let_interrupt(False)
         return report(error, name)
     return None
 
@@ -487,9 +498,8 @@ def read_requests(cells):
         request = json.loads(line)
         if "code" in request:
             cells.put(request)
-        elif request["interrupt"] == State.run:
-            # The whole group, as a terminal does: a program that the cell waits for ends too.
-            os.killpg(0, signal.SIGINT) if os.getpgrp() == 0 else os.kill(0, signal.SIGINT)
+        else:
+            interrupt(request["interrupt"])
     os._exit(0)
 
 
@@ -506,7 +516,7 @@ def set_up():
     sys.meta_path.insert(0, InstalledIPython())
     sys.meta_path.append(Own())
     os.environ.setdefault("MPLBACKEND", "module://" + BACKEND)
-    signal.signal(signal.SIGINT, on_interrupt)
+    let_interrupt(False)
 
 
 def serve():
