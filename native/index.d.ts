@@ -29,7 +29,7 @@ export declare class NativeEmulator {
   get apiKey(): string
   /** `namespace` or `plain`. */
   get isolation(): string
-  /** How sessions are kept apart and why, and the interpreters: one line for a person. */
+  /** How sessions are kept apart and why, and the interpreters: lines for a person. */
   get summary(): string
   /** Moves the time of session timers forward, here and in the clients of this process. */
   advance(milliseconds: number): Promise<undefined>
