@@ -12,7 +12,6 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
@@ -98,11 +97,7 @@ impl Namespace {
             let _ = child.kill().await;
             return Err(io::Error::other(failure_text(&errors.take())));
         };
-        let root = rustix::fs::open(
-            format!("/proc/{}/root", init.as_raw_pid()),
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
+        let root = open_root(init)?;
         Ok(Namespace {
             init,
             outer: tokio::sync::Mutex::new(Some((child, stdin))),
@@ -130,6 +125,19 @@ impl Namespace {
             let _ = child.kill().await;
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn open_root(init: Pid) -> io::Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags};
+
+    let path = format!("/proc/{}/root", init.as_raw_pid());
+    Ok(rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_root(_init: Pid) -> io::Result<OwnedFd> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
 fn failure_text(errors: &str) -> String {
