@@ -84,7 +84,7 @@ impl Host {
         let candidates = Candidates::find(&options, &mut host.notes).await;
         host.choose_isolation(options.isolation, &candidates).await?;
         if host.programs.is_none() {
-            host.choose_plain_interpreters(candidates).await;
+            host.choose_interpreters(&candidates, None).await;
         }
         Ok(Arc::new(host))
     }
@@ -169,21 +169,29 @@ impl Host {
             base: self.base.path(),
             interpreters: &interpreters,
         };
-        let namespace = Namespace::start(plan).await.map_err(|error| error.to_string())?;
+        let namespace = match Namespace::start(plan).await {
+            Ok(namespace) => namespace,
+            Err(error) => {
+                remove_tree(&directory);
+                return Err(error.to_string());
+            }
+        };
         let trial = Running::trial(namespace, self.user, directory.clone());
         let outcome = check_files(&trial).await;
         if outcome.is_ok() {
-            self.python = first_working(Language::Python, &candidates.python, Some(&trial), None).await;
-            self.node = first_working(Language::JavaScript, &candidates.node, Some(&trial), None).await;
+            self.choose_interpreters(candidates, Some(&trial)).await;
         }
         trial.stop().await;
         remove_tree(&directory);
         outcome.map(|()| programs)
     }
 
-    async fn choose_plain_interpreters(&mut self, candidates: Candidates) {
-        self.python = first_working(Language::Python, &candidates.python, None, self.user).await;
-        self.node = first_working(Language::JavaScript, &candidates.node, None, self.user).await;
+    /// In the trial's namespaces, or as plain processes.
+    async fn choose_interpreters(&mut self, candidates: &Candidates, trial: Option<&Running>) {
+        (self.python, self.node) = tokio::join!(
+            first_working(Language::Python, &candidates.python, trial, self.user),
+            first_working(Language::JavaScript, &candidates.node, trial, self.user),
+        );
     }
 
     /// Makes a directory that belongs to the session's user, with its parents below `directory`.

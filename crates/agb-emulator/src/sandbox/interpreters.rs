@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::Deserialize;
 use tokio::process::Command;
 
@@ -95,8 +96,10 @@ pub(crate) struct Interpreter {
 /// Everything of this machine that answers as `language`, best first; the reasons of what does not are added to `notes`.
 pub(super) async fn discover(language: Language, given: Option<&Path>, notes: &mut Vec<String>) -> Vec<Interpreter> {
     let mut found: Vec<Interpreter> = Vec::new();
-    for candidate in candidates(language, given) {
-        match ask(language, &candidate).await {
+    let candidates = candidates(language, given);
+    let answers = join_all(candidates.iter().map(|candidate| ask(language, candidate))).await;
+    for (candidate, answer) in candidates.iter().zip(answers) {
+        match answer {
             Ok(interpreter) if found.iter().all(|known| known.executable != interpreter.executable) => {
                 found.push(interpreter);
             }

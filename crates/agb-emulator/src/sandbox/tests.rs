@@ -69,10 +69,9 @@ async fn a_session_has_no_root_rights_over_the_host() {
             assert_ne!(session.shell(&format!("touch {path}")).await["exit_code"], 0, "{path}");
             assert!(!Path::new(path).exists());
         }
-        assert_ne!(
-            session.shell("kill -9 1").await["exit_code"].as_i64(),
-            Some(0).filter(|_| session.host.isolation() == Isolation::Plain)
-        );
+        if session.host.isolation() == Isolation::Plain {
+            assert_ne!(session.shell("kill -9 1").await["exit_code"], 0);
+        }
         let python = session.python("open('/etc/agb-test', 'w')").await;
         assert!(python["executionError"].as_str().unwrap().contains("Permission"), "{python}");
         assert_eq!(session.stdout("echo \"[$AGB_API_KEY][$CARGO_MANIFEST_DIR]\"").await, "[][]");

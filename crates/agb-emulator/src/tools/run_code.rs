@@ -180,6 +180,23 @@ Chart()";
     }
 
     #[tokio::test]
+    async fn python_shows_charts() {
+        in_both_modes(|session| async move {
+            if session.python("import matplotlib").await["executionError"] != json!(null) {
+                eprintln!("skipped: needs matplotlib");
+                return;
+            }
+            let code = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nplt.plot([2, 1])\nplt.savefig('/tmp/agb-plot.png')\n'shown'";
+            let answer = session.python(code).await;
+            let items = answer["result"].as_array().unwrap();
+            assert_eq!(items.iter().filter(|item| item["image/png"].as_str().is_some_and(|png| png.starts_with("iVBOR"))).count(), 2);
+            assert_eq!(main_result(&answer), "'shown'");
+            session.shell("rm /tmp/agb-plot.png").await;
+        })
+        .await;
+    }
+
+    #[tokio::test]
     async fn python_awaits_at_the_top_and_survives_forks() {
         in_both_modes(|session| async move {
             let answer = session.python("import asyncio\nawait asyncio.sleep(0, 'done')").await;

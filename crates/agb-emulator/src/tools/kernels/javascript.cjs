@@ -14,7 +14,7 @@
 
   const EVENTS = 4;
   const READER = `
-    const { parentPort } = require('worker_threads');
+    const { parentPort, workerData: inCell } = require('worker_threads');
     const inspector = require('inspector');
     const net = require('net');
     const { StringDecoder } = require('string_decoder');
@@ -25,11 +25,16 @@
     parentPort.on('message', () => { running = null; });
     const interrupt = (run) => {
       if (run !== running) return;
-      // Programs that the cell waits for end as they do by a terminal's Ctrl-C; this process ignores it.
-      process.kill(0, 'SIGINT');
-      // A cell that only waits stops by itself; one that computes has to be stopped.
+      // A cell that only waits stops by this message; one that computes has to be stopped.
       parentPort.postMessage({ interrupt: run });
-      setTimeout(() => { if (running === run) main.post('Runtime.terminateExecution'); }, 100);
+      const insist = (isFirst) => {
+        if (running !== run) return clearInterval(timer);
+        // Programs that the cell waits for end as they do by a terminal's Ctrl-C; this process ignores it.
+        process.kill(0, 'SIGINT');
+        if (!isFirst && Atomics.load(inCell, 0) === 1) main.post('Runtime.terminateExecution');
+      };
+      const timer = setInterval(insist, 400, false);
+      insist(true);
     };
     const socket = new net.Socket({ fd: 3, readable: true, writable: false });
     socket.on('data', (bytes) => {
@@ -44,6 +49,8 @@
     socket.on('close', () => process.kill(process.pid, 'SIGKILL'));
   `;
 
+  // 1 while a cell's own code may run: the kernel's must not be terminated.
+  const inCell = new Int32Array(new SharedArrayBuffer(4));
   let currentRun = null;
   let stopWaiting = () => {};
   let count = 0;
@@ -181,6 +188,8 @@
 
   const report = (error) => {
     if (error instanceof Exit) return error.code === 0 ? null : `process.exit(${error.code})`;
+    // The inspector's word for a terminated cell.
+    if (error === INTERRUPTED || error?.code === 'ERR_INSPECTOR_COMMAND') return INTERRUPTED.message;
     process.stderr.write(`${types.isNativeError(error) ? cleanStack(error) : message(error)}\n`);
     return message(error);
   };
@@ -188,11 +197,15 @@
   const runCell = async (code) => {
     const interrupted = new Promise((_, reject) => { stopWaiting = () => reject(INTERRUPTED); });
     try {
+      Atomics.store(inCell, 0, 1);
       const { value } = await Promise.race([evaluate(code, `cell-${count}.js`), interrupted]);
       if (value !== undefined) send({ run: currentRun, result: representations(value), main: true });
       return null;
     } catch (error) {
+      Atomics.store(inCell, 0, 0);
       return report(error);
+    } finally {
+      Atomics.store(inCell, 0, 0);
     }
   };
 
@@ -229,7 +242,7 @@
     Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
   }
 
-  const reader = new Worker(READER, { eval: true, execArgv: [], env: SHARE_ENV });
+  const reader = new Worker(READER, { eval: true, execArgv: [], env: SHARE_ENV, workerData: inCell });
   reader.on('message', (request) => {
     if ('interrupt' in request) {
       if (request.interrupt === currentRun) stopWaiting();
