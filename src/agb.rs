@@ -8,7 +8,7 @@ use napi::bindgen_prelude::PromiseRaw;
 use napi::{Either, Env, Result};
 use napi_derive::napi;
 
-use crate::session::NativeSession;
+use crate::session::{NativeFoundSession, NativeSession};
 use crate::support::{NativeFailure, Outcome, json_object, outcome, promise};
 
 /// Where configuration comes from, as the facade sees it.
@@ -241,7 +241,7 @@ impl NativeAgb {
         &self,
         env: &'env Env,
         params: NativeCreateParams,
-    ) -> Result<PromiseRaw<'env, Outcome<NativeSession>>> {
+    ) -> Result<PromiseRaw<'env, Outcome<NativeFoundSession>>> {
         let agb = self.inner.clone();
         promise(env, async move {
             let create = async {
@@ -260,7 +260,7 @@ impl NativeAgb {
 
     /// Finds a session that is alive.
     #[napi]
-    pub fn get<'env>(&self, env: &'env Env, session_id: String) -> Result<PromiseRaw<'env, Outcome<NativeSession>>> {
+    pub fn get<'env>(&self, env: &'env Env, session_id: String) -> Result<PromiseRaw<'env, Outcome<NativeFoundSession>>> {
         let agb = self.inner.clone();
         promise(env, async move { outcome(agb.get(&session_id).await) })
     }

@@ -44,9 +44,11 @@ impl From<NativeRoute> for RouteOverride {
     }
 }
 
-/// What the service said of a session when it was created or found.
+/// A session that was created or found, and what the service said of it.
 #[napi(object, object_from_js = false)]
-pub struct NativeSessionDetails {
+pub struct NativeFoundSession {
+    /// The session, for calls.
+    pub session: NativeSession,
     /// The service's request id.
     pub request_id: String,
     /// Id of the session.
@@ -225,6 +227,26 @@ pub struct NativeSession {
     inner: Session,
 }
 
+impl From<Session> for NativeFoundSession {
+    fn from(session: Session) -> Self {
+        let details = session.details();
+        Self {
+            request_id: details.request_id.clone(),
+            session_id: session.id().to_owned(),
+            resource_url: details.resource_url.clone(),
+            image_id: details.image_id.clone(),
+            app_instance_id: details.app_instance_id.clone(),
+            resource_id: details.resource_id.clone(),
+            link_url: details.link_url.clone(),
+            ws_url: details.ws_url.clone(),
+            token: details.token.clone(),
+            tool_list: details.tool_list_raw.clone(),
+            mcp_tools: to_json(&details.tools),
+            session: session.into(),
+        }
+    }
+}
+
 impl From<Session> for NativeSession {
     fn from(inner: Session) -> Self {
         Self { inner }
@@ -240,25 +262,6 @@ impl NativeSession {
 
 #[napi]
 impl NativeSession {
-    /// What the service said when the session was created or found.
-    #[napi]
-    pub fn details(&self) -> NativeSessionDetails {
-        let details = self.inner.details();
-        NativeSessionDetails {
-            request_id: details.request_id.clone(),
-            session_id: self.inner.id().to_owned(),
-            resource_url: details.resource_url.clone(),
-            image_id: details.image_id.clone(),
-            app_instance_id: details.app_instance_id.clone(),
-            resource_id: details.resource_id.clone(),
-            link_url: details.link_url.clone(),
-            ws_url: details.ws_url.clone(),
-            token: details.token.clone(),
-            tool_list: details.tool_list_raw.clone(),
-            mcp_tools: to_json(&details.tools),
-        }
-    }
-
     /// Sets the idle timer back.
     #[napi]
     pub fn keep_alive<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<NativeDone>>> {

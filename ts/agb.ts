@@ -1,7 +1,7 @@
 import { Client } from "./client";
 import type { Config, ConfigOptions } from "./config";
 import { ContextService } from "./context";
-import type { NativeSession } from "./native";
+import type { NativeFoundSession } from "./native";
 import { Session } from "./session";
 import type { CreateSessionParams, CreateSessionParamsOptions } from "./session-params";
 import { failed, isFailure, refused } from "./support/call";
@@ -130,20 +130,19 @@ export class AGB {
     return { endpoint: this.config.endpoint, timeoutMs: this.config.timeoutMs };
   }
 
-  #sessionResult(made: NativeSession): SessionResult {
-    const details = made.details();
-    const session = new Session(this, details.sessionId);
-    session.resourceUrl = details.resourceUrl;
-    session.imageId = details.imageId;
-    session.appInstanceId = details.appInstanceId;
-    session.resourceId = details.resourceId;
-    session.linkUrl = details.linkUrl;
-    session.wsUrl = details.wsUrl;
-    session.token = details.token;
-    session.toolList = details.toolList;
-    session.mcpTools = JSON.parse(details.mcpTools);
-    bindSession(session, made);
-    return { requestId: details.requestId, success: true, session };
+  #sessionResult(found: NativeFoundSession): SessionResult {
+    const session = new Session(this, found.sessionId);
+    session.resourceUrl = found.resourceUrl;
+    session.imageId = found.imageId;
+    session.appInstanceId = found.appInstanceId;
+    session.resourceId = found.resourceId;
+    session.linkUrl = found.linkUrl;
+    session.wsUrl = found.wsUrl;
+    session.token = found.token;
+    session.toolList = found.toolList;
+    session.mcpTools = JSON.parse(found.mcpTools);
+    bindSession(session, found.session);
+    return { requestId: found.requestId, success: true, session };
   }
 }
 

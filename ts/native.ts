@@ -12,9 +12,9 @@ export type {
   NativeEmulator,
   NativeExecution,
   NativeFailure,
+  NativeFoundSession,
   NativeRoute,
   NativeSession,
-  NativeSessionDetails,
 } from "../native/index";
 
 /** The name that napi-rs gives a build: platform, architecture, and the C library or tool chain. */
