@@ -368,14 +368,15 @@ fn http_date(text: &str) -> Option<SystemTime> {
 
 fn log(request: &Request, outcome: &Outcome, took: Duration) {
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let url = redact::url(&request.url);
+    // The path of a link grants access; which endpoint it was, the operation tells.
+    let host = host(&request.url);
     let operation = request.operation;
     match outcome {
         Ok(reply) => {
-            tracing::debug!(target: "agb::transport", operation, url, status = reply.status, bytes = reply.body.len(), request_id = reply.request_id, took_ms, "answered");
+            tracing::debug!(target: "agb::transport", operation, host, status = reply.status, bytes = reply.body.len(), request_id = reply.request_id, took_ms, "answered");
         }
         Err(error) => {
-            tracing::debug!(target: "agb::transport", operation, url, kind = error.kind().name(), error = error.message(), took_ms, "failed");
+            tracing::debug!(target: "agb::transport", operation, host, kind = error.kind().name(), error = error.message(), took_ms, "failed");
         }
     }
     tracing::trace!(target: "agb::transport", operation, body = redact::body(&request.body), "request");
