@@ -290,11 +290,7 @@ impl NativeAgb {
             let labels = match json_object(&labels) {
                 Ok(labels) => labels,
                 Err(error) => {
-                    return Either::B(NativeListFailure {
-                        failure: error.into(),
-                        max_results: 0.0,
-                        total_count: 0.0,
-                    });
+                    return Either::B(NativeListFailure { failure: error.into(), max_results: 0.0, total_count: 0.0 });
                 }
             };
             match agb.list(labels, page, limit).await {

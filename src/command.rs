@@ -69,8 +69,6 @@ impl NativeSession {
     ) -> Result<PromiseRaw<'env, Outcome<NativeCommandOutput>>> {
         let tools = self.tools(route);
         let envs = envs.map(|envs| envs.into_iter().map(|variable| (variable.name, variable.value)).collect());
-        promise(env, async move {
-            outcome(command::execute(&tools, &command, timeout_ms, cwd.as_deref(), envs).await)
-        })
+        promise(env, async move { outcome(command::execute(&tools, &command, timeout_ms, cwd.as_deref(), envs).await) })
     }
 }

@@ -90,10 +90,7 @@ fn isolation(name: &str) -> agb_client::Result<Isolation> {
 
 /// Starts an emulator.
 #[napi]
-pub fn start_emulator(
-    env: &Env,
-    options: NativeEmulatorOptions,
-) -> Result<PromiseRaw<'_, Outcome<NativeEmulator>>> {
+pub fn start_emulator(env: &Env, options: NativeEmulatorOptions) -> Result<PromiseRaw<'_, Outcome<NativeEmulator>>> {
     promise(env, async move { outcome(start(options).await) })
 }
 

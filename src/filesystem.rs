@@ -210,12 +210,14 @@ impl NativeSession {
         let tools = self.tools(route);
         promise(env, async move {
             let list = filesystem::list_directory(&tools, &path).await;
-            outcome(list.map(|(request_id, entries)| NativeDirectoryList {
-                request_id,
-                entries: entries
-                    .into_iter()
-                    .map(|entry| NativeDirectoryEntry { name: entry.name, is_directory: entry.is_directory })
-                    .collect(),
+            outcome(list.map(|(request_id, entries)| {
+                NativeDirectoryList {
+                    request_id,
+                    entries: entries
+                        .into_iter()
+                        .map(|entry| NativeDirectoryEntry { name: entry.name, is_directory: entry.is_directory })
+                        .collect(),
+                }
             }))
         })
     }
@@ -323,18 +325,20 @@ impl NativeSession {
         let tools = self.tools(route);
         promise(env, async move {
             let change = filesystem::file_change(&tools, &path).await;
-            outcome(change.map(|(request_id, change)| NativeFileChange {
-                request_id,
-                raw_data: change.raw,
-                events: change
-                    .events
-                    .into_iter()
-                    .map(|event| NativeFileEvent {
-                        event_type: event.event_type,
-                        path: event.path,
-                        path_type: event.path_type,
-                    })
-                    .collect(),
+            outcome(change.map(|(request_id, change)| {
+                NativeFileChange {
+                    request_id,
+                    raw_data: change.raw,
+                    events: change
+                        .events
+                        .into_iter()
+                        .map(|event| NativeFileEvent {
+                            event_type: event.event_type,
+                            path: event.path,
+                            path_type: event.path_type,
+                        })
+                        .collect(),
+                }
             }))
         })
     }

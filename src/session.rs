@@ -299,11 +299,7 @@ impl NativeSession {
 
     /// Replaces the labels by those of a JSON object.
     #[napi]
-    pub fn set_labels<'env>(
-        &self,
-        env: &'env Env,
-        labels: String,
-    ) -> Result<PromiseRaw<'env, Outcome<NativeDone>>> {
+    pub fn set_labels<'env>(&self, env: &'env Env, labels: String) -> Result<PromiseRaw<'env, Outcome<NativeDone>>> {
         let session = self.inner.clone();
         promise(env, async move {
             let set = async { session.set_labels(json_object(&labels)?).await };
@@ -316,10 +312,12 @@ impl NativeSession {
     pub fn labels<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<NativeText>>> {
         let session = self.inner.clone();
         promise(env, async move {
-            outcome(session.labels().await.map(|labels| NativeText {
-                data: to_json(&labels.labels),
-                request_id: labels.request_id,
-            }))
+            outcome(
+                session
+                    .labels()
+                    .await
+                    .map(|labels| NativeText { data: to_json(&labels.labels), request_id: labels.request_id }),
+            )
         })
     }
 
@@ -340,17 +338,15 @@ impl NativeSession {
 
     /// Lists the tools of an image: a JSON array of `McpTool`.
     #[napi]
-    pub fn list_tools<'env>(
-        &self,
-        env: &'env Env,
-        image_id: String,
-    ) -> Result<PromiseRaw<'env, Outcome<NativeText>>> {
+    pub fn list_tools<'env>(&self, env: &'env Env, image_id: String) -> Result<PromiseRaw<'env, Outcome<NativeText>>> {
         let session = self.inner.clone();
         promise(env, async move {
-            outcome(session.list_tools(Some(&image_id)).await.map(|catalogue| NativeText {
-                data: to_json(&catalogue.tools),
-                request_id: catalogue.request_id,
-            }))
+            outcome(
+                session
+                    .list_tools(Some(&image_id))
+                    .await
+                    .map(|catalogue| NativeText { data: to_json(&catalogue.tools), request_id: catalogue.request_id }),
+            )
         })
     }
 
@@ -391,9 +387,7 @@ impl NativeSession {
                 let args: Map<String, Value> = json_object(&args)?;
                 tools.call_tool(&name, args, limits(read_timeout, connect_timeout)).await
             };
-            outcome(
-                call.await.map(|reply| NativeToolReply { request_id: reply.request_id, data: reply.text }),
-            )
+            outcome(call.await.map(|reply| NativeToolReply { request_id: reply.request_id, data: reply.text }))
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use agb_client::Error;
+use agb_client::{Error, ErrorKind};
 use napi::Either;
 use napi_derive::napi;
 
@@ -49,6 +49,12 @@ impl From<Error> for NativeFailure {
     fn from(error: Error) -> Self {
         Self::from(&error)
     }
+}
+
+/// The names that a failure's `kind` may have. A spec compares them with the facade's table.
+#[napi]
+pub fn failure_kinds() -> Vec<String> {
+    ErrorKind::ALL.iter().map(|kind| kind.name().to_owned()).collect()
 }
 
 /// What a native method promises: its value, or the failure as data.

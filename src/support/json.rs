@@ -9,7 +9,9 @@ pub(crate) fn json_object(text: &str) -> Result<Map<String, Value>> {
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Error::new(ErrorKind::InvalidArgument, "expected an object")),
-        Err(error) => Err(Error::new(ErrorKind::InvalidArgument, format!("not valid JSON: {error}")).with_source(error)),
+        Err(error) => {
+            Err(Error::new(ErrorKind::InvalidArgument, format!("not valid JSON: {error}")).with_source(error))
+        }
     }
 }
 

@@ -43,6 +43,9 @@ fn install(filter: Targets) -> Option<Handle<Targets, Registry>> {
     Some(handle)
 }
 
+/// Where `2026-01-02T03:04:05.678901Z` has the digits that the facade's lines have too.
+const MILLISECONDS_END: usize = 23;
+
 /// `<ISO time> | AGB | <LEVEL> | <message> <fields>`
 struct Line;
 
@@ -52,8 +55,10 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        tracing_subscriber::fmt::time::SystemTime.format_time(&mut writer)?;
-        write!(writer, " | AGB | {:<5} | ", event.metadata().level())?;
+        let mut time = String::new();
+        tracing_subscriber::fmt::time::SystemTime.format_time(&mut Writer::new(&mut time))?;
+        let to_milliseconds = time.get(..MILLISECONDS_END).unwrap_or(&time);
+        write!(writer, "{to_milliseconds}Z | AGB | {:<5} | ", event.metadata().level())?;
         context.format_fields(writer.by_ref(), event)?;
         writeln!(writer)
     }

@@ -36,7 +36,10 @@ where
     let mut deferred = ptr::null_mut();
     let mut value = ptr::null_mut();
     // SAFETY: `env` is the environment of the call in progress, and both out-pointers are valid.
-    check_status!(unsafe { sys::napi_create_promise(env.raw(), &mut deferred, &mut value) }, "Failed to create promise")?;
+    check_status!(
+        unsafe { sys::napi_create_promise(env.raw(), &mut deferred, &mut value) },
+        "Failed to create promise"
+    )?;
     queue.hold(env.raw());
 
     let deferred = Deferred(deferred);
