@@ -5,7 +5,7 @@ import type { NativeFoundSession } from "./native";
 import { Session } from "./session";
 import type { CreateSessionParams, CreateSessionParamsOptions } from "./session-params";
 import { failed, isFailure, refused } from "./support/call";
-import { kindOf, optional, optionalNumber } from "./support/check";
+import { kindOf, notNumber, optional, optionalNumber } from "./support/check";
 import { inspectAs } from "./support/inspect";
 import { bindClient, bindSession, nativeAgbOf, openAgb } from "./support/target";
 import { unavailableMessage } from "./support/unavailable";
@@ -59,6 +59,8 @@ export class AGB {
     if (labels !== undefined && labels !== null && (typeof labels !== "object" || Array.isArray(labels))) {
       return refused(`labels must be an object of strings, got ${kindOf(labels)}`, {});
     }
+    const fault = notNumber({ idleReleaseTimeout });
+    if (fault) return refused(fault, {});
 
     const outcome = await nativeAgbOf(this.client, this.apiKey).create({
       imageId,
@@ -101,6 +103,8 @@ export class AGB {
    * @param limit sessions a page; default 10
    */
   async list(labels?: Record<string, string>, page?: number, limit?: number): Promise<SessionListResult> {
+    const fault = notNumber({ page, limit });
+    if (fault) return refused(fault, { sessionIds: [], nextToken: "", maxResults: 0, totalCount: 0 });
     const outcome = await nativeAgbOf(this.client, this.apiKey).list(
       JSON.stringify(labels ?? {}),
       optionalNumber(page),

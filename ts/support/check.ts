@@ -10,6 +10,15 @@ export function notText(values: Record<string, unknown>): string | undefined {
   return undefined;
 }
 
+/** The first of the named values that was given and is no finite number, as a message; undefined when there is none. */
+export function notNumber(values: Record<string, unknown>): string | undefined {
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined || value === null || Number.isFinite(value)) continue;
+    return `${name} must be a finite number, got ${typeof value === "number" ? String(value) : kindOf(value)}`;
+  }
+  return undefined;
+}
+
 /** Drops null, which callers write for "not given" and native code would refuse. */
 export function optional<T>(value: T | null | undefined): T | undefined {
   return value ?? undefined;
