@@ -260,7 +260,11 @@ impl NativeAgb {
 
     /// Finds a session that is alive.
     #[napi]
-    pub fn get<'env>(&self, env: &'env Env, session_id: String) -> Result<PromiseRaw<'env, Outcome<NativeFoundSession>>> {
+    pub fn get<'env>(
+        &self,
+        env: &'env Env,
+        session_id: String,
+    ) -> Result<PromiseRaw<'env, Outcome<NativeFoundSession>>> {
         let agb = self.inner.clone();
         promise(env, async move { outcome(agb.get(&session_id).await) })
     }

@@ -5,7 +5,7 @@ import type { NativeFoundSession } from "./native";
 import { Session } from "./session";
 import type { CreateSessionParams, CreateSessionParamsOptions } from "./session-params";
 import { failed, isFailure, refused } from "./support/call";
-import { kindOf, notNumber, optional, optionalNumber } from "./support/check";
+import { jsonOf, kindOf, notNumber, optional, optionalNumber } from "./support/check";
 import { inspectAs } from "./support/inspect";
 import { bindClient, bindSession, nativeAgbOf, openAgb } from "./support/target";
 import { unavailableMessage } from "./support/unavailable";
@@ -61,10 +61,12 @@ export class AGB {
     }
     const fault = notNumber({ idleReleaseTimeout });
     if (fault) return refused(fault, {});
+    const json = labels ? jsonOf(labels) : undefined;
+    if (json && "fault" in json) return refused(`Failed to create session: ${json.fault}`, {});
 
     const outcome = await nativeAgbOf(this.client, this.apiKey).create({
       imageId,
-      labels: labels ? JSON.stringify(labels) : undefined,
+      labels: json?.text,
       policyId: policyId || mcpPolicyId || undefined,
       idleReleaseTimeout: optionalNumber(idleReleaseTimeout),
     });
@@ -105,8 +107,13 @@ export class AGB {
   async list(labels?: Record<string, string>, page?: number, limit?: number): Promise<SessionListResult> {
     const fault = notNumber({ page, limit });
     if (fault) return refused(fault, { sessionIds: [], nextToken: "", maxResults: 0, totalCount: 0 });
+    const json = jsonOf(labels ?? {});
+    if ("fault" in json) {
+      const errorMessage = `Failed to list sessions: ${json.fault}`;
+      return refused(errorMessage, { sessionIds: [], nextToken: "", maxResults: 0, totalCount: 0 });
+    }
     const outcome = await nativeAgbOf(this.client, this.apiKey).list(
-      JSON.stringify(labels ?? {}),
+      json.text,
       optionalNumber(page),
       optionalNumber(limit),
     );

@@ -1,6 +1,6 @@
 import type { SessionLike } from "./session-like";
 import { failed, isFailure, present, refused } from "./support/call";
-import { notText, optionalNumber } from "./support/check";
+import { jsonOf, notText, optionalNumber } from "./support/check";
 import { targetOf } from "./support/target";
 import type { McpToolResult, OperationResult } from "./types";
 
@@ -14,11 +14,13 @@ export async function callTool(
 ): Promise<McpToolResult> {
   const fault = notText({ name });
   if (fault) return refused(fault, {});
+  const json = jsonOf(args ?? {});
+  if ("fault" in json) return refused(`Failed to call MCP tool ${name}: ${json.fault}`, { data: "" });
   const { native, route } = targetOf(session);
   const outcome = await native.callTool(
     route,
     name,
-    JSON.stringify(args ?? {}),
+    json.text,
     optionalNumber(readTimeout),
     optionalNumber(connectTimeout),
   );

@@ -43,7 +43,9 @@ function load(): typeof Native {
     return require(file) as typeof Native;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`agbcloud-native could not load its native library for ${platform}: ${reason}. ${remedy}`, { cause });
+    throw new Error(`agbcloud-native could not load its native library for ${platform}: ${reason}. ${remedy}`, {
+      cause,
+    });
   }
 }
 

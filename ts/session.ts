@@ -6,8 +6,8 @@ import { Code } from "./modules/code";
 import { Command } from "./modules/command";
 import { Computer } from "./modules/computer/computer";
 import { FileSystem } from "./modules/filesystem";
-import { failed, isFailure } from "./support/call";
-import { optional, optionalNumber } from "./support/check";
+import { failed, isFailure, refused } from "./support/call";
+import { jsonOf, notNumber, notText, optional, optionalNumber } from "./support/check";
 import { inspectAs } from "./support/inspect";
 import { targetOf } from "./support/target";
 import type {
@@ -129,7 +129,9 @@ export class Session {
     const fault = labelFault(labels);
     // The surface's result of a refusal has no request id.
     if (fault) return { success: false, errorMessage: fault };
-    const outcome = await targetOf(this).native.setLabels(JSON.stringify(labels));
+    const json = jsonOf(labels);
+    if ("fault" in json) return { success: false, errorMessage: `Failed to set labels: ${json.fault}` };
+    const outcome = await targetOf(this).native.setLabels(json.text);
     if (isFailure(outcome)) return failed(outcome, {});
     return { requestId: outcome.requestId, success: true };
   }
@@ -148,6 +150,8 @@ export class Session {
    * @param port 30100 to 30199
    */
   async getLink(protocolType?: string, port?: number): Promise<OperationResult> {
+    const fault = notText({ protocolType: protocolType ?? "" }) ?? notNumber({ port });
+    if (fault) return refused(fault, {});
     const outcome = await targetOf(this).native.link(optional(protocolType), optionalNumber(port));
     if (isFailure(outcome)) return failed(outcome, {});
     return { requestId: outcome.requestId, success: true, data: outcome.data };
@@ -176,6 +180,8 @@ export class Session {
   async listMcpTools(imageId?: string): Promise<McpToolsResult> {
     const image = imageId || this.imageId;
     if (!image) throw new Error("imageId is required. Provide it as a parameter or set it on the session.");
+    const fault = notText({ imageId: image });
+    if (fault) return refused(fault, { tools: [] });
     const outcome = await targetOf(this).native.listTools(image);
     if (isFailure(outcome)) return failed(outcome, { tools: [] as McpTool[] });
     return { requestId: outcome.requestId, success: true, tools: JSON.parse(outcome.data) };

@@ -3,8 +3,8 @@
  * `success: false`, an `errorMessage` that says what went wrong, and the request id where the service sent one.
  */
 
-import type { FailureDetails } from "./support/call";
 import type { Session } from "./session";
+import type { FailureDetails } from "./support/call";
 
 /** Base of every result. */
 export interface ApiResponse extends FailureDetails {

@@ -1,7 +1,7 @@
 import { BaseService } from "../base-service";
 import type { NativeExecution } from "../native";
 import { failed, isFailure, present, refused } from "../support/call";
-import { notText } from "../support/check";
+import { notText, optionalNumber } from "../support/check";
 import { targetOf } from "../support/target";
 import { unavailableMessage } from "../support/unavailable";
 import type { EnhancedCodeExecutionResult, ExecutionResult } from "../types";
@@ -23,18 +23,13 @@ export class Code extends BaseService {
    * @param timeoutS how long it may run, in seconds
    * @param options `streamBeta` is not in this version yet
    */
-  async run(
-    code: string,
-    language: string,
-    timeoutS = 60,
-    options?: RunOptions,
-  ): Promise<EnhancedCodeExecutionResult> {
+  async run(code: string, language: string, timeoutS = 60, options?: RunOptions): Promise<EnhancedCodeExecutionResult> {
     const fault = notText({ code, language });
     if (fault) return refused(fault, emptyExecution());
     if (options?.streamBeta) return refused(unavailableMessage("code.run with streamBeta"), emptyExecution());
 
     const { native, route } = targetOf(this.session);
-    const outcome = await native.codeRun(route, code, language, timeoutS);
+    const outcome = await native.codeRun(route, code, language, optionalNumber(timeoutS) ?? 60);
     if (isFailure(outcome)) return failed(outcome, emptyExecution());
     return executionOf(outcome);
   }
@@ -57,18 +52,7 @@ function executionOf(execution: NativeExecution): EnhancedCodeExecutionResult {
     executionTime,
     logs: { stdout: [...stdout], stderr: [...stderr] },
     results: Array.from(results, ({ text, html, markdown, png, jpeg, svg, json, latex, chart, isMainResult }) =>
-      present({
-        text,
-        html,
-        markdown,
-        png,
-        jpeg,
-        svg,
-        json: parsed(json),
-        latex,
-        chart: parsed(chart),
-        isMainResult,
-      }),
+      present({ text, html, markdown, png, jpeg, svg, json: parsed(json), latex, chart: parsed(chart), isMainResult }),
     ),
     error: error && { ...error },
     errorMessage,

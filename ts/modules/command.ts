@@ -1,7 +1,7 @@
 import { BaseService } from "../base-service";
 import type { SessionLike } from "../session-like";
 import { failed, isFailure, present, refused } from "../support/call";
-import { notText, optional } from "../support/check";
+import { notText, optional, optionalNumber } from "../support/check";
 import { targetOf } from "../support/target";
 import type { CommandResult } from "../types";
 
@@ -35,12 +35,18 @@ export class Command extends BaseService {
     if (envs && Object.values(envs).some((value) => typeof value !== "string")) {
       throw new Error("Invalid environment variables: all keys and values must be strings");
     }
-    const fault = notText({ command });
+    const fault = notText({ command, cwd: cwd ?? "" });
     if (fault) return refused(fault, NOTHING);
 
     const { native, route } = targetOf(this.session);
     const variables = envs ? Object.entries(envs).map(([name, value]) => ({ name, value })) : undefined;
-    const outcome = await native.commandExecute(route, command, timeoutMs, optional(cwd), variables);
+    const outcome = await native.commandExecute(
+      route,
+      command,
+      optionalNumber(timeoutMs) ?? 1000,
+      optional(cwd),
+      variables,
+    );
     if (isFailure(outcome)) return failed(outcome, NOTHING);
     const { requestId, success, output, exitCode, stdout, stderr, traceId, errorMessage } = outcome;
     return present({ requestId, success, output, exitCode, stdout, stderr, traceId, errorMessage });

@@ -3,7 +3,7 @@ import { AGBError } from "../errors";
 import type { NativeFailure } from "../native";
 import type { SessionLike } from "../session-like";
 import { failed, isFailure, present, refused } from "../support/call";
-import { kindOf, notText } from "../support/check";
+import { kindOf, notText, notTexts } from "../support/check";
 import { targetOf } from "../support/target";
 import { unavailableMessage } from "../support/unavailable";
 import type {
@@ -132,10 +132,7 @@ export class FileSystem extends BaseService {
   async read(path: string): Promise<FileContentResult>;
   async read(path: string, opts: { format: "text" }): Promise<FileContentResult>;
   async read(path: string, opts: { format: "bytes" }): Promise<BinaryFileContentResult>;
-  async read(
-    path: string,
-    opts?: { format: "text" | "bytes" },
-  ): Promise<FileContentResult | BinaryFileContentResult> {
+  async read(path: string, opts?: { format: "text" | "bytes" }): Promise<FileContentResult | BinaryFileContentResult> {
     return opts?.format === "bytes" ? this.#readBytes(path) : this.#readText(path);
   }
 
@@ -162,7 +159,7 @@ export class FileSystem extends BaseService {
 
   /** Reads several text files. */
   async readMultipleFiles(paths: string[]): Promise<MultipleFileContentResult> {
-    const fault = pathsFault(paths);
+    const fault = notTexts({ paths: paths ?? "" });
     if (fault) return refused(fault, { files: {} });
     const { native, route } = targetOf(this.session);
     const outcome = await native.fileReadMultiple(route, paths);
@@ -178,7 +175,7 @@ export class FileSystem extends BaseService {
    * @param excludePatterns what to leave out
    */
   async searchFiles(path: string, pattern: string, excludePatterns?: string[]): Promise<FileSearchResult> {
-    const fault = notText({ path, pattern });
+    const fault = notText({ path, pattern }) ?? notTexts({ excludePatterns });
     if (fault) return refused(fault, {});
     const { native, route } = targetOf(this.session);
     const outcome = await native.fileSearch(route, path, pattern, excludePatterns ?? []);
@@ -223,11 +220,7 @@ export class FileSystem extends BaseService {
   }
 
   /** Not in this version yet. */
-  watchDir(
-    _dirPath: string,
-    _callback: (events: FileChangeEvent[]) => void,
-    _interval?: number,
-  ): { stop: () => void } {
+  watchDir(_dirPath: string, _callback: (events: FileChangeEvent[]) => void, _interval?: number): { stop: () => void } {
     throw unavailable("file.watchDir");
   }
 
@@ -263,9 +256,4 @@ function editFault(edits: unknown): string | undefined {
     if (fault) return fault;
   }
   return undefined;
-}
-
-function pathsFault(paths: unknown): string | undefined {
-  if (!Array.isArray(paths)) return `paths must be an array, got ${kindOf(paths)}`;
-  return notText(Object.fromEntries(paths.map((path, index) => [`paths[${index}]`, path])));
 }

@@ -31,7 +31,12 @@ export function failed<Fields extends object>(
   failure: NativeFailure,
   fields: Fields,
 ): { requestId: string; success: false; errorMessage: string } & Fields {
-  const result = { requestId: failure.requestId, success: false as const, ...fields, errorMessage: failure.errorMessage };
+  const result = {
+    requestId: failure.requestId,
+    success: false as const,
+    ...fields,
+    errorMessage: failure.errorMessage,
+  };
   for (const name of DETAILS) {
     if (!(name in result)) Object.defineProperty(result, name, { value: failure[name], enumerable: false });
   }

@@ -19,6 +19,26 @@ export function notNumber(values: Record<string, unknown>): string | undefined {
   return undefined;
 }
 
+/** The first of the named values that was given and is no list of strings, as a message; undefined when there is none. */
+export function notTexts(values: Record<string, unknown>): string | undefined {
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined || value === null) continue;
+    if (!Array.isArray(value)) return `${name} must be an array, got ${kindOf(value)}`;
+    const fault = notText(Object.fromEntries(value.map((item, index) => [`${name}[${index}]`, item])));
+    if (fault) return fault;
+  }
+  return undefined;
+}
+
+/** The JSON text of a value, or why it has none (a cycle, a BigInt). */
+export function jsonOf(value: unknown): { text: string } | { fault: string } {
+  try {
+    return { text: JSON.stringify(value) ?? "null" };
+  } catch (error) {
+    return { fault: error instanceof Error ? error.message : String(error) };
+  }
+}
+
 /** Drops null, which callers write for "not given" and native code would refuse. */
 export function optional<T>(value: T | null | undefined): T | undefined {
   return value ?? undefined;

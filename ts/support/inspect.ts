@@ -6,13 +6,10 @@ type Inspect = (value: unknown, options: object) => string;
 /**
  * Makes `console.log` show what `view` picks: no key, no token, no link that grants access.
  */
-export function inspectAs<T>(
-  constructor: { name: string; prototype: T },
-  view: (value: T) => Record<string, unknown>,
-): void {
-  Object.defineProperty(constructor.prototype, CUSTOM, {
+export function inspectAs<T>(type: { name: string; prototype: T }, view: (value: T) => Record<string, unknown>): void {
+  Object.defineProperty(type.prototype, CUSTOM, {
     value(this: T, _depth: number, options: object, inspect: Inspect) {
-      return `${constructor.name} ${inspect(view(this), options)}`;
+      return `${type.name} ${inspect(view(this), options)}`;
     },
     enumerable: false,
   });
