@@ -1,0 +1,17 @@
+"use strict";
+
+/** @type {import("jest").Config} */
+module.exports = {
+  testMatch: ["<rootDir>/__test__/**/*.spec.ts"],
+  testEnvironment: "node",
+  // Specs import the package by its name, as users do.
+  moduleNameMapper: { "^agbcloud-native$": "<rootDir>/index.js" },
+  // Types are checked by tsc, once for all specs; here they are only removed.
+  transform: { "\\.ts$": ["ts-jest", { tsconfig: "<rootDir>/__test__/tsconfig.json", diagnostics: false }] },
+  // Other people's packages and built things hold tests and package names of their own.
+  modulePathIgnorePatterns: ["<rootDir>/.cache", "<rootDir>/target", "<rootDir>/__test__/fixtures"],
+  // Far more than any test needs; what takes longer hangs.
+  testTimeout: 60_000,
+  // Most of the work is done by other threads and processes.
+  maxWorkers: 2,
+};

@@ -1,0 +1,32 @@
+/** Prints what is being done, one line per step, with the time it took. */
+
+/** Seconds, for people. */
+export function seconds(sinceMs) {
+  return `${((Date.now() - sinceMs) / 1000).toFixed(1)} s`;
+}
+
+/** How many lines of a failed program are shown. */
+const LAST_LINES = 200;
+
+/** The end of a long text; a failure's reason stands there. */
+export function tail(text, lines = LAST_LINES) {
+  const all = text.split("\n");
+  const shown = all.slice(-lines);
+  const left = all.length - shown.length;
+  return (left > 0 ? [`… ${left} lines before`, ...shown] : shown).map((line) => `    ${line}`).join("\n");
+}
+
+/**
+ * Does one step and prints its line.
+ *
+ * @param {string} title
+ * @param {() => Promise<{ ok: boolean, note?: string, details?: string }>} work
+ */
+export async function step(title, work) {
+  const start = Date.now();
+  const { ok, note, details } = await work();
+  const line = `${ok ? "  ok  " : "FAILED"}  ${title.padEnd(28)} ${seconds(start).padStart(8)}${note ? `   ${note}` : ""}`;
+  console.log(line);
+  if (!ok && details) console.log(tail(details));
+  return ok;
+}

@@ -1,0 +1,81 @@
+/** Reads what the test runners say of their results. */
+
+import { parseSkip } from "./needs.mjs";
+
+/**
+ * @typedef {object} Skip
+ * @property {string} need a name in needs.mjs
+ * @property {string} what the test or step
+ * @property {string} [reason]
+ *
+ * @typedef {object} Tally
+ * @property {number} passed
+ * @property {number} failed
+ * @property {Skip[]} skips
+ * @property {string[]} lines the runner's own summary
+ */
+
+const RESULT = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/;
+const IGNORED = /^test (.+) \.\.\. ignored(?:, (.*))?$/;
+const OUTPUT_OF = /^---- (.+) stdout ----$/;
+
+/**
+ * Adds up the output of `cargo test -- --show-output`. A Rust test can't skip itself: it prints "skipped: needs NAME:
+ * why" and returns; it is counted as skipped here, once however often it says so.
+ *
+ * @param {string} output
+ * @returns {Tally}
+ */
+export function tallyCargo(output) {
+  const tally = { passed: 0, failed: 0, skips: [], lines: [] };
+  const skippedTests = new Set();
+  let test = "";
+  for (const line of output.split("\n")) {
+    const result = RESULT.exec(line);
+    const ignored = IGNORED.exec(line);
+    const skip = parseSkip(line);
+    test = OUTPUT_OF.exec(line)?.[1] ?? test;
+    if (result) {
+      tally.passed += Number(result[1]);
+      tally.failed += Number(result[2]);
+      if (Number(result[1]) + Number(result[2]) + Number(result[3]) > 0) tally.lines.push(line);
+    } else if (ignored) {
+      tally.skips.push({ need: "ignored", what: `cargo: ${ignored[1]}`, reason: ignored[2] });
+    } else if (skip && !skippedTests.has(test)) {
+      skippedTests.add(test);
+      tally.passed -= 1;
+      tally.skips.push({ need: skip.need, what: `cargo: ${test}`, reason: skip.text });
+    }
+  }
+  return tally;
+}
+
+/**
+ * Adds up jest's JSON report. A skipped test carries its reason in its name or in its block's, by
+ * `__test__/support/needs.ts`.
+ *
+ * @param {object} report what `jest --json` writes
+ * @returns {Omit<Tally, "lines">}
+ */
+export function tallyJest(report) {
+  const tally = { passed: 0, failed: 0, skips: [] };
+  for (const file of report.testResults) {
+    const name = file.name.split(/[/\\]/).at(-1);
+    // A file that doesn't compile, or fails before its first test, has no tests to count.
+    if (file.status === "failed" && file.assertionResults.every(({ status }) => status !== "failed")) tally.failed += 1;
+    for (const { status, fullName } of file.assertionResults) {
+      if (status === "passed") tally.passed += 1;
+      else if (status === "failed") tally.failed += 1;
+      else tally.skips.push(skipOf(name, fullName));
+    }
+  }
+  return tally;
+}
+
+const MARK = /\s*\[skipped: needs ([\w-]+): ([^\]]*)\]/;
+
+function skipOf(file, fullName) {
+  const mark = MARK.exec(fullName);
+  const what = `${file}: ${fullName.replace(MARK, "")}`;
+  return mark ? { need: mark[1], what, reason: mark[2] } : { need: "nothing it says", what };
+}

@@ -1,0 +1,177 @@
+/**
+ * Runs every test of the project, after setting it up: `npm test`. Each step runs even when an earlier one failed. At
+ * the end stand what was skipped and why, what the runners say, and one line that adds everything up.
+ *
+ *   node scripts/test.mjs [STEP…]     only these steps; --list names them
+ *
+ *   AGB_REQUIRE=all                   whatever is skipped for something absent is a failure
+ *   AGB_REQUIRE=pypi,matplotlib       … only these
+ */
+
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+
+import { requiredNeeds, skipTable } from "./lib/needs.mjs";
+import { cache, root } from "./lib/paths.mjs";
+import { run } from "./lib/process.mjs";
+import { setUp } from "./lib/set-up.mjs";
+import { seconds, step } from "./lib/steps.mjs";
+import { tallyCargo, tallyJest } from "./lib/tally.mjs";
+
+const start = Date.now();
+const logs = `${cache}/logs`;
+const SURFACE_CHECKER = `${root}/../shared/tools/check-surface.mjs`;
+
+/** Where the results of all steps add up. */
+const total = { passed: 0, failed: 0, skips: [], lines: [], failedSteps: [] };
+
+/** What `npm test` runs, in this order: what is quick to fail comes first. */
+const STEPS = {
+  rustfmt: () => check("cargo", ["fmt", "--all", "--check"]),
+  biome: () => check("node_modules/.bin/biome", ["check", ...(process.env.CI ? ["--colors=off"] : []), "."]),
+  "types of ts": () => tsc("ts", "--noEmit"),
+  "index.d.ts is current": () => check(process.execPath, ["scripts/types.mjs", "--check"]),
+  "types of tests": () => tsc("__test__"),
+  surface,
+  clippy: () => check("cargo", ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
+  cargo,
+  "Python SDK": () => peer("python-sdk"),
+  "jest 29": () => peer("jest-29"),
+  jest: () => jest("jest", {}),
+  "jest, plain isolation": jestInPlainIsolation,
+};
+
+/** A program whose exit code is the result. */
+async function check(command, args) {
+  const { code, output } = await run(command, args);
+  return { ok: code === 0, passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, details: output };
+}
+
+function tsc(project, ...options) {
+  return check(process.execPath, ["node_modules/typescript/bin/tsc", "-p", project, ...options]);
+}
+
+/** Compares the public types with the description of the reference's. */
+async function surface() {
+  if (!existsSync(SURFACE_CHECKER)) return skipped("shared", "surface", "no ../shared beside this clone");
+  const { code, output } = await run(process.execPath, ["scripts/surface.mjs"]);
+  return { ok: code === 0, passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, note: output, details: output };
+}
+
+function skipped(need, what, reason) {
+  return { ok: true, note: `skipped: needs ${need}`, skips: [{ need, what, reason }] };
+}
+
+/** All Rust tests at once: package by package, other features would be chosen and all dependencies built again. */
+async function cargo() {
+  const isResult = (line) => /^test result: .* [1-9]\d* (passed|failed)|^test .* FAILED$/.test(line);
+  const args = ["test", "--workspace", "--no-fail-fast", "--", "--show-output"];
+  const { code, output } = await run("cargo", args, { show: isResult, log: `${logs}/cargo-test.log` });
+  const tally = tallyCargo(output);
+  // Without one failed test it is the build, or a test program that crashed.
+  if (code !== 0 && tally.failed === 0) tally.failed = 1;
+  return { ok: code === 0, ...tally, note: "log: .cache/logs/cargo-test.log", details: output };
+}
+
+/** Gets other people's packages that specs compare with; the specs themselves say when there are none. */
+async function peer(name) {
+  const { code, stdout, output } = await run(process.execPath, ["scripts/peers.mjs", name]);
+  if (code !== 0) return { ok: false, failed: 1, details: output };
+  const { note, need, reason } = JSON.parse(stdout);
+  return { ok: true, note: need ? `absent: needs ${need}: ${reason}` : note };
+}
+
+/** What jest says when a test left something running. */
+const LEFT_RUNNING = /did not exit one second after the test run|A worker process has failed to exit gracefully/;
+
+/** Runs specs: all, or the files given. */
+async function jest(name, env, files = []) {
+  const title = name.replaceAll(/\W+/g, "-");
+  const report = `${logs}/${title}.json`;
+  await rm(report, { force: true });
+  const args = ["node_modules/jest/bin/jest.js", "--ci", "--json", `--outputFile=${report}`];
+  const { code, output } = await run(process.execPath, [...args, ...(files.length ? ["--runTestsByPath", ...files] : [])], {
+    env,
+    show: (line) => !line.startsWith('{"'),
+    endOn: /did not exit one second after the test run/,
+    log: `${logs}/${title}.log`,
+  });
+  if (!existsSync(report)) return { ok: false, failed: 1, details: "jest wrote no report" };
+  const tally = tallyJest(JSON.parse(await readFile(report, "utf8")));
+  const leftRunning = LEFT_RUNNING.test(output);
+  if (leftRunning || (code !== 0 && tally.failed === 0)) tally.failed += 1;
+  const lines = output.split("\n").filter((line) => /^(Tests|Test Suites|Time): /.test(line));
+  return {
+    ok: tally.failed === 0,
+    ...tally,
+    lines: lines.map((line) => `${name}: ${line}`),
+    details: leftRunning ? "A test left something running; `npx jest --detectOpenHandles` tells what." : "",
+  };
+}
+
+/** Where sessions are kept apart by namespaces, the specs that work in sessions run once more without. */
+async function jestInPlainIsolation() {
+  const name = "jest, plain isolation";
+  const { code, stdout, output } = await run(process.execPath, ["scripts/isolation.mjs"]);
+  if (code !== 0) return { ok: false, failed: 1, details: output };
+  if (stdout !== "namespace") {
+    return skipped("namespaces", "specs in namespaces", "the emulator chose plain isolation, and all specs ran in that");
+  }
+  const files = [];
+  for (const file of (await readdir(`${root}/__test__`)).filter((entry) => entry.endsWith(".spec.ts"))) {
+    const text = await readFile(`${root}/__test__/${file}`, "utf8");
+    if (text.includes("support/emulator") && !text.includes("@one-isolation")) files.push(`__test__/${file}`);
+  }
+  if (files.length === 0) return { ok: true, note: "no spec uses __test__/support/emulator" };
+  return jest(name, { AGB_TEST_ISOLATION: "plain" }, files);
+}
+
+async function runStep(name) {
+  await step(name, async () => {
+    const result = await STEPS[name]().catch((error) => ({ ok: false, failed: 1, details: error.stack }));
+    total.passed += result.passed ?? 0;
+    total.failed += result.failed ?? 0;
+    total.skips.push(...(result.skips ?? []));
+    total.lines.push(...(result.lines ?? []));
+    if (!result.ok) total.failedSteps.push(name);
+    return { ...result, note: result.note?.split("\n").at(-1) };
+  });
+}
+
+function printSummary(required) {
+  const missing = total.skips.filter(({ need }) => required.has(need));
+  console.log(`\nSkipped`);
+  for (const line of skipTable(total.skips, required)) console.log(`  ${line}`);
+  console.log("\nRunners");
+  for (const line of total.lines) console.log(`  ${line}`);
+  console.log("");
+  if (total.failedSteps.length > 0) console.log(`Failed: ${total.failedSteps.join("; ")}`);
+  if (missing.length > 0) console.log(`Required by AGB_REQUIRE but absent: ${[...new Set(missing.map((s) => s.need))].join(", ")}`);
+  console.log(`All in ${seconds(start)}`);
+
+  const failed = total.failed + missing.length;
+  console.log(`${total.passed} passed, ${failed} failed, ${total.skips.length - missing.length} skipped`);
+  if (failed > 0 || total.failedSteps.length > 0) process.exitCode = 1;
+}
+
+async function main(names) {
+  if (names.includes("--list")) return console.log(Object.keys(STEPS).join("\n"));
+  const unknown = names.filter((name) => !(name in STEPS));
+  if (unknown.length > 0) {
+    console.error(`No step "${unknown[0]}"; steps: ${Object.keys(STEPS).join(" | ")}`);
+    process.exitCode = 2;
+    return undefined;
+  }
+  const required = requiredNeeds();
+  if (!(await setUp())) {
+    console.log("0 passed, 1 failed, 0 skipped");
+    process.exitCode = 1;
+    return undefined;
+  }
+  await mkdir(logs, { recursive: true });
+  console.log("\nTests");
+  for (const name of names.length > 0 ? names : Object.keys(STEPS)) await runStep(name);
+  return printSummary(required);
+}
+
+await main(process.argv.slice(2));
