@@ -1,0 +1,72 @@
+// @one-isolation: what is compared is the protocol.
+
+/** The official Python SDK works with the emulator: the emulator speaks the protocol, not only our own client's idea. */
+
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { Emulator } from "agbcloud-native";
+
+import { needs, peer } from "./support/needs";
+
+const PROGRAM = join(__dirname, "..", "conformance", "python", "lifecycle.py");
+
+const python = peer("python-sdk");
+const { describe } = needs(python.absence);
+
+interface Outcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the program where there is no `.env`, with the emulator as the only thing it knows. */
+function runProgram(env: Record<string, string>, cwd: string): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const options = { cwd, env: { PATH: process.env.PATH, AGB_LOG_LEVEL: "ERROR", ...env }, timeout: 55_000 };
+    execFile(python.path, [PROGRAM], options, (error, stdout, stderr) => {
+      const code = typeof error?.code === "number" ? error.code : error ? 1 : 0;
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
+
+describe("the official Python SDK", () => {
+  let emulator: Emulator;
+  let directory: string;
+
+  beforeAll(async () => {
+    emulator = await Emulator.start();
+    directory = await mkdtemp(join(tmpdir(), "agb-conformance-"));
+  });
+
+  afterAll(async () => {
+    await emulator?.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  it("creates, runs code, keeps alive, lists, reads, deletes, and fails as it should afterwards", async () => {
+    const { code, stdout, stderr } = await runProgram(emulator.env, directory);
+
+    const lines = stdout.trim().split("\n");
+    const passed = lines.filter((line) => line.startsWith("ok "));
+    const others = lines.filter((line) => !line.startsWith("ok "));
+    // One comparison, so that a failure shows each check that failed, and the program's own errors.
+    expect({ code, others, stderr: code === 0 ? "" : stderr.slice(-5_000) }).toEqual({
+      code: 0,
+      others: [`${passed.length} checks`],
+      stderr: "",
+    });
+    expect(passed.length).toBeGreaterThan(15);
+    emulator.expectNoLiveSessions();
+  });
+
+  it("is the client that the emulator saw", () => {
+    const created = emulator.journal().filter(({ operation, success }) => operation === "createSession" && success);
+
+    expect(created.length).toBe(6);
+    for (const { body } of created) expect(JSON.stringify(body)).toContain("python");
+  });
+});
