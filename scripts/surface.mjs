@@ -38,11 +38,14 @@ const listed = text.split("\n").filter((line) => line && !line.startsWith("#"));
 
 const faults = [];
 for (const [member, { problems }] of differing) {
-  if (!listed.includes(member)) faults.push(`${member} does not match: ${problems.map((p) => JSON.stringify(p)).join("; ")}`);
+  if (!listed.includes(member))
+    faults.push(`${member} does not match: ${problems.map((p) => JSON.stringify(p)).join("; ")}`);
 }
 for (const member of listed) {
-  if (!differing.has(member)) faults.push(`${member} matches by now: take it off the list (node scripts/surface.mjs --update)`);
-  if (COMPLETE.test(member) && !LATER.test(member)) faults.push(`${member} must match in this version and can't be on the list`);
+  if (!differing.has(member))
+    faults.push(`${member} matches by now: take it off the list (node scripts/surface.mjs --update)`);
+  if (COMPLETE.test(member) && !LATER.test(member))
+    faults.push(`${member} must match in this version and can't be on the list`);
 }
 
 if (process.argv.includes("--update")) {

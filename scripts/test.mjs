@@ -90,12 +90,16 @@ async function jest(name, env, files = []) {
   const report = `${logs}/${title}.json`;
   await rm(report, { force: true });
   const args = ["node_modules/jest/bin/jest.js", "--ci", "--json", `--outputFile=${report}`];
-  const { code, output } = await run(process.execPath, [...args, ...(files.length ? ["--runTestsByPath", ...files] : [])], {
-    env,
-    show: (line) => !line.startsWith('{"'),
-    endOn: /did not exit one second after the test run/,
-    log: `${logs}/${title}.log`,
-  });
+  const { code, output } = await run(
+    process.execPath,
+    [...args, ...(files.length ? ["--runTestsByPath", ...files] : [])],
+    {
+      env,
+      show: (line) => !line.startsWith('{"'),
+      endOn: /did not exit one second after the test run/,
+      log: `${logs}/${title}.log`,
+    },
+  );
   if (!existsSync(report)) return { ok: false, failed: 1, details: "jest wrote no report" };
   const tally = tallyJest(JSON.parse(await readFile(report, "utf8")));
   const leftRunning = LEFT_RUNNING.test(output);
@@ -115,7 +119,11 @@ async function jestInPlainIsolation() {
   const { code, stdout, output } = await run(process.execPath, ["scripts/isolation.mjs"]);
   if (code !== 0) return { ok: false, failed: 1, details: output };
   if (stdout !== "namespace") {
-    return skipped("namespaces", "specs in namespaces", "the emulator chose plain isolation, and all specs ran in that");
+    return skipped(
+      "namespaces",
+      "specs in namespaces",
+      "the emulator chose plain isolation, and all specs ran in that",
+    );
   }
   const files = [];
   for (const file of (await readdir(`${root}/__test__`)).filter((entry) => entry.endsWith(".spec.ts"))) {
@@ -146,7 +154,8 @@ function printSummary(required) {
   for (const line of total.lines) console.log(`  ${line}`);
   console.log("");
   if (total.failedSteps.length > 0) console.log(`Failed: ${total.failedSteps.join("; ")}`);
-  if (missing.length > 0) console.log(`Required by AGB_REQUIRE but absent: ${[...new Set(missing.map((s) => s.need))].join(", ")}`);
+  if (missing.length > 0)
+    console.log(`Required by AGB_REQUIRE but absent: ${[...new Set(missing.map((s) => s.need))].join(", ")}`);
   console.log(`All in ${seconds(start)}`);
 
   const failed = total.failed + missing.length;

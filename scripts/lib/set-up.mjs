@@ -35,7 +35,9 @@ export async function setUp({ release = false } = {}) {
 async function checkTools() {
   const missing = [];
   if (Number(process.versions.node.split(".")[0]) < OLDEST_NODE) {
-    missing.push(`Node.js ${OLDEST_NODE} or later (this is ${process.version}): install it from your system's packages.`);
+    missing.push(
+      `Node.js ${OLDEST_NODE} or later (this is ${process.version}): install it from your system's packages.`,
+    );
   }
   const cargo = await ask("cargo");
   if (!cargo) missing.push("cargo: install a Rust toolchain, 1.88 or later, with rustup or your system's packages.");
@@ -84,7 +86,8 @@ async function buildNative(release) {
   const { platformArchABI } = (await import("@napi-rs/cli")).parseTriple(await hostTriple());
   const target = `${root}/native/agbcloud-native.${platformArchABI}.node`;
   const types = `${root}/native/index.d.ts`;
-  if (library.fresh && (await isCopyOf(target, library.file)) && existsSync(types)) return { ok: true, note: "up to date" };
+  if (library.fresh && (await isCopyOf(target, library.file)) && existsSync(types))
+    return { ok: true, note: "up to date" };
 
   await mkdir(`${root}/native`, { recursive: true });
   // A process that has the old library loaded keeps it: the new one is another file under the same name.
@@ -109,7 +112,8 @@ function builtLibrary(messages) {
   for (const line of messages.split("\n")) {
     if (!line.startsWith('{"reason":"compiler-artifact"')) continue;
     const { target, filenames, fresh } = JSON.parse(line);
-    if (target.kind.includes("cdylib")) return { file: filenames.find((file) => /\.(so|dylib|dll)$/.test(file)), fresh };
+    if (target.kind.includes("cdylib"))
+      return { file: filenames.find((file) => /\.(so|dylib|dll)$/.test(file)), fresh };
   }
   return undefined;
 }

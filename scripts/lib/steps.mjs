@@ -6,7 +6,7 @@ export function seconds(sinceMs) {
 }
 
 /** How many lines of a failed program are shown. */
-const LAST_LINES = 200;
+const LAST_LINES = 100;
 
 /** The end of a long text; a failure's reason stands there. */
 export function tail(text, lines = LAST_LINES) {
