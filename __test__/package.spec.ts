@@ -133,23 +133,27 @@ describe("the package", () => {
       await mustRun(process.execPath, [TSC, "-p", name], project);
     }
 
-    it.each(["documentation", "documentation-finally"])(
-      "the program %s compiles and runs unchanged",
-      async (program) => {
-        await compile(`${program}-${resolution}.json`, { strict: true, strictNullChecks: false }, [`${program}.mts`]);
+    it("the programs of the documentation compile and run unchanged", async () => {
+      const programs = ["documentation", "documentation-finally"];
+      const sources = programs.map((program) => `${program}.mts`);
+      await compile(`documentation-${resolution}.json`, { strict: true, strictNullChecks: false }, sources);
 
-        const emulator = await Emulator.start();
-        try {
+      const emulator = await Emulator.start();
+      try {
+        for (const program of programs) {
+          emulator.clearJournal();
           expect(await mustRun(process.execPath, [`out-${resolution}/${program}.mjs`], project, emulator.env)).toBe("");
-          const operations = emulator.journal().map(({ operation, tool }) => tool ?? operation);
-          expect(operations).toEqual(expect.arrayContaining(["createSession", "run_code"]));
-          expect(emulator.journal().every(({ success }) => success)).toBe(true);
+          const requests = emulator.journal();
+          expect(requests.map(({ operation, tool }) => tool ?? operation)).toEqual(
+            expect.arrayContaining(["createSession", "run_code"]),
+          );
+          expect(requests.filter(({ success }) => !success)).toEqual([]);
           emulator.expectNoLiveSessions();
-        } finally {
-          await emulator.close();
         }
-      },
-    );
+      } finally {
+        await emulator.close();
+      }
+    });
 
     it("a program that checks every result compiles strictly and runs", async () => {
       const strictness = { strict: true, noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true };

@@ -28,7 +28,7 @@ export interface Absence {
   reason: string;
 }
 
-type Body = () => void | Promise<void>;
+type Body = () => Promise<void>;
 
 /**
  * `it` and `describe` for tests that need something: the usual ones when nothing is absent.

@@ -4,7 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 
 import { root } from "./paths.mjs";
 import { ask, run } from "./process.mjs";
@@ -74,9 +74,9 @@ async function buildNative(release) {
   const definitions = `${TYPE_DEFINITIONS}-${release ? "release" : "dev"}`;
   await mkdir(definitions, { recursive: true });
   const env = { NAPI_TYPE_DEF_TMP_FOLDER: definitions };
-  // The macros write the types while they compile; when cargo built the library without asking for them, it must again.
-  const definitionFile = `${definitions}/agbcloud-native`;
-  if (!existsSync(definitionFile)) env.NAPI_FORCE_BUILD_AGBCLOUD_NATIVE = String(Date.now());
+  // The macros write the types while they compile. A library that was built without asking for them is built again.
+  const hasDefinitions = existsSync(`${definitions}/agbcloud-native`);
+  if (!hasDefinitions && (await isBuilt(release))) env.NAPI_FORCE_BUILD_AGBCLOUD_NATIVE = String(Date.now());
   const args = ["build", "--package", "agbcloud-native", "--lib", "--message-format=json-render-diagnostics"];
   const { code, stdout, output } = await run("cargo", [...args, ...(release ? ["--release"] : [])], { env });
   if (code !== 0) return { ok: false, details: withoutMessages(output) };
@@ -97,6 +97,12 @@ async function buildNative(release) {
   const { dts } = await generateTypeDef({ typeDefDir: definitions, cwd: root });
   await writeFile(types, dts);
   return { ok: true, note: "built" };
+}
+
+/** Did cargo build the library before, whoever called it? */
+async function isBuilt(release) {
+  const directory = `${root}/target/${release ? "release" : "debug"}`;
+  return existsSync(directory) && (await readdir(directory)).some((file) => /^(lib)?agbcloud_native\.\w+$/.test(file));
 }
 
 /** Cargo's output for people, without its messages for programs. */
@@ -151,7 +157,6 @@ async function buildTypeScript() {
 
 /** A digest of files and directories: of names and contents, not of times, which a clone doesn't keep. */
 async function digestOf(paths) {
-  const { readdir, stat } = await import("node:fs/promises");
   const hash = createHash("sha256");
   for (const path of paths) {
     const absolute = `${root}/${path}`;
