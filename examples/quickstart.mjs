@@ -93,7 +93,13 @@ async function create() {
 }
 
 async function python(session) {
-  const first = must(await session.code.run("import math\nprimes = [n for n in range(2, 30) if all(n % d for d in range(2, n))]\nprint('python counts', len(primes), 'primes')", "python"), "python");
+  const first = must(
+    await session.code.run(
+      "import math\nprimes = [n for n in range(2, 30) if all(n % d for d in range(2, n))]\nprint('python counts', len(primes), 'primes')",
+      "python",
+    ),
+    "python",
+  );
   await tell(session, "python", `printed “${first.logs.stdout.join("").trim()}”`);
   const second = must(await session.code.run("math.prod(primes)", "python"), "python");
   await tell(session, "python", `its state survives: math.prod(primes) is ${second.results[0]?.text}`);
@@ -114,7 +120,11 @@ async function files(session) {
   must(await session.file.writeFile(path, "héllo wörld 👋\n"), "writeFile");
   const read = must(await session.file.readFile(path), "readFile");
   const bytes = must(await session.command.execute(`wc -c < ${path}`, 10_000), "command");
-  await tell(session, "files", `wrote and read “${read.content.trim()}”; the shell counts ${bytes.stdout.trim()} bytes`);
+  await tell(
+    session,
+    "files",
+    `wrote and read “${read.content.trim()}”; the shell counts ${bytes.stdout.trim()} bytes`,
+  );
 }
 
 /** Does nothing until the session is released. */
