@@ -1,30 +1,40 @@
-import { AGB, CreateSessionParams, Emulator } from "agbcloud-native";
+import { AGB, CreateSessionParams, Emulator, type Session } from "agbcloud-native";
 
-let emulator: Emulator;
-let agb: AGB;
+/** The code under test. */
+async function total(session: Session, numbers: number[]): Promise<number> {
+  const run = await session.code.run(`sum(${JSON.stringify(numbers)})`, "python");
+  if (!run.success) throw new Error(run.errorMessage);
+  return Number(run.results[0]?.text);
+}
 
-beforeAll(async () => {
-  emulator = await Emulator.start();
-  agb = new AGB({ apiKey: emulator.apiKey, config: { endpoint: emulator.url } });
-});
+describe("total", () => {
+  let emulator: Emulator;
+  let agb: AGB;
+  let session: Session;
 
-afterAll(async () => {
-  await emulator.close();
-});
+  beforeAll(async () => {
+    emulator = await Emulator.start();
+    agb = new AGB({ apiKey: emulator.apiKey, config: { endpoint: emulator.url } });
+  });
+  afterAll(() => emulator.close());
 
-test("a session is released when nobody uses it for its idle timeout", async () => {
-  const created = await agb.create(new CreateSessionParams({ imageId: "agb-code-space-1", idleReleaseTimeout: 60 }));
-  if (!created.session) throw new Error(created.errorMessage);
+  beforeEach(async () => {
+    const created = await agb.create(new CreateSessionParams({ imageId: "agb-code-space-1", idleReleaseTimeout: 60 }));
+    if (!created.session) throw new Error(created.errorMessage);
+    session = created.session;
+  });
+  afterEach(async () => {
+    await agb.delete(session);
+    emulator.expectNoLiveSessions(); // names every session that a test forgot
+  });
 
-  const run = await created.session.code.run("print(6 * 7)", "python");
-  expect(run.logs.stdout.join("")).toBe("42\n");
+  it("adds", async () => {
+    expect(await total(session, [1, 2, 39])).toBe(42);
+  });
 
-  await emulator.advance(66_000); // 66 seconds of the emulator's time, at once
-  const late = await created.session.keepAlive();
-  expect(late.success).toBe(false);
-  expect(late.errorMessage).toContain("not found");
-});
-
-test("no session is left over", () => {
-  emulator.expectNoLiveSessions();
+  it("says why it can't when its session was released", async () => {
+    await emulator.advance(65_000); // nobody calls for 65 s of the emulator's time; takes moments
+    expect((await session.keepAlive()).success).toBe(false);
+    await expect(total(session, [1])).rejects.toThrow("not found");
+  });
 });

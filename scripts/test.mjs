@@ -33,6 +33,7 @@ const STEPS = {
   "index.d.ts is current": () => check(process.execPath, ["scripts/types.mjs", "--check"]),
   "types of tests": () => tsc("__test__"),
   surface,
+  scripts,
   clippy: () => check("cargo", ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
   cargo,
   "Python SDK": () => peer("python-sdk"),
@@ -56,6 +57,18 @@ async function surface() {
   if (!existsSync(SURFACE_CHECKER)) return skipped("shared", "surface", "no ../shared beside this clone");
   const { code, output } = await run(process.execPath, ["scripts/surface.mjs"]);
   return { ok: code === 0, passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, note: output, details: output };
+}
+
+/** The tests of these scripts, by Node's own runner: they must work before anything is installed. */
+async function scripts() {
+  const { code, output } = await run(process.execPath, ["--test", "--test-reporter=tap", "scripts/lib"]);
+  const count = (word) => Number(new RegExp(`^# ${word} (\\d+)$`, "m").exec(output)?.[1] ?? 0);
+  return {
+    ok: code === 0,
+    passed: count("pass"),
+    failed: code === 0 ? 0 : Math.max(1, count("fail")),
+    details: output,
+  };
 }
 
 function skipped(need, what, reason) {

@@ -32,12 +32,12 @@ export function requiredNeeds(value = process.env.AGB_REQUIRE ?? "") {
   return { has: (need) => names.includes(need) || names.includes("all") };
 }
 
-const SKIP = /\bskipped: needs ([\w-]+): ?(.*?)\]?$/;
+const SKIP = /\bskipped: needs ([\w-]+)(?:: | )?(.*)$/;
 
-/** Reads "skipped: needs NAME: text", wherever it stands in a line. */
+/** Reads what a Rust test prints when it can't run: "skipped: needs NAME", with a reason behind it or none. */
 export function parseSkip(line) {
   const found = SKIP.exec(line);
-  return found ? { need: found[1], text: found[2] } : undefined;
+  return found ? { need: found[1], reason: found[2].replace(/^\((.*)\)$/, "$1") } : undefined;
 }
 
 /** The table of what was skipped, as lines. */

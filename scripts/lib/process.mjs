@@ -67,12 +67,12 @@ export function run(command, args, { env = {}, cwd = root, show = () => false, l
 
     const done = (code) => {
       running.delete(child);
-      // What the program left behind in its group must not go on.
-      if (child.pid !== undefined) endGroup(child, "SIGKILL");
       const result = { code, stdout: lines.stdout.join("\n"), output: lines.both.join("\n") };
       if (logFile) logFile.end(() => resolve(result));
       else resolve(result);
     };
+    // What the program leaves behind in its group must not go on, nor keep the pipes open.
+    child.once("exit", () => endGroup(child, "SIGKILL"));
     child.once("error", (error) => {
       lines.both.push(`${command} can't be started: ${error.message}`);
       done(127);

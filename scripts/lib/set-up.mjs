@@ -94,7 +94,8 @@ async function buildNative(release) {
   await copyFile(library.file, `${target}.new`);
   await rename(`${target}.new`, target);
   const { generateTypeDef } = await import("@napi-rs/cli");
-  const { dts } = await generateTypeDef({ typeDefDir: definitions, cwd: root });
+  const { napi } = JSON.parse(await readFile(`${root}/package.json`, "utf8"));
+  const { dts } = await generateTypeDef({ typeDefDir: definitions, configDtsHeader: napi.dtsHeader, cwd: root });
   await writeFile(types, dts);
   return { ok: true, note: "built" };
 }

@@ -20,8 +20,8 @@ const IGNORED = /^test (.+) \.\.\. ignored(?:, (.*))?$/;
 const OUTPUT_OF = /^---- (.+) stdout ----$/;
 
 /**
- * Adds up the output of `cargo test -- --show-output`. A Rust test can't skip itself: it prints "skipped: needs NAME:
- * why" and returns; it is counted as skipped here, once however often it says so.
+ * Adds up the output of `cargo test -- --show-output`. A Rust test can't skip itself: it prints "skipped: needs NAME"
+ * and returns; it is counted as skipped here, once however often it says so.
  *
  * @param {string} output
  * @returns {Tally}
@@ -44,7 +44,7 @@ export function tallyCargo(output) {
     } else if (skip && !skippedTests.has(test)) {
       skippedTests.add(test);
       tally.passed -= 1;
-      tally.skips.push({ need: skip.need, what: `cargo: ${test}`, reason: skip.text });
+      tally.skips.push({ need: skip.need, what: `cargo: ${test}`, reason: skip.reason });
     }
   }
   return tally;

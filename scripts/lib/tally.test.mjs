@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { requiredNeeds, skipTable } from "./needs.mjs";
+import { tallyCargo, tallyJest } from "./tally.mjs";
+
+const CARGO = `
+     Running unittests src/lib.rs (target/debug/deps/agb_client-1)
+test a::works ... ok
+test a::needs_python ... ok
+test a::needs_more ... ok
+test a::slow ... ignored, takes minutes
+
+successes:
+
+---- a::needs_python stdout ----
+skipped: needs python3-venv
+---- a::needs_more stdout ----
+skipped: needs namespaces (Operation not permitted)
+skipped: needs namespaces (again)
+
+test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s
+
+   Doc-tests agb_client
+test result: FAILED. 0 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s
+test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+`;
+
+test("a Rust test that says what it needs counts as skipped, once", () => {
+  const { passed, failed, skips, lines } = tallyCargo(CARGO);
+  assert.deepEqual([passed, failed, lines.length], [1, 2, 2]);
+  assert.deepEqual(skips, [
+    { need: "ignored", what: "cargo: a::slow", reason: "takes minutes" },
+    { need: "python3-venv", what: "cargo: a::needs_python", reason: "" },
+    { need: "namespaces", what: "cargo: a::needs_more", reason: "Operation not permitted" },
+  ]);
+});
+
+test("jest's skipped tests carry their need in their name; a file without tests that failed is one failure", () => {
+  const report = {
+    testResults: [
+      {
+        name: "/p/a.spec.ts",
+        status: "passed",
+        assertionResults: [
+          { status: "passed", fullName: "works" },
+          { status: "pending", fullName: "java [skipped: needs jdk: not found] runs" },
+          { status: "pending", fullName: "left out" },
+        ],
+      },
+      { name: "/p/b.spec.ts", status: "failed", assertionResults: [] },
+      { name: "/p/c.spec.ts", status: "failed", assertionResults: [{ status: "failed", fullName: "breaks" }] },
+    ],
+  };
+  assert.deepEqual(tallyJest(report), {
+    passed: 1,
+    failed: 2,
+    skips: [
+      { need: "jdk", what: "a.spec.ts: java runs", reason: "not found" },
+      { need: "nothing it says", what: "a.spec.ts: left out" },
+    ],
+  });
+});
+
+test("AGB_REQUIRE is a list, or all, and knows its names", () => {
+  assert.ok(requiredNeeds("all").has("jdk"));
+  assert.ok(requiredNeeds("pypi, jdk").has("jdk"));
+  assert.ok(!requiredNeeds("pypi").has("jdk"));
+  assert.ok(!requiredNeeds("").has("jdk"));
+  assert.throws(() => requiredNeeds("java"), /java/);
+});
+
+test("the table says what is required", () => {
+  const skips = [
+    { need: "jdk", what: "a.spec.ts: java", reason: "not found" },
+    { need: "r", what: "b" },
+  ];
+  const lines = skipTable(skips, requiredNeeds("jdk"));
+  assert.match(lines[0], /^skipped: needs jdk \(required!\) +a\.spec\.ts: java +not found$/);
+  assert.match(lines[1], /^skipped: needs r +b$/);
+  assert.deepEqual(skipTable([], requiredNeeds("")), ["Nothing was skipped."]);
+});
