@@ -513,6 +513,12 @@ declare class Session {
     /** Sessions are made by `agb.create` and `agb.get`; one made here speaks to an existing session of that id. */
     constructor(agb: SessionAGB, sessionId: string);
     getSessionId(): string;
+    /** The API key of the client; a `SessionLike` has it. */
+    getApiKey(): string;
+    /** The low-level client; a `SessionLike` has it. */
+    getClient(): Client;
+    /** The client that made this session. */
+    getAgb(): SessionAGB;
     /**
      * Sets the idle timer back to its full time, and does nothing else. Fails when the session is gone; then create a new
      * one.
@@ -760,7 +766,7 @@ declare class Emulator {
         AGB_ENDPOINT: string;
         AGB_API_KEY: string;
     };
-    /** How sessions are kept apart and why, and the interpreters found: one line for a person. */
+    /** How sessions are kept apart and why, and the interpreters found: lines for a person. */
     get summary(): string;
     /** How sessions are kept apart. */
     get isolation(): EmulatorIsolation;

@@ -68,17 +68,17 @@ export class Session {
     return this.#sessionId;
   }
 
-  /** @internal */
+  /** The API key of the client; a `SessionLike` has it. */
   getApiKey(): string {
     return this.#agb.apiKey;
   }
 
-  /** @internal */
+  /** The low-level client; a `SessionLike` has it. */
   getClient(): Client {
     return this.#agb.client;
   }
 
-  /** @internal */
+  /** The client that made this session. */
   getAgb(): SessionAGB {
     return this.#agb;
   }
