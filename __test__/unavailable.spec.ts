@@ -1,0 +1,136 @@
+/** Members of the surface that come with a later version: each use fails by name, before a request is sent. */
+
+import { AGBError, BrowserContext, ContextSync, CreateSessionParams, type Session, VERSION } from "agbcloud-native";
+import { CODE_IMAGE, useEmulator } from "./support/emulator";
+
+const spec = useEmulator();
+
+/** What the use of a member says. */
+function saying(member: string): RegExp {
+  return new RegExp(`${member.replaceAll(".", "\\.")} is not available yet in version ${VERSION.replaceAll(".", "\\.")}`);
+}
+
+/** Uses a member as a caller would: reads it, and calls it when that works. */
+async function use(target: object, name: string): Promise<unknown> {
+  const member = (target as Record<string, unknown>)[name];
+  return typeof member === "function" ? member.call(target) : member;
+}
+
+const CLIENT = [
+  "callMcpTool",
+  "clearContext",
+  "createMcpSession",
+  "deleteContext",
+  "deleteContextFile",
+  "deleteSessionAsync",
+  "describeContextFiles",
+  "getAndLoadInternalContext",
+  "getCdpLink",
+  "getContext",
+  "getContextFileDownloadUrl",
+  "getContextFileUploadUrl",
+  "getContextInfo",
+  "getLabel",
+  "getLink",
+  "getMcpResource",
+  "getMcpSession",
+  "getSessionDetail",
+  "initBrowser",
+  "listContexts",
+  "listMcpTools",
+  "listSessions",
+  "modifyContext",
+  "refreshSessionIdleTime",
+  "releaseMcpSession",
+  "setLabel",
+  "syncContext",
+];
+
+const CONTEXT = [
+  "clear",
+  "clearAsync",
+  "create",
+  "delete",
+  "deleteFile",
+  "get",
+  "getClearStatus",
+  "getFileDownloadUrl",
+  "getFileUploadUrl",
+  "list",
+  "listFiles",
+  "update",
+];
+
+const MEMBERS: [string, (session: Session) => object, string[]][] = [
+  ["client", () => spec.agb.client, CLIENT],
+  ["agb.context", () => spec.agb.context, CONTEXT],
+  ["session.context", (session) => session.context, ["info", "sync"]],
+  ["session.computer", (session) => session.computer, ["app", "keyboard", "mouse", "screen", "window"]],
+  [
+    "session.browser",
+    (session) => session.browser,
+    ["agent", "destroy", "getEndpointUrl", "initialize", "initializeAsync", "isInitialized", "screenshot"],
+  ],
+];
+
+describe.each(MEMBERS)("%s", (path, targetOf, names) => {
+  it.each(names)("%s fails by name and version, and sends nothing", async (name) => {
+    const session = await spec.create();
+    const requests = await spec.requestsOf(async () => {
+      const error = await use(targetOf(session), name).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(AGBError);
+      expect((error as AGBError).message).toMatch(saying(`${path}.${name}`));
+      expect((error as AGBError).extra).toMatchObject({ kind: "Unavailable" });
+    });
+    expect(requests).toEqual([]);
+  });
+
+  it("can be held, printed and compared without harm", async () => {
+    const target = targetOf(await spec.create());
+    expect(() => JSON.stringify(target)).not.toThrow();
+    expect(Object.keys(target).filter((name) => names.includes(name))).toEqual([]);
+    expect({ ...target }).toBeDefined();
+  });
+});
+
+it.each([
+  ["contextSync", { contextSync: [new ContextSync("ctx", "/home/x")] }],
+  ["browserContext", { browserContext: new BrowserContext("ctx") }],
+])("create with %s is refused by name, and sends nothing", async (name, options) => {
+  const requests = await spec.requestsOf(async () => {
+    for (const params of [new CreateSessionParams({ imageId: CODE_IMAGE, ...options }), { imageId: CODE_IMAGE, ...options }]) {
+      const result = await spec.agb.create(params);
+      expect(result).toEqual({ requestId: "", success: false, errorMessage: expect.stringMatching(saying(name)) });
+    }
+  });
+  expect(requests).toEqual([]);
+});
+
+it("an empty contextSync mounts nothing and is fine", async () => {
+  expect(await spec.agb.create({ imageId: CODE_IMAGE, contextSync: [] })).toMatchObject({ success: true });
+});
+
+it("code.run with streaming is refused by name", async () => {
+  const session = await spec.create();
+  const requests = await spec.requestsOf(async () => {
+    const result = await session.code.run("1", "python", 60, { streamBeta: true });
+    expect(result).toMatchObject({ success: false, errorMessage: expect.stringMatching(saying("code.run with streamBeta")) });
+  });
+  expect(requests).toEqual([]);
+});
+
+it("file transfer and watching are refused by name", async () => {
+  const { file } = await spec.create();
+  const requests = await spec.requestsOf(async () => {
+    for (const [name, work] of [
+      ["upload", () => file.upload("/a", "/b")],
+      ["download", () => file.download("/a", "/b")],
+      ["watchDirectory", () => file.watchDirectory("/tmp", () => undefined)],
+    ] as const) {
+      const outcome: unknown = await (async () => work())().catch((error: unknown) => error);
+      expect(outcome).toBeInstanceOf(AGBError);
+      expect((outcome as AGBError).message).toMatch(saying(name));
+    }
+  });
+  expect(requests).toEqual([]);
+});
