@@ -207,7 +207,7 @@ describe("agb.create", () => {
     expect(spec.view(session).idleReleaseTimeout).toBe(300);
   });
 
-  it.each([Number.NaN, "60", Number.POSITIVE_INFINITY])("refuses an idle time-out of %p by name", async (value) => {
+  it.each([Number.NaN, "60", Number.POSITIVE_INFINITY, {}])("refuses an idle time-out of %p by name", async (value) => {
     let result: unknown;
     const requests = await spec.requestsOf(async () => {
       result = await spec.agb.create({ imageId: CODE_IMAGE, idleReleaseTimeout: value as number });

@@ -286,15 +286,15 @@ describe("labels", () => {
 });
 
 describe("getLink", () => {
+  // The emulator has no TLS: its links are the plain twins of what was asked for.
   it.each([
-    ["https", 30_100],
-    ["wss", 30_199],
-  ])("gives an address for %s and port %p", async (protocol, port) => {
+    ["https", 30_100, "http://127.0.0.1:30100/"],
+    ["wss", 30_199, "ws://127.0.0.1:30199/"],
+  ])("gives an address for %s and port %p", async (protocol, port, url) => {
     const session = await spec.create();
     const [request] = await spec.requestsOf(async () => {
       const result = await session.getLink(protocol, port);
-      expect(result).toEqual({ requestId: lastRequestId(), success: true, data: expect.stringMatching(/^\w+:\/\/./) });
-      expect(result.data).toMatch(new RegExp(`^${protocol}://`));
+      expect(result).toEqual({ requestId: lastRequestId(), success: true, data: url });
     });
     expect(request).toMatchObject({
       method: "GET",
@@ -318,10 +318,11 @@ describe("getLink", () => {
     });
   });
 
-  it("without arguments gives a browser image's own link", async () => {
+  it("without arguments asks for a browser image's own link, which the emulator says it has not yet", async () => {
     const session = await spec.create({ imageId: "agb-browser-use-1" });
     const [request] = await spec.requestsOf(async () => {
-      expect(await session.getLink()).toMatchObject({ success: true, data: expect.stringMatching(/^wss?:\/\//) });
+      const result = await session.getLink();
+      expect(result).toMatchObject({ success: false, errorMessage: expect.stringMatching(/browser.*not available/) });
     });
     expect(request?.query).toEqual({ sessionId: session.getSessionId() });
   });
@@ -610,6 +611,12 @@ describe("listMcpTools", () => {
     expect(request).toMatchObject({ method: "POST", path: "/mcp/listTools", query: { imageId: CODE_IMAGE } });
   });
 
+  it.each([undefined, null, ""])("takes %p for the session's image", async (imageId) => {
+    const session = await spec.create();
+    const [request] = await spec.requestsOf(() => session.listMcpTools(imageId as never));
+    expect(request?.query).toEqual({ imageId: CODE_IMAGE });
+  });
+
   it("lists the tools of another image", async () => {
     const session = await spec.create();
     const result = await session.listMcpTools("agb-browser-use-1");
@@ -623,7 +630,7 @@ describe("listMcpTools", () => {
     const found = sessionOf(await spec.agb.get((await spec.create()).getSessionId()));
     const text = "imageId is required. Provide it as a parameter or set it on the session.";
     await expect(found.listMcpTools()).rejects.toThrow(text);
-    await expect((await spec.create()).listMcpTools("")).rejects.toThrow(text);
+    await expect(found.listMcpTools("")).rejects.toThrow(text);
     expect(await found.listMcpTools(CODE_IMAGE)).toMatchObject({ success: true });
   });
 

@@ -1,0 +1,431 @@
+/** Errors: the classes, what a failed result carries, and what a caller hears when the service misbehaves. */
+
+import {
+  AGB,
+  AGBError,
+  APIError,
+  ApplicationError,
+  AuthenticationError,
+  BrowserError,
+  ClearanceTimeoutError,
+  CommandError,
+  FileError,
+  ScreenError,
+  Session,
+  SessionError,
+} from "agbcloud-native";
+import { type Answer, closedAddress, ok, reply, sessionData, withServer } from "./support/answers";
+import { clientOf, CODE_IMAGE, sessionOf, useEmulator } from "./support/emulator";
+
+const spec = useEmulator();
+
+describe("the classes", () => {
+  it.each([
+    [AGBError, "AGBError", "AGBError"],
+    [AuthenticationError, "AuthenticationError", "Authentication failed"],
+    [APIError, "APIError", "API error"],
+    [FileError, "FileError", "File operation error"],
+    [CommandError, "CommandError", "Command execution error"],
+    [SessionError, "SessionError", "Session error"],
+    [ApplicationError, "ApplicationError", "Application operation error"],
+    [BrowserError, "BrowserError", "Browser operation error"],
+    [ScreenError, "ScreenError", "Screen operation error"],
+    [ClearanceTimeoutError, "ClearanceTimeoutError", "Clearance task timed out"],
+  ] as [typeof AGBError, string, string][])("%p has its name and default message", (ErrorClass, name, message) => {
+    const error = new ErrorClass();
+    expect(error).toBeInstanceOf(ErrorClass);
+    expect(error).toBeInstanceOf(AGBError);
+    expect(error).toBeInstanceOf(Error);
+    expect(error).toMatchObject({ name, message, extra: {} });
+    expect(ErrorClass.name).toBe(name);
+    expect(String(error)).toBe(`${name}: ${message}`);
+    expect(new ErrorClass("mine").message).toBe("mine");
+  });
+
+  it("carry what they are given", () => {
+    expect(new FileError("m", { path: "/x" })).toMatchObject({ message: "m", extra: { path: "/x" } });
+    expect(new APIError("m", 502, { a: 1 })).toMatchObject({ message: "m", statusCode: 502, extra: { a: 1 } });
+    expect(new APIError().statusCode).toBeUndefined();
+    expect(new FileError()).not.toBeInstanceOf(CommandError);
+  });
+
+  it("the table knows every kind of the native client, and no other", () => {
+    const { FAILURE_KINDS } = jest.requireActual<{ FAILURE_KINDS: string[] }>("../dist/errors");
+    const { native } = jest.requireActual<{ native: { failureKinds(): string[] } }>("../dist/native");
+    expect([...FAILURE_KINDS].sort()).toEqual([...native.failureKinds()].sort());
+  });
+});
+
+describe("a failed result", () => {
+  it("carries details that JSON, Object.keys and toEqual do not see", async () => {
+    const result = await new Session(spec.agb, "session-unknown").keepAlive();
+    const shown = {
+      requestId: spec.emulator.journal().at(-1)?.requestId,
+      success: false,
+      errorMessage: "Resource [McpSession] is not found",
+    };
+    expect(result).toEqual(shown);
+    expect(JSON.parse(JSON.stringify(result))).toEqual(shown);
+    expect(Object.keys(result).sort()).toEqual(["errorMessage", "requestId", "success"]);
+    expect({ ...result }).toEqual(shown);
+    expect([result.code, result.httpStatusCode, result.retryable, result.attempts]).toEqual([
+      "InvalidMcpSession.NotFound",
+      400,
+      false,
+      1,
+    ]);
+    for (const name of ["code", "httpStatusCode", "retryable", "attempts"]) {
+      expect(Object.getOwnPropertyDescriptor(result, name)?.enumerable).toBe(false);
+    }
+  });
+
+  it("a refusal before anything is sent has no attempts and no status", async () => {
+    const result = await spec.agb.create(null);
+    expect([result.code, result.httpStatusCode, result.retryable, result.attempts]).toEqual(["", undefined, false, 0]);
+  });
+
+  it("a success carries none of them", async () => {
+    const session = await spec.create();
+    const result = await session.keepAlive();
+    for (const name of ["code", "httpStatusCode", "retryable", "attempts"]) expect(result).not.toHaveProperty(name);
+  });
+});
+
+/** Every public call that sends a request, for a session at `agb`. */
+function calls(agb: AGB): [string, () => Promise<{ success: boolean; requestId?: string; errorMessage?: string }>][] {
+  const session = new Session(agb, "s-1");
+  return [
+    ["create", () => agb.create({ imageId: CODE_IMAGE })],
+    ["get", () => agb.get("s-1")],
+    ["getSession", () => agb.getSession("s-1")],
+    ["list", () => agb.list()],
+    ["keepAlive", () => session.keepAlive()],
+    ["getStatus", () => session.getStatus()],
+    ["info", () => session.info()],
+    ["setLabels", () => session.setLabels({ a: "b" })],
+    ["getLabels", () => session.getLabels()],
+    ["getLink", () => session.getLink("https", 30_100)],
+    ["listMcpTools", () => session.listMcpTools("image")],
+    ["callMcpTool", () => session.callMcpTool("shell", {})],
+    ["getMetrics", () => session.getMetrics()],
+    ["command.execute", () => session.command.execute("true")],
+    ["code.run", () => session.code.run("1", "python")],
+    ["file.readFile", () => session.file.readFile("/x")],
+    ["file.writeFile", () => session.file.writeFile("/x", "y")],
+    ["delete", () => session.delete()],
+  ];
+}
+
+const KEY = "ako-secret-key";
+
+function agbAt(endpoint: string, timeoutMs = 5000): AGB {
+  return new AGB({ apiKey: KEY, config: { endpoint, timeoutMs } });
+}
+
+describe("when nobody answers", () => {
+  it("every call resolves with a failure that says so, without a request id", async () => {
+    const url = await closedAddress();
+    for (const [name, call] of calls(agbAt(url))) {
+      const result = await call();
+      expect([name, result]).toEqual([name, expect.objectContaining({ success: false, requestId: "" })]);
+      expect([name, result.errorMessage]).toEqual([name, expect.stringMatching(/connect|refused/i)]);
+      expect(result.errorMessage).toContain(new URL(url).host);
+      expect(result.errorMessage).not.toMatch(/HTTP 0/);
+      expect(result.errorMessage).not.toContain(KEY);
+    }
+  }, 120_000);
+
+  it("the details say that it may be tried again, and how often it was", async () => {
+    const result = await agbAt(await closedAddress()).create({ imageId: CODE_IMAGE });
+    expect(result).toMatchObject({ success: false });
+    expect(result.retryable).toBe(true);
+    expect(result.attempts).toBeGreaterThan(1);
+    expect(result.httpStatusCode).toBeUndefined();
+  });
+
+  it("a host that does not exist is named", async () => {
+    const result = await agbAt("http://no-such-host.invalid").list();
+    expect(result).toMatchObject({ success: false, requestId: "", sessionIds: [], maxResults: 10, totalCount: 0 });
+    expect(result.errorMessage).toContain("no-such-host.invalid");
+  });
+});
+
+describe("deadlines", () => {
+  it("a service that never answers ends every call at the time-out", async () => {
+    await withServer(
+      () => undefined,
+      async ({ url }) => {
+        const agb = agbAt(url, 300);
+        const waiting = calls(agb).filter(([name]) => !["command.execute", "code.run"].includes(name));
+        const results = await Promise.all(waiting.map(async ([name, call]) => [name, await call()] as const));
+        for (const [name, result] of results) {
+          expect([name, result]).toEqual([
+            name,
+            expect.objectContaining({ success: false, requestId: "", errorMessage: expect.stringMatching(/time|300/i) }),
+          ]);
+        }
+      },
+    );
+  }, 30_000);
+
+  it("a body that trickles for ever ends at the time-out as well", async () => {
+    const timers = new Set<NodeJS.Timeout>();
+    const trickle: Answer = (_, response) => {
+      response.writeHead(200, { "Content-Type": "application/json" });
+      const timer = setInterval(() => response.write(" "), 50);
+      timers.add(timer);
+      response.on("close", () => clearInterval(timer));
+    };
+    await withServer(trickle, async ({ url }) => {
+      const result = await agbAt(url, 500).list();
+      expect(result).toMatchObject({ success: false, errorMessage: expect.stringMatching(/time|500/i) });
+    });
+    for (const timer of timers) clearInterval(timer);
+  }, 30_000);
+
+  it("readTimeout shortens one call on both routes", async () => {
+    await withServer(
+      () => undefined,
+      async ({ url }) => {
+        const session = new Session(agbAt(url, 60_000), "s-1");
+        const expected = { success: false, errorMessage: expect.stringMatching(/time|200/i) };
+        expect(await session.callMcpTool("any", {}, 200)).toMatchObject(expected);
+        expect(await session.getMetrics(200)).toMatchObject(expected);
+        Object.assign(session, { linkUrl: url, token: "t", toolList: '[{"name":"any","server":"srv"}]' });
+        expect(await session.callMcpTool("any", {}, 200)).toMatchObject(expected);
+      },
+    );
+  }, 30_000);
+
+  it("a tool may take as long as its own limit says, beyond the configured time-out", async () => {
+    const agb = new AGB({ apiKey: spec.emulator.apiKey, config: { endpoint: spec.emulator.url, timeoutMs: 1000 } });
+    const session = sessionOf(await agb.create({ imageId: CODE_IMAGE }));
+    for (const linkUrl of [session.linkUrl, ""]) {
+      session.linkUrl = linkUrl;
+      expect(await session.command.execute("sleep 2; echo late", 30_000)).toMatchObject({ success: true, stdout: "late\n" });
+    }
+  }, 60_000);
+});
+
+describe("retries", () => {
+  /** Fails `times` requests with a status, then answers. */
+  const failing =
+    (times: number, status: number, data: unknown, headers: Record<string, string> = {}): Answer =>
+    (_, response, index) => {
+      if (index < times) reply(response, status, "<html>busy</html>", headers);
+      else reply(response, 200, ok(data));
+    };
+
+  it.each([503, 502, 504, 429])("a safe call is repeated after %p and succeeds", async (status) => {
+    await withServer(failing(1, status, { status: "RUNNING" }), async ({ url, requests }) => {
+      const result = await new Session(agbAt(url), "s-1").getStatus();
+      expect(result).toMatchObject({ success: true, status: "RUNNING" });
+      expect(requests).toHaveLength(2);
+    });
+  });
+
+  it("a safe call is repeated when the connection broke", async () => {
+    const broken: Answer = (_, response, index) => {
+      if (index === 0) response.destroy();
+      else reply(response, 200, ok([]));
+    };
+    await withServer(broken, async ({ url, requests }) => {
+      expect(await agbAt(url).list()).toMatchObject({ success: true });
+      expect(requests).toHaveLength(2);
+    });
+  });
+
+  it("repeating ends: the failure tells how often it was sent", async () => {
+    await withServer(failing(100, 503, {}), async ({ url, requests }) => {
+      const result = await agbAt(url).list();
+      expect(result).toMatchObject({ success: false });
+      expect(result.attempts).toBe(requests.length);
+      expect(requests.length).toBeGreaterThan(1);
+      expect(requests.length).toBeLessThan(10);
+      expect(result).toMatchObject({ httpStatusCode: 503, retryable: true });
+    });
+  });
+
+  it.each([
+    ["create", 503],
+    ["code.run", 503],
+    ["command.execute", 502],
+    ["callMcpTool", 429],
+  ])("%s is never sent twice: it may have been done (%p)", async (name, status) => {
+    await withServer(failing(100, status, {}), async ({ url, requests }) => {
+      const call = calls(agbAt(url)).find(([candidate]) => candidate === name)?.[1];
+      expect(await call?.()).toMatchObject({ success: false });
+      expect(requests).toHaveLength(1);
+    });
+  });
+
+  it.each(["create", "code.run", "command.execute", "callMcpTool"])(
+    "%s is never sent twice when the connection broke",
+    async (name) => {
+      await withServer(
+        (_, response) => response.destroy(),
+        async ({ url, requests }) => {
+          const call = calls(agbAt(url)).find(([candidate]) => candidate === name)?.[1];
+          expect(await call?.()).toMatchObject({ success: false, requestId: "", errorMessage: expect.stringMatching(/./) });
+          expect(requests).toHaveLength(1);
+        },
+      );
+    },
+  );
+
+  it("a refusal by the service is not repeated", async () => {
+    const refusal: Answer = (_, response) =>
+      reply(response, 400, { success: false, code: "Bad", message: "no", requestId: "r" });
+    await withServer(refusal, async ({ url, requests }) => {
+      expect(await agbAt(url).list()).toMatchObject({ success: false, errorMessage: "no", requestId: "r" });
+      expect(requests).toHaveLength(1);
+    });
+  });
+});
+
+describe("answers that are no envelope", () => {
+  it("an error page gives the status and a short excerpt, not the page", async () => {
+    const page = `<html><head><title>502 Bad Gateway</title></head><body>${"<p>nginx</p>".repeat(2000)}</body></html>`;
+    await withServer(
+      (_, response) => reply(response, 502, page, { "Content-Type": "text/html", "x-request-id": "edge-1" }),
+      async ({ url }) => {
+        const result = await agbAt(url).create({ imageId: CODE_IMAGE });
+        expect(result).toMatchObject({ success: false, requestId: "edge-1" });
+        expect(result.errorMessage).toMatch(/502/);
+        expect(result.errorMessage?.length).toBeLessThan(600);
+        expect(result.httpStatusCode).toBe(502);
+      },
+    );
+  });
+
+  it.each([
+    ["an empty body", ""],
+    ["no JSON", "hello"],
+    ["a number", "7"],
+    ["null", "null"],
+    ["a list", "[]"],
+    ["a text", '"hello"'],
+    ["an object without success", "{}"],
+    ["a success that is a text", '{"success":"true"}'],
+    ["a success that is 1", '{"success":1}'],
+    ["half an object", '{"success":true'],
+  ])("%s with status 200 is a failure of every call", async (_, body) => {
+    await withServer(
+      (_request, response) => reply(response, 200, body, { "x-request-id": "head-1" }),
+      async ({ url }) => {
+        for (const [name, call] of calls(agbAt(url))) {
+          const result = await call();
+          expect([name, result]).toEqual([name, expect.objectContaining({ success: false, requestId: "head-1" })]);
+          expect([name, result.errorMessage]).toEqual([name, expect.stringMatching(/./)]);
+        }
+      },
+    );
+  }, 60_000);
+
+  it("JSON within a JSON text is read", async () => {
+    await withServer(
+      (_, response) => reply(response, 200, JSON.stringify(JSON.stringify(ok({ status: "RUNNING" })))),
+      async ({ url }) => {
+        expect(await new Session(agbAt(url), "s-1").getStatus()).toMatchObject({ status: "RUNNING", requestId: "r-ok" });
+      },
+    );
+  });
+
+  it.each([[7], [""], [null], [undefined]])("the request id %p gives way to the header's", async (requestId) => {
+    await withServer(
+      (_, response) => reply(response, 200, { ...ok(), requestId }, { "x-request-id": "head-1" }),
+      async ({ url }) => {
+        expect(await new Session(agbAt(url), "s-1").keepAlive()).toEqual({ requestId: "head-1", success: true });
+      },
+    );
+  });
+
+  it("an answer that breaks off is a failure", async () => {
+    await withServer(
+      (_, response) => {
+        response.writeHead(200, { "Content-Type": "application/json", "Content-Length": "1000" });
+        response.write('{"success":true,');
+        setTimeout(() => response.destroy(), 20);
+      },
+      async ({ url }) => {
+        const result = await agbAt(url).create({ imageId: CODE_IMAGE });
+        expect(result).toMatchObject({ success: false, errorMessage: expect.stringMatching(/./) });
+      },
+    );
+  });
+
+  it("redirects are not followed; the failure names where they lead", async () => {
+    await withServer(
+      (_, response) => reply(response, 200, ok(sessionData())),
+      async (target) => {
+        await withServer(
+          (_, response) => reply(response, 302, "", { Location: `${target.url}/mcp/createSession` }),
+          async ({ url }) => {
+            const result = await agbAt(url).create({ imageId: CODE_IMAGE });
+            expect(result).toMatchObject({ success: false, errorMessage: expect.stringMatching(/302|redirect/i) });
+            expect(target.requests).toEqual([]);
+          },
+        );
+      },
+    );
+  });
+
+  it("an error with status 500 and an envelope gives the service's own words", async () => {
+    await withServer(
+      (_, response) => reply(response, 500, { success: false, code: "Internal.Error", message: "we broke", requestId: "r-5" }),
+      async ({ url }) => {
+        const result = await agbAt(url).create({ imageId: CODE_IMAGE });
+        expect(result).toEqual({ requestId: "r-5", success: false, errorMessage: "we broke" });
+        expect(result).toHaveProperty("code", "Internal.Error");
+        expect(result).toHaveProperty("httpStatusCode", 500);
+      },
+    );
+  });
+
+  it("a failure without a message still says something", async () => {
+    await withServer(
+      (_, response) => reply(response, 400, { success: false, code: "Some.Code", requestId: "r-5" }),
+      async ({ url }) => {
+        for (const [name, call] of calls(agbAt(url))) {
+          const result = await call();
+          expect([name, result]).toEqual([
+            name,
+            expect.objectContaining({ success: false, requestId: "r-5", errorMessage: expect.stringMatching(/./) }),
+          ]);
+        }
+      },
+    );
+  });
+});
+
+describe("a wrong key", () => {
+  it("every call fails with 401, AccessDenied and a request id, and does not show the key", async () => {
+    const agb = new AGB({ apiKey: KEY, config: { endpoint: spec.emulator.url } });
+    for (const [name, call] of calls(agb)) {
+      const result = await call();
+      expect([name, result.success, name === "delete" || /key/i.test(result.errorMessage ?? "")]).toEqual([name, false, true]);
+      expect([name, result.requestId]).toEqual([name, spec.emulator.journal().at(-1)?.requestId]);
+      expect(result.errorMessage).not.toContain(KEY);
+      expect([name, (result as { code?: string }).code]).toEqual([name, "AccessDenied"]);
+      expect([name, (result as { httpStatusCode?: number }).httpStatusCode]).toEqual([name, 401]);
+    }
+  });
+
+  it("a link token that is wrong fails with 401", async () => {
+    const session = await spec.create();
+    session.token = "wrong-token";
+    const result = await session.callMcpTool("get_metrics", {});
+    expect(result).toMatchObject({ success: false, errorMessage: expect.stringMatching(/token/i) });
+    expect(result.httpStatusCode).toBe(401);
+    expect(result.errorMessage).not.toContain("wrong-token");
+  });
+});
+
+it("many failures at once, then everything works: nothing is left broken", async () => {
+  const agb = clientOf(spec.emulator);
+  const unknown = new Session(agb, "session-unknown");
+  const results = await Promise.all(Array.from({ length: 100 }, () => unknown.keepAlive()));
+  expect(new Set(results.map(({ errorMessage }) => errorMessage))).toEqual(new Set(["Resource [McpSession] is not found"]));
+  expect(new Set(results.map(({ requestId }) => requestId)).size).toBe(100);
+  expect(await agb.list()).toMatchObject({ success: true });
+});
