@@ -1,6 +1,7 @@
 import { AGBError, errorOf } from "./errors";
 import { type NativeEmulator, native } from "./native";
 import { isFailure, present } from "./support/call";
+import { kindOf, notNumber, notText, notTexts } from "./support/check";
 import { inspectAs } from "./support/inspect";
 import { VERSION } from "./version";
 
@@ -107,6 +108,8 @@ export class Emulator {
    * @throws {AGBError} when it can't be started, for example because the port is taken
    */
   static async start(options: EmulatorOptions = {}): Promise<Emulator> {
+    const fault = optionFault(options ?? {});
+    if (fault) throw new AGBError(fault);
     const started = await native.startEmulator(present({ node: process.execPath, ...options }));
     if (isFailure(started)) throw errorOf(started);
     return new Emulator(started);
@@ -203,6 +206,21 @@ export class Emulator {
   toJSON(): Record<string, unknown> {
     return { url: this.url, isolation: this.isolation, version: VERSION };
   }
+}
+
+/** The first option that is not of its type, as a message; undefined when all are. Ranges are the native side's. */
+function optionFault(options: EmulatorOptions): string | undefined {
+  const { port, seed, maxSessions, maxBodyBytes, maxOutputBytes, images, linkUrl } = options;
+  const { apiKey, isolation, python, node } = options;
+  if (apiKey === "") return "apiKey must not be empty; leave it out for a random one";
+  if (linkUrl !== undefined && linkUrl !== null && typeof linkUrl !== "boolean") {
+    return `linkUrl must be true or false, got ${kindOf(linkUrl)}`;
+  }
+  return (
+    notNumber({ port, seed, maxSessions, maxBodyBytes, maxOutputBytes }) ??
+    notText(present({ apiKey, isolation, python, node })) ??
+    notTexts({ images })
+  );
 }
 
 inspectAs(Emulator, (emulator) => emulator.toJSON());
