@@ -29,7 +29,10 @@ if (cloud && !process.env.AGB_API_KEY) {
 
 const emulator = cloud ? undefined : await Emulator.start();
 const agb = emulator ? new AGB({ apiKey: emulator.apiKey, config: { endpoint: emulator.url } }) : new AGB();
+/** The sessions that have to be deleted, and the creations under way, which may become such. */
 const mine = new Set();
+const creating = new Set();
+let cleaning;
 const started = Date.now();
 let advanced = 0;
 let stopping = false;
@@ -86,8 +89,12 @@ async function create() {
     idleReleaseTimeout: IDLE_SECONDS,
     labels: { made_by: "quickstart" },
   });
-  const { session } = must(await agb.create(params), "create");
+  if (stopping) throw new Error("stopped");
+  const creation = agb.create(params);
+  creating.add(creation);
+  const { session } = must(await creation, "create");
   mine.add(session);
+  creating.delete(creation);
   await tell(session, "create", `${shortId(session)} from ${IMAGE}, idle timeout ${IDLE_SECONDS} s`);
   return session;
 }
@@ -159,9 +166,15 @@ function must(result, what) {
   return result;
 }
 
-async function cleanUp() {
+/** Deletes what is left, once, however many ask for it. */
+function cleanUp() {
+  cleaning ??= deleteAll();
+  return cleaning;
+}
+
+async function deleteAll() {
+  for (const { session } of await Promise.all(creating)) if (session) mine.add(session);
   for (const session of mine) {
-    mine.delete(session);
     const { success, errorMessage } = await agb.delete(session);
     console.log(`  deleted ${shortId(session)}${success ? "" : `: ${errorMessage}`}`);
   }

@@ -1,0 +1,123 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Emulator } from "agbcloud-native";
+import ts from "typescript";
+import { startEmulator } from "./support/emulator";
+import { ROOT, runModule } from "./support/processes";
+
+/** The program of the SDK's documentation, unchanged but for the package's name. */
+const PROGRAM = `\
+import { AGB, CreateSessionParams } from "agbcloud-native";
+
+const agb = new AGB();
+const session = (await agb.create(new CreateSessionParams({ imageId: "agb-code-space-1", idleReleaseTimeout: 300 })))
+  .session;
+await session.code.run("print('Hello')", "python");
+const result = await session.keepAlive();
+if (!result.success) console.log(\`Failed: \${result.errorMessage}\`);
+await agb.delete(session);
+`;
+
+const WITH_FINALLY = `\
+import { AGB, CreateSessionParams } from "agbcloud-native";
+
+const agb = new AGB();
+const session = (await agb.create(new CreateSessionParams({ imageId: "agb-code-space-1", idleReleaseTimeout: 300 })))
+  .session;
+try {
+  await session.code.run("print('Hello')", "python");
+  const result = await session.keepAlive();
+  if (!result.success) console.log(\`Failed: \${result.errorMessage}\`);
+} finally {
+  await agb.delete(session);
+}
+`;
+
+const OPTIONS: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ES2022,
+  module: ts.ModuleKind.Node16,
+  moduleResolution: ts.ModuleResolutionKind.Node16,
+  lib: ["lib.es2022.d.ts"],
+  types: ["node"],
+  strict: true,
+  noEmit: true,
+};
+
+/** What the compiler has to say about a module that stands in the project. */
+function typeErrors(source: string, options: ts.CompilerOptions = {}): string[] {
+  const file = join(ROOT, "__test__", "documented-program.mts");
+  const merged = { ...OPTIONS, ...options };
+  const host = ts.createCompilerHost(merged);
+  const { getSourceFile, fileExists, readFile } = host;
+  host.fileExists = (name) => name === file || fileExists(name);
+  host.readFile = (name) => (name === file ? source : readFile(name));
+  host.getSourceFile = (name, target, ...rest) =>
+    name === file ? ts.createSourceFile(name, source, target) : getSourceFile(name, target, ...rest);
+  const program = ts.createProgram([file], merged, host);
+  return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n"));
+}
+
+/** Runs a TypeScript module as a user's program, with nothing but the two variables. */
+function run(source: string, emulator: Emulator) {
+  const { outputText } = ts.transpileModule(source, {
+    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ES2022 },
+  });
+  return runModule(outputText, emulator.env);
+}
+
+let emulator: Emulator;
+beforeAll(async () => {
+  emulator = await startEmulator();
+});
+afterAll(() => emulator?.close());
+beforeEach(() => emulator.clearJournal());
+afterEach(() => emulator.expectNoLiveSessions());
+
+describe("the documentation's program", () => {
+  it.each([
+    ["as it is", PROGRAM],
+    ["with try and finally", WITH_FINALLY],
+  ])("type-checks and runs %s", async (_, program) => {
+    expect(typeErrors(program, { strictNullChecks: false })).toEqual([]);
+    expect(await run(program, emulator)).toEqual({ code: 0, signal: null, stdout: "", stderr: "" });
+    const operations = emulator.journal().map(({ operation, tool }) => tool ?? operation);
+    expect(operations.slice(0, 4)).toEqual(["createSession", "run_code", "refreshSessionIdleTime", "releaseSessionAsync"]);
+    expect(emulator.journal()[0]).toMatchObject({ query: { imageId: "agb-code-space-1" }, body: { timeout: 300 } });
+  });
+});
+
+describe("README.md", () => {
+  const readme = existsSync(join(ROOT, "README.md")) ? readFileSync(join(ROOT, "README.md"), "utf8") : "";
+  const blocks = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code = ""]) => code);
+  const jestFile = blocks.find((block) => block.includes("beforeAll("));
+  const programs = blocks.filter((block) => block !== jestFile);
+
+  it("shows a complete jest file, which is readme.spec.ts", () => {
+    expect(jestFile).toBe(readFileSync(join(__dirname, "readme.spec.ts"), "utf8"));
+    expect(jestFile?.split("\n").length).toBeLessThanOrEqual(46);
+  });
+
+  it("shows strict TypeScript", () => {
+    expect(programs).not.toEqual([]);
+    for (const program of programs) expect(typeErrors(program)).toEqual([]);
+    expect(typeErrors(jestFile ?? "", { types: ["node", "jest"] })).toEqual([]);
+  });
+
+  it("begins with a program that runs, and prints what its comments say", async () => {
+    const [example = ""] = programs;
+    expect(example.trimEnd().split("\n").length).toBeLessThanOrEqual(15);
+    const { code, stdout, stderr } = await run(example, emulator);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const printed = [...example.matchAll(/console\.log\(.*\/\/ (.*)$/gm)].map(([, text]) => `${text}\n`).join("");
+    expect(printed).not.toBe("");
+    expect(stdout).toBe(printed);
+  });
+
+  it("names only files and npm scripts that exist", () => {
+    const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = ""]) => path);
+    const paths = [...readme.matchAll(/`((?:ts|src|crates|docs|examples|bin)\/[\w./-]+)`/g)].map(([, path = ""]) => path);
+    for (const path of [...links, ...paths]) expect([path, existsSync(join(ROOT, path))]).toEqual([path, true]);
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    for (const [, name = ""] of readme.matchAll(/npm run ([\w:]+)/g)) expect(Object.keys(scripts)).toContain(name);
+  });
+});
