@@ -2,7 +2,16 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AGB } from "agbcloud-native";
 import { startEmulator } from "./support/emulator";
-import { processesWith, ROOT, type Running, runModule, runNode, sleepMark, start, startNode } from "./support/processes";
+import {
+  processesWith,
+  ROOT,
+  type Running,
+  runModule,
+  runNode,
+  sleepMark,
+  start,
+  startNode,
+} from "./support/processes";
 import { createSession, must } from "./support/session";
 
 const CLI = "bin/agb-emulator.js";
@@ -36,16 +45,20 @@ it("--version tells the package's version", async () => {
   expect(stdout).toMatch(new RegExp(`\\b${version.replaceAll(".", "\\.")}\\n$`));
 });
 
-it.each([[["--nonsense"]], [["--port"]], [["--port", "many"]], [["--port", "70000"]], [["stray"]], [["--isolation", "docker"]]])(
-  "%j is refused in one line",
-  async (args) => {
-    const { code, stdout, stderr } = await runNode(CLI, args);
-    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
-    expect(stderr).toContain(args.at(-1));
-    expect(stderr).toContain("--help");
-  },
-);
+it.each([
+  [["--nonsense"]],
+  [["--port"]],
+  [["--port", "many"]],
+  [["--port", "70000"]],
+  [["stray"]],
+  [["--isolation", "docker"]],
+])("%j is refused in one line", async (args) => {
+  const { code, stdout, stderr } = await runNode(CLI, args);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+  expect(stderr).toContain(args.at(-1));
+  expect(stderr).toContain("--help");
+});
 
 it("--json prints one ready line with URL and key, and nothing else", async () => {
   await withProgram(["--port", "0", "--json"], async (program) => {
@@ -91,7 +104,7 @@ it("says in one line that a port is taken", async () => {
 });
 
 it("prints two export lines that a shell can take, the isolation, and how to stop it", async () => {
-  const key = "it's-a-\"key\"-$HOME;`id`";
+  const key = 'it\'s-a-"key"-$HOME;`id`';
   await withProgram(["--port", "0", "--api-key", key], async (program) => {
     await program.line(/Ctrl-C/);
     const exports = program.printed.stdout.split("\n").filter((line) => /^\s*export /.test(line));

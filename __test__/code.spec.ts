@@ -226,7 +226,9 @@ describe("javascript", () => {
   });
 
   it("gives what was printed and the last value, apart", async () => {
-    const result = await javascript("console.log('out'); console.error('err'); const data = { value: 21 }; data.value * 2;");
+    const result = await javascript(
+      "console.log('out'); console.error('err'); const data = { value: 21 }; data.value * 2;",
+    );
     expect(result).toMatchObject({
       success: true,
       logs: { stdout: ["out\n"], stderr: ["err\n"] },
@@ -265,7 +267,11 @@ describe("javascript", () => {
   });
 
   it("survives an unhandled rejection and a throwing timer", async () => {
-    must(await javascript("var kept = 5; Promise.reject(new Error('late')); setTimeout(() => { throw new Error('later') }, 0); 1"));
+    must(
+      await javascript(
+        "var kept = 5; Promise.reject(new Error('late')); setTimeout(() => { throw new Error('later') }, 0); 1",
+      ),
+    );
     must(await javascript("await new Promise((resolve) => setTimeout(resolve, 20))"));
     expect(main(await javascript("kept"))?.text).toBe("5");
   });
@@ -336,7 +342,8 @@ describe.each(["python", "javascript"])("%s", (language) => {
 
   it("says that its interpreter died, and starts a new one for the next run", async () => {
     must(await session.code.run(language === "python" ? "gone = 1" : "var gone = 1", language));
-    const dying = language === "python" ? "import os; os._exit(3)" : "process.kill(process.pid, 'SIGKILL'); for (;;) {}";
+    const dying =
+      language === "python" ? "import os; os._exit(3)" : "process.kill(process.pid, 'SIGKILL'); for (;;) {}";
     const result = await session.code.run(dying, language);
     expect(result.success).toBe(false);
     expect(result.errorMessage).toMatch(/state/i);
@@ -394,7 +401,10 @@ it("runs two hundred programs at once in ten sessions, each in its own state", a
 
 it("runs two languages in two sessions side by side, without one seeing the other", async () => {
   const other = await createSession(agb);
-  const [mine, theirs] = await Promise.all([python("shared = 1\nshared"), other.code.run("var shared = 2; shared", "js")]);
+  const [mine, theirs] = await Promise.all([
+    python("shared = 1\nshared"),
+    other.code.run("var shared = 2; shared", "js"),
+  ]);
   expect(main(mine)?.text).toBe("1");
   expect(main(theirs)?.text).toBe("2");
   expect((await other.code.run("shared", "python")).errorMessage).toContain("name 'shared' is not defined");
@@ -405,7 +415,11 @@ it("fails on a deleted session, with a message and a request id", async () => {
   const gone = await createSession(agb);
   must(await gone.delete());
   const result = await gone.code.run("1", "python");
-  expect(result).toMatchObject({ success: false, results: [], errorMessage: expect.stringMatching(/not found|session/i) });
+  expect(result).toMatchObject({
+    success: false,
+    results: [],
+    errorMessage: expect.stringMatching(/not found|session/i),
+  });
   expect(result.requestId).not.toBe("");
 });
 

@@ -50,7 +50,13 @@ describe("what a command gives", () => {
 
   it("is a failure with the exit code when that is not 0", async () => {
     const result = await sh("echo out; echo err >&2; exit 7");
-    expect(result).toMatchObject({ success: false, exitCode: 7, stdout: "out\n", stderr: "err\n", output: "out\nerr\n" });
+    expect(result).toMatchObject({
+      success: false,
+      exitCode: 7,
+      stdout: "out\n",
+      stderr: "err\n",
+      output: "out\nerr\n",
+    });
     expect(result.errorMessage).toBe("err\n");
     expect(result.requestId).not.toBe("");
     expect(result.traceId).not.toBe("");
@@ -114,7 +120,7 @@ describe("the shell", () => {
 
   it("runs chains, pipes, scripts and bash", async () => {
     expect(must(await sh('export V=1 && echo "v=$V" | tr v w')).output).toBe("w=1\n");
-    expect(must(await sh("printf 'echo ${BASH_VERSION:+bash}' > ~/file.sh; bash ~/file.sh")).output).toBe("bash\n");
+    expect(must(await sh("echo 'echo $BASH_VERSION' > ~/file.sh; bash ~/file.sh")).output).toMatch(/^\d+\.\d+/);
   });
 
   it("is an ordinary user's", async () => {
@@ -233,9 +239,7 @@ describe("a background process", () => {
 
 it("runs many commands at once in one session", async () => {
   const results = await Promise.all(Array.from({ length: 20 }, (_, i) => sh(`echo ${i}; exit ${i % 3}`)));
-  expect(results.map(({ stdout, exitCode }) => [stdout, exitCode])).toEqual(
-    results.map((_, i) => [`${i}\n`, i % 3]),
-  );
+  expect(results.map(({ stdout, exitCode }) => [stdout, exitCode])).toEqual(results.map((_, i) => [`${i}\n`, i % 3]));
 });
 
 it("fails on a deleted session, with a message and a request id", async () => {

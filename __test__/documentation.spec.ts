@@ -81,7 +81,12 @@ describe("the documentation's program", () => {
     expect(typeErrors(program, { strictNullChecks: false })).toEqual([]);
     expect(await run(program, emulator)).toEqual({ code: 0, signal: null, stdout: "", stderr: "" });
     const operations = emulator.journal().map(({ operation, tool }) => tool ?? operation);
-    expect(operations.slice(0, 4)).toEqual(["createSession", "run_code", "refreshSessionIdleTime", "releaseSessionAsync"]);
+    expect(operations.slice(0, 4)).toEqual([
+      "createSession",
+      "run_code",
+      "refreshSessionIdleTime",
+      "releaseSessionAsync",
+    ]);
     expect(emulator.journal()[0]).toMatchObject({ query: { imageId: "agb-code-space-1" }, body: { timeout: 300 } });
   });
 });
@@ -115,7 +120,9 @@ describe("README.md", () => {
 
   it("names only files and npm scripts that exist", () => {
     const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = ""]) => path);
-    const paths = [...readme.matchAll(/`((?:ts|src|crates|docs|examples|bin)\/[\w./-]+)`/g)].map(([, path = ""]) => path);
+    const paths = [...readme.matchAll(/`((?:ts|src|crates|docs|examples|bin)\/[\w./-]+)`/g)].map(
+      ([, path = ""]) => path,
+    );
     for (const path of [...links, ...paths]) expect([path, existsSync(join(ROOT, path))]).toEqual([path, true]);
     const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
     for (const [, name = ""] of readme.matchAll(/npm run ([\w:]+)/g)) expect(Object.keys(scripts)).toContain(name);

@@ -194,7 +194,10 @@ describe("writing and reading text", () => {
 
   it.each(["x", "large ".repeat(CHUNK)])("needs the parent directory", async (content) => {
     const result = await session.file.writeFile(`${dir}/missing/file`, content);
-    expect(result).toMatchObject({ success: false, errorMessage: expect.stringContaining("No such file or directory") });
+    expect(result).toMatchObject({
+      success: false,
+      errorMessage: expect.stringContaining("No such file or directory"),
+    });
   });
 
   it("leaves nothing but the file behind, whatever its size", async () => {
@@ -222,7 +225,9 @@ describe("reading bytes", () => {
   it.each([0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 5 * 1024 * 1024])("brings back %d bytes", async (size) => {
     const path = `${dir}/file.bin`;
     // Random bytes, with zeros among them for sure.
-    await sh(`head -c ${size} /dev/urandom > ${path}; test ${size} -lt 10 || dd if=/dev/zero of=${path} bs=1 seek=3 count=4 conv=notrunc`);
+    await sh(
+      `head -c ${size} /dev/urandom > ${path}; test ${size} -lt 10 || dd if=/dev/zero of=${path} bs=1 seek=3 count=4 conv=notrunc`,
+    );
     for (const read of [session.file.readFile, session.file.read]) {
       const { content, ...rest } = must(await read.call(session.file, path, { format: "bytes" }));
       expect(rest).toEqual({ requestId: expect.stringMatching(/./), success: true, size });
@@ -384,7 +389,9 @@ describe("deleting", () => {
 
 describe("searching", () => {
   beforeEach(() =>
-    sh(`cd ${dir} && mkdir -p sub/deep node_modules && touch a.txt sub/b.txt sub/deep/file1 sub/deep/file2.md node_modules/c.txt A.TXT`),
+    sh(
+      `cd ${dir} && mkdir -p sub/deep node_modules && touch a.txt sub/b.txt sub/deep/file1 sub/deep/file2.md node_modules/c.txt A.TXT`,
+    ),
   );
 
   it.each([
@@ -488,7 +495,9 @@ describe("one file system", () => {
     const path = `/tmp/one-${process.pid}-${made}`;
     await write(path, "tools");
     expect(await sh(`cat ${path}; printf shell > ${path}`)).toBe("tools");
-    expect(must(await session.code.run(`print(open("${path}").read(), end="")`, "python")).logs.stdout).toEqual(["shell"]);
+    expect(must(await session.code.run(`print(open("${path}").read(), end="")`, "python")).logs.stdout).toEqual([
+      "shell",
+    ]);
     must(await session.file.deleteFile(path));
   });
 
@@ -567,7 +576,12 @@ describe("paths that lead out", () => {
   });
 
   it("do not lead to the emulator's own process", async () => {
-    for (const path of ["/proc/self/environ", "/proc/thread-self/environ", "/proc/self/root/etc/passwd", "/proc/self/fd/1"]) {
+    for (const path of [
+      "/proc/self/environ",
+      "/proc/thread-self/environ",
+      "/proc/self/root/etc/passwd",
+      "/proc/self/fd/1",
+    ]) {
       const { content } = await session.file.readFile(path);
       expect(content).not.toContain("npm_");
       expect(content).not.toContain("JEST_WORKER_ID");

@@ -1,5 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AGB, Emulator, EmulatorIsolation, Session } from "agbcloud-native";
@@ -16,12 +25,31 @@ function namespacesAbsent(): Absence | undefined {
   try {
     execFileSync(
       "unshare",
-      ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "mount", "-t", "tmpfs", "none", "/tmp"],
+      [
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "mount",
+        "-t",
+        "tmpfs",
+        "none",
+        "/tmp",
+      ],
       { stdio: "pipe" },
     );
     return undefined;
   } catch (error) {
-    return { need: "namespaces", reason: String((error as Error).message).split("\n").at(-2) ?? "unshare failed" };
+    return {
+      need: "namespaces",
+      reason:
+        String((error as Error).message)
+          .split("\n")
+          .at(-2) ?? "unshare failed",
+    };
   }
 }
 
@@ -29,8 +57,7 @@ const namespaces = needs(namespacesAbsent());
 const root = needs(absenceOf("root", process.getuid?.() === 0 ? "root" : undefined, "run as an ordinary user"));
 const asRoot = process.getuid?.() === 0;
 
-const sh = async (session: Session, command: string) =>
-  must(await session.command.execute(command, LIMIT_MS)).stdout;
+const sh = async (session: Session, command: string) => must(await session.command.execute(command, LIMIT_MS)).stdout;
 const tryShell = (session: Session, command: string) => session.command.execute(command, LIMIT_MS);
 
 /** Runs `body` for each mode that this machine has. */
@@ -75,12 +102,12 @@ inEachMode((isolation) => {
   });
 
   it("gives each session a home and a TMPDIR of its own", async () => {
-    const look = 'printf "%s\\n" "$HOME" "${TMPDIR:-/tmp}"; id -u';
+    const look = 'printf "%s\\n" "$HOME" "$TMPDIR"; id -u';
     const [home, tmp] = (await sh(session, look)).split("\n");
     const [otherHome] = (await sh(other, look)).split("\n");
     await sh(session, `echo mine > "${home}/file" && echo mine > "${tmp}/file"`);
     expect(await sh(other, 'ls -A "$HOME"')).toBe("");
-    expect((await tryShell(other, 'cat "${TMPDIR:-/tmp}/file"')).success).toBe(false);
+    expect((await tryShell(other, 'cat "$TMPDIR/file"')).success).toBe(false);
     if (isolation === "plain") expect(home).not.toBe(otherHome);
   });
 
@@ -97,12 +124,19 @@ inEachMode((isolation) => {
     const secret = join(directory, "secret");
     writeFileSync(secret, "of root", { mode: 0o600 });
     try {
-      for (const command of [`cat ${secret}`, `echo x > ${secret}`, `rm -f ${secret}`, `chmod 777 ${secret}`, `touch ${directory}/new`]) {
+      for (const command of [
+        `cat ${secret}`,
+        `echo x > ${secret}`,
+        `rm -f ${secret}`,
+        `chmod 777 ${secret}`,
+        `touch ${directory}/new`,
+      ]) {
         await tryShell(session, command);
       }
       expect((await tryShell(session, `cat ${secret}`)).stdout).toBe("");
       for (const language of ["python", "javascript"]) {
-        const code = language === "python" ? `open("${secret}").read()` : `require("fs").readFileSync("${secret}", "utf8")`;
+        const code =
+          language === "python" ? `open("${secret}").read()` : `require("fs").readFileSync("${secret}", "utf8")`;
         expect((await session.code.run(code, language)).success).toBe(false);
       }
       expect((await session.file.readFile(secret)).success).toBe(false);
@@ -175,7 +209,9 @@ inEachMode((isolation) => {
       await killed.program.ended;
       await until("the session's processes are gone", () => processesWith(mark).length === 0);
       const pids = new Map(below.map(({ pid, command }) => [pid, command]));
-      await until("the emulator's helpers are gone", () => processes().every(({ pid, command }) => pids.get(pid) !== command));
+      await until("the emulator's helpers are gone", () =>
+        processes().every(({ pid, command }) => pids.get(pid) !== command),
+      );
       const left = readdirSync(directory);
       expect(left).not.toEqual([]);
 
@@ -248,23 +284,31 @@ describe("plain mode", () => {
     });
   });
 
-  it("uses the host's paths in shell, code and file tools, and removes at the end what they made under /tmp", async () => {
-    const names = ["tool", "shell", "python", "javascript", "directory"];
+  it("uses the host's paths in shell, code and file tools, and removes at the end what the latter made under /tmp", async () => {
     const path = (name: string) => `/tmp/agb-made-${process.pid}-${name}`;
     const kept = path("kept-by-the-host");
-    writeFileSync(kept, "the host's");
+    writeFileSync(kept, "the host's", { mode: 0o666 });
+    chmodSync(kept, 0o666);
+    const byTools = ["written", "directory", "moved"];
+    const byOthers = ["shell", "python", "javascript"];
     try {
       await withEmulator({ isolation: "plain" }, async (_, agb) => {
         const session = await createSession(agb);
-        must(await session.file.writeFile(path("tool"), "x"));
-        await sh(session, `echo x > ${path("shell")}; mkdir ${path("directory")}; echo x > ${path("directory")}/x`);
+        must(await session.file.writeFile(path("written"), "x"));
+        must(await session.file.createDirectory(path("directory")));
+        must(await session.file.writeFile(`${path("directory")}/below`, "x"));
+        must(await session.file.writeFile(path("moving"), "x"));
+        must(await session.file.moveFile(path("moving"), path("moved")));
+        must(await session.file.writeFile(kept, "more", "append"));
+        await sh(session, `echo x > ${path("shell")}; echo x > ${path("directory")}/shell`);
         must(await session.code.run(`open("${path("python")}", "w").write("x")`, "python"));
         must(await session.code.run(`require("fs").writeFileSync("${path("javascript")}", "x")`, "javascript"));
-        for (const name of names) expect(existsSync(path(name))).toBe(true);
+        for (const name of [...byTools, ...byOthers]) expect([name, existsSync(path(name))]).toEqual([name, true]);
+        await sh(session, `rm ${byOthers.map(path).join(" ")}`);
         must(await session.delete());
-        for (const name of names) expect([name, existsSync(path(name))]).toEqual([name, false]);
+        for (const name of byTools) expect([name, existsSync(path(name))]).toEqual([name, false]);
       });
-      expect(readFileSync(kept, "utf8")).toBe("the host's");
+      expect(readFileSync(kept, "utf8")).toBe("the host'smore");
     } finally {
       rmSync(kept);
     }
@@ -274,7 +318,9 @@ describe("plain mode", () => {
     await withEmulator({ isolation: "plain" }, async (_, agb) => {
       const session = await createSession(agb);
       expect((await sh(session, "id -u")).trim()).not.toBe("0");
-      const uid = must(await session.code.run("import os; print(os.getuid())", "python")).logs.stdout.join("").trim();
+      const uid = must(await session.code.run("import os; print(os.getuid())", "python"))
+        .logs.stdout.join("")
+        .trim();
       expect(uid).toBe((await sh(session, "id -u")).trim());
       must(await session.code.run("process.getuid() === 0 ? (() => { throw new Error('root') })() : 1", "javascript"));
     });
@@ -308,26 +354,29 @@ namespaces.describe("namespace mode", () => {
   const underHome = needs(absenceOf("root", base, "nothing under /home can be written"));
   const venv = needs(absenceOf("python3", which("python3")));
 
-  (base ? venv : underHome).it("shows an interpreter under /home at its own path, read-only, and nothing beside it", async () => {
-    mkdirSync(base ?? "", { recursive: true });
-    const directory = mkdtempSync(join(base ?? "", "agb-spec-"));
-    chmodSync(directory, 0o755);
-    try {
-      execFileSync("python3", ["-m", "venv", "--without-pip", join(directory, "venv")], { stdio: "pipe" });
-      writeFileSync(join(directory, "private"), "not for sessions", { mode: 0o644 });
-      const python = join(directory, "venv", "bin", "python3");
-      await withEmulator({ isolation: "namespace", python }, async (_, agb) => {
-        const session = await createSession(agb);
-        const { logs } = must(await session.code.run("import sys; print(sys.prefix)", "python"));
-        expect(logs.stdout.join("").trim()).toBe(join(directory, "venv"));
-        expect((await tryShell(session, `touch ${directory}/venv/new`)).success).toBe(false);
-        expect((await tryShell(session, `cat ${directory}/private`)).success).toBe(false);
-      });
-      expect(existsSync(join(directory, "venv", "new"))).toBe(false);
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
-  });
+  (base ? venv : underHome).it(
+    "shows an interpreter under /home at its own path, read-only, and nothing beside it",
+    async () => {
+      mkdirSync(base ?? "", { recursive: true });
+      const directory = mkdtempSync(join(base ?? "", "agb-spec-"));
+      chmodSync(directory, 0o755);
+      try {
+        execFileSync("python3", ["-m", "venv", "--without-pip", join(directory, "venv")], { stdio: "pipe" });
+        writeFileSync(join(directory, "private"), "not for sessions", { mode: 0o644 });
+        const python = join(directory, "venv", "bin", "python3");
+        await withEmulator({ isolation: "namespace", python }, async (_, agb) => {
+          const session = await createSession(agb);
+          const { logs } = must(await session.code.run("import sys; print(sys.prefix)", "python"));
+          expect(logs.stdout.join("").trim()).toBe(join(directory, "venv"));
+          expect((await tryShell(session, `touch ${directory}/venv/new`)).success).toBe(false);
+          expect((await tryShell(session, `cat ${directory}/private`)).success).toBe(false);
+        });
+        expect(existsSync(join(directory, "venv", "new"))).toBe(false);
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    },
+  );
 });
 
 /** Starts processes in a session in every way there is; gives what marks them, once they run. */
@@ -343,7 +392,10 @@ async function startProcesses(session: Session): Promise<string> {
 }
 
 /** Starts the command line in a mode; gives it with a client. */
-async function startProgram(isolation: EmulatorIsolation, env: NodeJS.ProcessEnv): Promise<{ program: Running; agb: AGB }> {
+async function startProgram(
+  isolation: EmulatorIsolation,
+  env: NodeJS.ProcessEnv,
+): Promise<{ program: Running; agb: AGB }> {
   const program = startNode("bin/agb-emulator.js", ["--port", "0", "--json", "--isolation", isolation], env);
   const { url, apiKey } = JSON.parse(await program.line(/^\{/));
   return { program, agb: clientOf({ url, apiKey } as Emulator) };

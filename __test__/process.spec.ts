@@ -1,5 +1,5 @@
 import type { Emulator } from "agbcloud-native";
-import { startEmulator } from "./support/emulator";
+import { startEmulator, withEmulator } from "./support/emulator";
 import { processesWith, runModule, runNode, sleepMark } from "./support/processes";
 import { until } from "./support/wait";
 
@@ -68,13 +68,15 @@ describe("worker threads", () => {
   });
 
   it(`may be terminated with calls in flight, ${STRESS_ROUNDS} times out of ${STRESS_ROUNDS}`, async () => {
-    for (let round = 1; round <= STRESS_ROUNDS; round += 1) {
-      const { code, signal, stdout, stderr } = await runNode("__test__/programs/stress.mjs", [], emulator.env);
-      expect({ round, code, signal, stderr }).toEqual({ round, code: 0, signal: null, stderr: "" });
-      const { inFlight, success, result } = JSON.parse(stdout);
-      expect({ success, result }).toEqual({ success: true, result: "42" });
-      expect(Math.min(...inFlight)).toBeGreaterThan(0);
-    }
-    emulator.expectNoLiveSessions();
+    await withEmulator({}, async (stressed) => {
+      for (let round = 1; round <= STRESS_ROUNDS; round += 1) {
+        const { code, signal, stdout, stderr } = await runNode("__test__/programs/stress.mjs", [], stressed.env);
+        expect({ round, code, signal, stderr }).toEqual({ round, code: 0, signal: null, stderr: "" });
+        const { inFlight, success, result } = JSON.parse(stdout);
+        expect({ success, result }).toEqual({ success: true, result: "42" });
+        expect(Math.min(...inFlight)).toBeGreaterThan(0);
+      }
+      stressed.expectNoLiveSessions();
+    });
   }, 240_000);
 });

@@ -9,4 +9,4 @@ const { results } = await session.code.run(
   "python",
 );
 await session.command.execute(`nohup sleep ${process.argv[2]} > /dev/null 2>&1 &`, 30_000);
-console.log(results[0].text);
+process.stdout.write(`${results[0].text}\n`);

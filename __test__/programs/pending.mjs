@@ -3,4 +3,4 @@ import { AGB } from "agbcloud-native";
 
 const { session } = await new AGB().create({ imageId: "agb-code-space-1" });
 session.command.execute("sleep 1; echo done", 30_000).then(({ stdout }) => process.stdout.write(stdout));
-console.log("main is over");
+process.stdout.write("main is over\n");

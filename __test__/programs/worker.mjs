@@ -15,7 +15,7 @@ if (isMainThread) {
         worker.on("exit", (code) => resolve({ answers, code }));
       }),
   );
-  console.log(JSON.stringify(await Promise.all(workers)));
+  process.stdout.write(JSON.stringify(await Promise.all(workers)));
   emulator.expectNoLiveSessions();
   await emulator.close();
 } else {

@@ -11,7 +11,10 @@ export interface ToolAnswer {
 }
 
 /** Runs `work` with a session of a service whose tools all answer the same. */
-export function withToolAnswer<T>({ text, isError = false }: ToolAnswer, work: (session: Session) => Promise<T>): Promise<T> {
+export function withToolAnswer<T>(
+  { text, isError = false }: ToolAnswer,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
   return withServer(
     ({ path }, response) => {
       const isCreation = path === "/mcp/createSession";

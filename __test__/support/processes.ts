@@ -111,7 +111,10 @@ export interface Process {
 
 /** The processes of this machine that have not ended. */
 export function processes(): Process[] {
-  const table = execFileSync("ps", ["-A", "-ww", "-o", "pid=,ppid=,stat=,args="], { encoding: "utf8", maxBuffer: 1 << 26 });
+  const table = execFileSync("ps", ["-A", "-ww", "-o", "pid=,ppid=,stat=,args="], {
+    encoding: "utf8",
+    maxBuffer: 1 << 26,
+  });
   return table.split("\n").flatMap((row) => {
     const [, pid, parent, state, command] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(row) ?? [];
     if (pid === undefined || parent === undefined || command === undefined || state?.startsWith("Z")) return [];
