@@ -81,7 +81,9 @@ const results = { link: new Map<string, unknown>(), api: new Map<string, unknown
 function comparable(result: object, home: string): unknown {
   const { requestId, executionTime, traceId, ...rest } = result as Record<string, unknown>;
   const same = { ...rest, requestId: typeof requestId, executionTime: typeof executionTime, traceId: Boolean(traceId) };
-  const text = JSON.stringify(same).replaceAll(home, "<home>");
+  const text = JSON.stringify(same)
+    .replaceAll(home, "<home>")
+    .replaceAll(/\d+-session-\w+/g, "<session>");
   return JSON.parse(typeof traceId === "string" && traceId !== "" ? text.replaceAll(traceId, "<trace>") : text);
 }
 
