@@ -59,6 +59,7 @@ pub(super) struct Namespace {
     outer: tokio::sync::Mutex<Option<(Child, ChildStdin)>>,
     pub(super) root: Arc<OwnedFd>,
     nsenter: PathBuf,
+    setpriv: PathBuf,
 }
 
 /// What a session's namespaces are made of.
@@ -103,14 +104,18 @@ impl Namespace {
             outer: tokio::sync::Mutex::new(Some((child, stdin))),
             root: Arc::new(root),
             nsenter: plan.programs.nsenter.clone(),
+            setpriv: plan.programs.setpriv.clone(),
         })
     }
 
-    /// What has to stand before a command line to run it inside.
+    /// What has to stand before a command line to run it inside: root there only by name, without the capabilities that
+    /// would let it pass the modes of its own files, as no file tool can.
     pub(super) fn entrance(&self) -> Vec<OsString> {
         let target = format!("--target={}", self.init.as_raw_pid());
         let mut words: Vec<OsString> = vec![self.nsenter.clone().into(), target.into()];
         words.extend(["--user", "--mount", "--pid", "--preserve-credentials", "--"].map(OsString::from));
+        words.push(self.setpriv.clone().into());
+        words.extend(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"].map(OsString::from));
         words
     }
 
