@@ -44,7 +44,7 @@ pub(crate) async fn run(call: &Call, in_use: &InUse, name: &str, args: &ToolArgs
     tokio::select! {
         biased;
         () = session.ended.cancelled() => Err(why_ended(call, &session.id)),
-        output = tools::call(&session, tools_image(&session.image_id), name, args, limits) => {
+        output = tools::call(session, tools_image(&session.image_id), name, args, limits) => {
             call.trace.note().tool_failed = output.is_error;
             Ok(output)
         }
