@@ -193,7 +193,9 @@ describe("agb.create", () => {
   it("takes mcpPolicyId, and policyId before it", async () => {
     const alone = await spec.requestsOf(() => spec.agb.create({ imageId: CODE_IMAGE, mcpPolicyId: "mcp" }));
     expect(alone[0]?.body).toEqual({ mcpPolicyId: "mcp" });
-    const both = await spec.requestsOf(() => spec.agb.create({ imageId: CODE_IMAGE, mcpPolicyId: "mcp", policyId: "p" }));
+    const both = await spec.requestsOf(() =>
+      spec.agb.create({ imageId: CODE_IMAGE, mcpPolicyId: "mcp", policyId: "p" }),
+    );
     expect(both[0]?.body).toEqual({ mcpPolicyId: "p" });
   });
 
@@ -212,7 +214,11 @@ describe("agb.create", () => {
     const requests = await spec.requestsOf(async () => {
       result = await spec.agb.create({ imageId: CODE_IMAGE, idleReleaseTimeout: value as number });
     });
-    expect(result).toMatchObject({ success: false, requestId: "", errorMessage: expect.stringMatching(/idleReleaseTimeout/) });
+    expect(result).toMatchObject({
+      success: false,
+      requestId: "",
+      errorMessage: expect.stringMatching(/idleReleaseTimeout/),
+    });
     expect(requests).toEqual([]);
   });
 
@@ -250,7 +256,8 @@ describe("agb.create", () => {
 
   it("names the id of a session that a refused creation left behind", async () => {
     await withServer(
-      (_, response) => reply(response, 200, ok(sessionData({ success: false, errMsg: "half done", sessionId: "s-left" }))),
+      (_, response) =>
+        reply(response, 200, ok(sessionData({ success: false, errMsg: "half done", sessionId: "s-left" }))),
       async ({ url }) => {
         const result = await new AGB({ apiKey: "k", config: { endpoint: url } }).create({ imageId: CODE_IMAGE });
         expect(result).toMatchObject({ success: false, errorMessage: expect.stringMatching(/half done.*s-left/s) });
@@ -287,7 +294,10 @@ describe("agb.create", () => {
   });
 
   it.each([
-    ["JSON text", JSON.stringify([{ Name: "a", serverName: "x" }, "junk", { name: "b", Server: "y", inputSchema: [] }])],
+    [
+      "JSON text",
+      JSON.stringify([{ Name: "a", serverName: "x" }, "junk", { name: "b", Server: "y", inputSchema: [] }]),
+    ],
     ["an array", [{ Name: "a", serverName: "x" }, null, { name: "b", Server: "y", inputSchema: [] }]],
   ])("understands a tool list that is %s", async (_, toolList) => {
     await withServer(
@@ -400,7 +410,8 @@ describe("agb.get and agb.getSession", () => {
 
   it("getSession fills in what the service left out, and reads capital spellings", async () => {
     await withServer(
-      (_, response) => reply(response, 200, { ...ok({ LinkUrl: "l", WsUrl: "w", Token: "t", ToolList: "[]" }), code: undefined }),
+      (_, response) =>
+        reply(response, 200, { ...ok({ LinkUrl: "l", WsUrl: "w", Token: "t", ToolList: "[]" }), code: undefined }),
       async ({ url }) => {
         const result = await new AGB({ apiKey: "k", config: { endpoint: url } }).getSession("s-7");
         expect(result).toMatchObject({ success: true, code: "", httpStatusCode: 200 });
@@ -435,7 +446,7 @@ describe("agb.get and agb.getSession", () => {
 describe("agb.list", () => {
   const spec = useEmulator();
   /** Newest first. */
-  let ids: string[] = [];
+  const ids: string[] = [];
 
   beforeAll(async () => {
     for (let index = 0; index < 25; index++) {
@@ -516,7 +527,11 @@ describe("agb.list", () => {
 
   it.each([Number.NaN, -1, 0, 1.5])("refuses a limit of %p by name", async (limit) => {
     const result = await spec.agb.list({}, 1, limit);
-    expect(result).toMatchObject({ success: false, sessionIds: [], errorMessage: expect.stringMatching(/limit|maxResults/i) });
+    expect(result).toMatchObject({
+      success: false,
+      sessionIds: [],
+      errorMessage: expect.stringMatching(/limit|maxResults/i),
+    });
   });
 
   it("filters by labels, all of which must match exactly", async () => {
@@ -525,8 +540,19 @@ describe("agb.list", () => {
     expect(five.sessionIds).toEqual(ids.filter((_, index) => (24 - index) % 5 === 0));
     const both = await spec.agb.list({ index: "5", group: "five" });
     expect(both.sessionIds).toEqual([ids[24 - 5]]);
-    for (const labels of [{ group: "five", index: "6" }, { group: "fiv" }, { Group: "five" }, { absent: "x" }]) {
-      expect(await spec.agb.list(labels)).toMatchObject({ success: true, sessionIds: [], totalCount: 0, nextToken: "" });
+    const none: Record<string, string>[] = [
+      { group: "five", index: "6" },
+      { group: "fiv" },
+      { Group: "five" },
+      { absent: "x" },
+    ];
+    for (const labels of none) {
+      expect(await spec.agb.list(labels)).toMatchObject({
+        success: true,
+        sessionIds: [],
+        totalCount: 0,
+        nextToken: "",
+      });
     }
   });
 
@@ -551,7 +577,10 @@ describe("agb.list", () => {
   it("leaves out entries of the answer that are no sessions", async () => {
     await withServer(
       (_, response) =>
-        reply(response, 200, { ...ok([{ sessionId: "s-1" }, null, { sessionId: "" }, {}, 3, { sessionId: "s-2" }]), count: 2 }),
+        reply(response, 200, {
+          ...ok([{ sessionId: "s-1" }, null, { sessionId: "" }, {}, 3, { sessionId: "s-2" }]),
+          count: 2,
+        }),
       async ({ url }) => {
         const result = await new AGB({ apiKey: "k", config: { endpoint: url } }).list();
         expect(result).toEqual({
@@ -644,7 +673,8 @@ describe("agb.delete", () => {
 
   it("says code and message of a refused release", async () => {
     await withServer(
-      (_, response) => reply(response, 403, { Success: false, Code: "AccessDenied", Message: "not yours", RequestId: "r-9" }),
+      (_, response) =>
+        reply(response, 403, { Success: false, Code: "AccessDenied", Message: "not yours", RequestId: "r-9" }),
       async ({ url }) => {
         const agb = new AGB({ apiKey: "k", config: { endpoint: url } });
         const result = await agb.delete(new Session(agb, "s-1"));
@@ -659,25 +689,33 @@ describe("agb.delete", () => {
       async ({ url }) => {
         const agb = new AGB({ apiKey: "k", config: { endpoint: url } });
         const result = await new Session(agb, "s-1").delete();
-        expect(result).toEqual({ requestId: "r-9", success: false, errorMessage: "[Unknown] Failed to delete session" });
+        expect(result).toEqual({
+          requestId: "r-9",
+          success: false,
+          errorMessage: "[Unknown] Failed to delete session",
+        });
       },
     );
   });
 
-  it.each(["FINISH", "DELETED"])("takes the status %s for gone, after DELETING, and capital or nested answers", async (last) => {
-    await withServer(
-      ({ path }, response, index) => {
-        if (path === "/mcp/releaseSessionAsync") reply(response, 200, { body: { Success: true, Code: "ok", RequestId: "r-body" } });
-        else reply(response, 200, ok({ Status: index < 3 ? "DELETING" : last }));
-      },
-      async ({ url, requests }) => {
-        const agb = new AGB({ apiKey: "k", config: { endpoint: url } });
-        expect(await new Session(agb, "s-1").delete()).toEqual({ requestId: "r-body", success: true });
-        expect(requests).toHaveLength(4);
-        expect(requests.map(({ body }) => JSON.parse(body))).toEqual(Array(4).fill({ sessionId: "s-1" }));
-      },
-    );
-  });
+  it.each(["FINISH", "DELETED"])(
+    "takes the status %s for gone, after DELETING, and capital or nested answers",
+    async (last) => {
+      await withServer(
+        ({ path }, response, index) => {
+          if (path === "/mcp/releaseSessionAsync")
+            reply(response, 200, { body: { Success: true, Code: "ok", RequestId: "r-body" } });
+          else reply(response, 200, ok({ Status: index < 3 ? "DELETING" : last }));
+        },
+        async ({ url, requests }) => {
+          const agb = new AGB({ apiKey: "k", config: { endpoint: url } });
+          expect(await new Session(agb, "s-1").delete()).toEqual({ requestId: "r-body", success: true });
+          expect(requests).toHaveLength(4);
+          expect(requests.map(({ body }) => JSON.parse(body))).toEqual(Array(4).fill({ sessionId: "s-1" }));
+        },
+      );
+    },
+  );
 
   it("does not take a stranger's page that says 'not found' for the end of a session", async () => {
     await withServer(
@@ -708,7 +746,14 @@ describe("what an AGB shows of itself", () => {
     const secrets = [spec.emulator.apiKey, session.token, session.linkUrl, session.wsUrl];
     for (const secret of secrets) expect(secret).not.toBe("");
     const { agb, emulator } = spec;
-    const shown = { agb, emulator, session, client: agb.client, context: agb.context, nested: { list: [session, agb] } };
+    const shown = {
+      agb,
+      emulator,
+      session,
+      client: agb.client,
+      context: agb.context,
+      nested: { list: [session, agb] },
+    };
     const modules = [session.code, session.command, session.file, session.browser, session.computer, session.context];
     const printed = [
       inspect(shown, { depth: 20 }),

@@ -15,7 +15,11 @@ async function raw(path: string, options: { method?: string; key?: string | null
   const { method = "POST", key = spec.emulator.apiKey, body } = options;
   const headers: Record<string, string> = { "Content-Type": "application/json" };
   if (key !== null) headers.authorization = `Bearer ${key}`;
-  const response = await fetch(`${spec.emulator.url}${path}`, { method, headers, body: method === "GET" ? undefined : body });
+  const response = await fetch(`${spec.emulator.url}${path}`, {
+    method,
+    headers,
+    body: method === "GET" ? undefined : body,
+  });
   return { status: response.status, envelope: (await response.json()) as Record<string, unknown> };
 }
 
@@ -360,7 +364,11 @@ describe("sessions", () => {
       const kept = emulator.sessions()[0];
       expect(kept).toMatchObject({ state: "idle", lastCall: { operation: "refreshSessionIdleTime" } });
       expect(await first.delete()).toMatchObject({ success: true });
-      expect(emulator.sessions()[0]).toMatchObject({ state: "released", wireStatus: "FINISH", endReason: expect.stringMatching(/api/i) });
+      expect(emulator.sessions()[0]).toMatchObject({
+        state: "released",
+        wireStatus: "FINISH",
+        endReason: expect.stringMatching(/api/i),
+      });
     });
   });
 
@@ -380,7 +388,13 @@ describe("the journal", () => {
       await new Session(agb, "session-unknown").keepAlive();
       const [created, called, kept, refused] = emulator.journal();
       expect(emulator.journal().map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
-      expect(created).toMatchObject({ method: "POST", operation: "createSession", status: 200, code: "ok", success: true });
+      expect(created).toMatchObject({
+        method: "POST",
+        operation: "createSession",
+        status: 200,
+        code: "ok",
+        success: true,
+      });
       expect(called).toMatchObject({
         operation: "callTool",
         tool: "read_file",

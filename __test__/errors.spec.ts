@@ -15,7 +15,7 @@ import {
   SessionError,
 } from "agbcloud-native";
 import { type Answer, closedAddress, ok, reply, sessionData, withServer } from "./support/answers";
-import { clientOf, CODE_IMAGE, sessionOf, useEmulator } from "./support/emulator";
+import { CODE_IMAGE, clientOf, sessionOf, useEmulator } from "./support/emulator";
 
 const spec = useEmulator();
 
@@ -161,7 +161,11 @@ describe("deadlines", () => {
         for (const [name, result] of results) {
           expect([name, result]).toEqual([
             name,
-            expect.objectContaining({ success: false, requestId: "", errorMessage: expect.stringMatching(/time|300/i) }),
+            expect.objectContaining({
+              success: false,
+              requestId: "",
+              errorMessage: expect.stringMatching(/time|300/i),
+            }),
           ]);
         }
       },
@@ -202,7 +206,10 @@ describe("deadlines", () => {
     const session = sessionOf(await agb.create({ imageId: CODE_IMAGE }));
     for (const linkUrl of [session.linkUrl, ""]) {
       session.linkUrl = linkUrl;
-      expect(await session.command.execute("sleep 2; echo late", 30_000)).toMatchObject({ success: true, stdout: "late\n" });
+      expect(await session.command.execute("sleep 2; echo late", 30_000)).toMatchObject({
+        success: true,
+        stdout: "late\n",
+      });
     }
   }, 60_000);
 });
@@ -266,7 +273,11 @@ describe("retries", () => {
         (_, response) => response.destroy(),
         async ({ url, requests }) => {
           const call = calls(agbAt(url)).find(([candidate]) => candidate === name)?.[1];
-          expect(await call?.()).toMatchObject({ success: false, requestId: "", errorMessage: expect.stringMatching(/./) });
+          expect(await call?.()).toMatchObject({
+            success: false,
+            requestId: "",
+            errorMessage: expect.stringMatching(/./),
+          });
           expect(requests).toHaveLength(1);
         },
       );
@@ -309,24 +320,31 @@ describe("answers that are no envelope", () => {
     ["a success that is a text", '{"success":"true"}'],
     ["a success that is 1", '{"success":1}'],
     ["half an object", '{"success":true'],
-  ])("%s with status 200 is a failure of every call", async (_, body) => {
-    await withServer(
-      (_request, response) => reply(response, 200, body, { "x-request-id": "head-1" }),
-      async ({ url }) => {
-        for (const [name, call] of calls(agbAt(url))) {
-          const result = await call();
-          expect([name, result]).toEqual([name, expect.objectContaining({ success: false, requestId: "head-1" })]);
-          expect([name, result.errorMessage]).toEqual([name, expect.stringMatching(/./)]);
-        }
-      },
-    );
-  }, 60_000);
+  ])(
+    "%s with status 200 is a failure of every call",
+    async (_, body) => {
+      await withServer(
+        (_request, response) => reply(response, 200, body, { "x-request-id": "head-1" }),
+        async ({ url }) => {
+          for (const [name, call] of calls(agbAt(url))) {
+            const result = await call();
+            expect([name, result]).toEqual([name, expect.objectContaining({ success: false, requestId: "head-1" })]);
+            expect([name, result.errorMessage]).toEqual([name, expect.stringMatching(/./)]);
+          }
+        },
+      );
+    },
+    60_000,
+  );
 
   it("JSON within a JSON text is read", async () => {
     await withServer(
       (_, response) => reply(response, 200, JSON.stringify(JSON.stringify(ok({ status: "RUNNING" })))),
       async ({ url }) => {
-        expect(await new Session(agbAt(url), "s-1").getStatus()).toMatchObject({ status: "RUNNING", requestId: "r-ok" });
+        expect(await new Session(agbAt(url), "s-1").getStatus()).toMatchObject({
+          status: "RUNNING",
+          requestId: "r-ok",
+        });
       },
     );
   });
@@ -372,7 +390,8 @@ describe("answers that are no envelope", () => {
 
   it("an error with status 500 and an envelope gives the service's own words", async () => {
     await withServer(
-      (_, response) => reply(response, 500, { success: false, code: "Internal.Error", message: "we broke", requestId: "r-5" }),
+      (_, response) =>
+        reply(response, 500, { success: false, code: "Internal.Error", message: "we broke", requestId: "r-5" }),
       async ({ url }) => {
         const result = await agbAt(url).create({ imageId: CODE_IMAGE });
         expect(result).toEqual({ requestId: "r-5", success: false, errorMessage: "we broke" });
@@ -403,7 +422,11 @@ describe("a wrong key", () => {
     const agb = new AGB({ apiKey: KEY, config: { endpoint: spec.emulator.url } });
     for (const [name, call] of calls(agb)) {
       const result = await call();
-      expect([name, result.success, name === "delete" || /key/i.test(result.errorMessage ?? "")]).toEqual([name, false, true]);
+      expect([name, result.success, name === "delete" || /key/i.test(result.errorMessage ?? "")]).toEqual([
+        name,
+        false,
+        true,
+      ]);
       expect([name, result.requestId]).toEqual([name, spec.emulator.journal().at(-1)?.requestId]);
       expect(result.errorMessage).not.toContain(KEY);
       expect([name, (result as { code?: string }).code]).toEqual([name, "AccessDenied"]);
@@ -425,7 +448,9 @@ it("many failures at once, then everything works: nothing is left broken", async
   const agb = clientOf(spec.emulator);
   const unknown = new Session(agb, "session-unknown");
   const results = await Promise.all(Array.from({ length: 100 }, () => unknown.keepAlive()));
-  expect(new Set(results.map(({ errorMessage }) => errorMessage))).toEqual(new Set(["Resource [McpSession] is not found"]));
+  expect(new Set(results.map(({ errorMessage }) => errorMessage))).toEqual(
+    new Set(["Resource [McpSession] is not found"]),
+  );
   expect(new Set(results.map(({ requestId }) => requestId)).size).toBe(100);
   expect(await agb.list()).toMatchObject({ success: true });
 });

@@ -1,7 +1,7 @@
 /** The life of a session: what keeps it alive, what does not, how it ends, and what calls say after its end. */
 
 import { type AGB, type ApiResponse, type Emulator, Session } from "agbcloud-native";
-import { CODE_IMAGE, sessionOf, type SpecEmulator, useEmulator, withEmulator } from "./support/emulator";
+import { CODE_IMAGE, type SpecEmulator, sessionOf, useEmulator, withEmulator } from "./support/emulator";
 import { until } from "./support/wait";
 
 const spec = useEmulator();
@@ -29,7 +29,11 @@ describe("the idle timer", () => {
     expect(spec.view(silent)).toMatchObject({ wireStatus: "RUNNING" });
     // Three seconds are left of sixty: eight more make at most 65.
     await spec.emulator.advance(8_000);
-    expect(spec.view(silent)).toMatchObject({ timeLeft: 0, lifetimeLeft: 0, endReason: expect.stringMatching(/idle/i) });
+    expect(spec.view(silent)).toMatchObject({
+      timeLeft: 0,
+      lifetimeLeft: 0,
+      endReason: expect.stringMatching(/idle/i),
+    });
     expect(["DELETING", "FINISH", "NOT_FOUND"]).toContain((await silent.getStatus()).status || "NOT_FOUND");
     expect(await silent.keepAlive()).toMatchObject({ success: false, errorMessage: MCP_NOT_FOUND });
     expect((await spec.agb.list({}, 1, 100)).sessionIds).not.toContain(silent.getSessionId());
@@ -89,7 +93,10 @@ describe("which calls use a session", () => {
     ["file.writeFile", (session) => session.file.writeFile("/tmp/used.txt", "x")],
     ["file.getFileInfo", (session) => session.file.getFileInfo("/tmp")],
     ["callMcpTool on the link route", (session) => session.callMcpTool("get_metrics", {})],
-    ["callMcpTool on the API route", (session) => Object.assign(session, { linkUrl: "" }).callMcpTool("get_metrics", {})],
+    [
+      "callMcpTool on the API route",
+      (session) => Object.assign(session, { linkUrl: "" }).callMcpTool("get_metrics", {}),
+    ],
     ["getMetrics", (session) => session.getMetrics()],
     ["agb.get", (session) => spec.agb.get(session.getSessionId())],
     ["agb.getSession", (session) => spec.agb.getSession(session.getSessionId())],
@@ -103,7 +110,9 @@ describe("which calls use a session", () => {
     const session = await spec.create({ idleReleaseTimeout: TIMEOUT });
     await spec.emulator.advance(PASSED * 1000);
     expect(spec.view(session).timeLeft).toBeLessThanOrEqual(TIMEOUT - PASSED);
-    const requests = await spec.requestsOf(async () => expect(await call(session, spec)).toMatchObject({ success: true }));
+    const requests = await spec.requestsOf(async () =>
+      expect(await call(session, spec)).toMatchObject({ success: true }),
+    );
     expect(requests.every(({ resetsIdleTimer }) => resetsIdleTimer)).toBe(true);
     const { timeLeft, state, lastCall } = spec.view(session);
     expect(timeLeft).toBeGreaterThan(TIMEOUT - 100);
@@ -120,7 +129,9 @@ describe("which calls use a session", () => {
   it.each(others)("%s does not", async (_, call) => {
     const session = await spec.create({ idleReleaseTimeout: TIMEOUT });
     await spec.emulator.advance(PASSED * 1000);
-    const requests = await spec.requestsOf(async () => expect(await call(session, spec)).toMatchObject({ success: true }));
+    const requests = await spec.requestsOf(async () =>
+      expect(await call(session, spec)).toMatchObject({ success: true }),
+    );
     expect(requests).toHaveLength(1);
     expect(requests[0]?.resetsIdleTimer).toBe(false);
     expect(spec.view(session).timeLeft).toBeLessThanOrEqual(TIMEOUT - PASSED);
@@ -144,7 +155,10 @@ describe("a call under way", () => {
   /** A command that runs until `release` is called; starts when `running` resolves. */
   async function heldCall(session: Session) {
     const flag = `/tmp/go-${session.getSessionId()}`;
-    const command = session.command.execute(`while [ ! -e ${flag} ]; do sleep 0.05; done; rm -f ${flag}; echo done`, 60_000);
+    const command = session.command.execute(
+      `while [ ! -e ${flag} ]; do sleep 0.05; done; rm -f ${flag}; echo done`,
+      60_000,
+    );
     await until("the command runs", () => spec.view(session).state === "active");
     return { command, release: () => session.file.writeFile(flag, "") };
   }

@@ -220,7 +220,11 @@ describe("labels", () => {
       const result = await session.setLabels({ z: "1", a: "zwei ü 你 & = +", kept: "3" });
       expect(result).toEqual({ requestId: lastRequestId(), success: true });
     });
-    expect(request).toMatchObject({ method: "POST", path: "/sdk/SetLabel", query: { sessionId: session.getSessionId() } });
+    expect(request).toMatchObject({
+      method: "POST",
+      path: "/sdk/SetLabel",
+      query: { sessionId: session.getSessionId() },
+    });
     expect(request?.query).toHaveProperty("Labels");
     const { data } = await session.getLabels();
     expect(data).toEqual({ z: "1", a: "zwei ü 你 & = +", kept: "3" });
@@ -274,15 +278,22 @@ describe("labels", () => {
   ])("labels that are %s are a failure", async (_, data) => {
     await withAnswer(ok(data), async (session) => {
       const result = await session.getLabels();
-      expect(result).toMatchObject({ success: false, requestId: "r-ok", errorMessage: expect.stringMatching(/label/i) });
+      expect(result).toMatchObject({
+        success: false,
+        requestId: "r-ok",
+        errorMessage: expect.stringMatching(/label/i),
+      });
     });
   });
 
-  it.each([{}, { labels: "" }, { labels: null }, undefined])("no labels in the answer (%p) are an empty set", async (data) => {
-    await withAnswer(ok(data), async (session) => {
-      expect(await session.getLabels()).toEqual({ requestId: "r-ok", success: true, data: {} });
-    });
-  });
+  it.each([{}, { labels: "" }, { labels: null }, undefined])(
+    "no labels in the answer (%p) are an empty set",
+    async (data) => {
+      await withAnswer(ok(data), async (session) => {
+        expect(await session.getLabels()).toEqual({ requestId: "r-ok", success: true, data: {} });
+      });
+    },
+  );
 });
 
 describe("getLink", () => {
@@ -364,8 +375,13 @@ describe("callMcpTool", () => {
       expect(result).toEqual({ requestId: lastRequestId(), success: true, data: expect.any(String) });
       expect(JSON.parse(result.data ?? "")).toMatchObject({ stdout: "api\n", exit_code: 0 });
     });
-    expect(request).toMatchObject({ path: "/mcp", query: { autoGenSession: "false" }, operation: "callTool", tool: "shell" });
-    const { args, ...rest } = request?.body as { args: string };
+    expect(request).toMatchObject({
+      path: "/mcp",
+      query: { autoGenSession: "false" },
+      operation: "callTool",
+      tool: "shell",
+    });
+    const { args, ...rest } = (request?.body ?? {}) as { args: string };
     expect(rest).toEqual({ sessionId: session.getSessionId(), name: "shell" });
     expect(JSON.parse(args)).toEqual({ command: "echo api", timeout_ms: 20_000 });
   });
@@ -441,7 +457,10 @@ describe("callMcpTool", () => {
     const session = await spec.create();
     if (!link) session.linkUrl = "";
     const result = await session.callMcpTool("read_file", { path: "/tmp/absent-file.txt" });
-    expect(result).toMatchObject({ success: false, errorMessage: expect.stringContaining("No such file or directory") });
+    expect(result).toMatchObject({
+      success: false,
+      errorMessage: expect.stringContaining("No such file or directory"),
+    });
     expect(result.errorMessage).toMatch(/not found/i);
   });
 
@@ -481,7 +500,11 @@ describe("callMcpTool", () => {
 
   it("sends what the link route wants", async () => {
     await withServer(
-      (_, response) => reply(response, 200, { code: 0, data: { result: { isError: false, content: [{ type: "text", text: "hi" }] } } }),
+      (_, response) =>
+        reply(response, 200, {
+          code: 0,
+          data: { result: { isError: false, content: [{ type: "text", text: "hi" }] } },
+        }),
       async ({ url, requests }) => {
         const session = linked(spec.agb, `${url}/x/`);
         const result = await session.callMcpTool("shell", { command: "echo" });
@@ -502,7 +525,15 @@ describe("callMcpTool", () => {
   });
 
   it.each([
-    ["text items joined", [{ type: "text", text: "a" }, { type: "image", data: "i" }, { type: "text", text: "b" }], "a\nb"],
+    [
+      "text items joined",
+      [
+        { type: "text", text: "a" },
+        { type: "image", data: "i" },
+        { type: "text", text: "b" },
+      ],
+      "a\nb",
+    ],
     ["an image's data", [{ type: "image", data: "aGk=" }], "aGk="],
     ["a resource's blob", [{ type: "resource", blob: "YmxvYg==" }], "YmxvYg=="],
     ["a bare text", ["plain"], "plain"],
@@ -530,7 +561,10 @@ describe("callMcpTool", () => {
       });
     });
     await withAnswer(ok({ isError: true, content: [] }), async (session) => {
-      expect(await session.callMcpTool("any", {})).toMatchObject({ success: false, errorMessage: "Tool execution failed" });
+      expect(await session.callMcpTool("any", {})).toMatchObject({
+        success: false,
+        errorMessage: "Tool execution failed",
+      });
     });
   });
 
@@ -644,22 +678,35 @@ describe("listMcpTools", () => {
     await withAnswer(ok(data), async (session) => {
       const result = await session.listMcpTools("image");
       expect(result).toMatchObject({ success, requestId: "r-ok" });
-      if (!success) expect(result).toMatchObject({ tools: [], errorMessage: expect.stringMatching(/^Failed to parse tools list: /) });
+      if (!success)
+        expect(result).toMatchObject({
+          tools: [],
+          errorMessage: expect.stringMatching(/^Failed to parse tools list: /),
+        });
       const empty = { description: "", inputSchema: {}, server: "", tool: "" };
-      const complete = data.includes('"a"') ? [{ name: "a", ...empty }, { name: "", ...empty }] : [];
+      const complete = data.includes('"a"')
+        ? [
+            { name: "a", ...empty },
+            { name: "", ...empty },
+          ]
+        : [];
       expect(result.tools).toEqual(complete);
     });
   });
 
   it("a failure has no tools", async () => {
-    await withAnswer({ success: false, code: "X", message: "no such image", requestId: "r-1" }, async (session) => {
-      expect(await session.listMcpTools("image")).toEqual({
-        requestId: "r-1",
-        success: false,
-        tools: [],
-        errorMessage: "no such image",
-      });
-    }, 400);
+    await withAnswer(
+      { success: false, code: "X", message: "no such image", requestId: "r-1" },
+      async (session) => {
+        expect(await session.listMcpTools("image")).toEqual({
+          requestId: "r-1",
+          success: false,
+          tools: [],
+          errorMessage: "no such image",
+        });
+      },
+      400,
+    );
   });
 });
 
@@ -708,22 +755,24 @@ describe("getMetrics", () => {
     });
   });
 
-  it.each([["not JSON", "oops"], ["an array", "[]"], ["a number", "7"], ["nothing", undefined]])(
-    "an answer that is %s is a failure, not zeros",
-    async (_, text) => {
-      const content = text === undefined ? [] : [{ type: "text", text }];
-      await withAnswer(ok({ content }), async (session) => {
-        const result = await session.getMetrics();
-        expect(result).toMatchObject({
-          requestId: "r-ok",
-          success: false,
-          errorMessage: expect.stringMatching(/^Failed to parse get_metrics response: ./),
-          raw: {},
-        });
-        expect(result.metrics).toBeUndefined();
+  it.each([
+    ["not JSON", "oops"],
+    ["an array", "[]"],
+    ["a number", "7"],
+    ["nothing", undefined],
+  ])("an answer that is %s is a failure, not zeros", async (_, text) => {
+    const content = text === undefined ? [] : [{ type: "text", text }];
+    await withAnswer(ok({ content }), async (session) => {
+      const result = await session.getMetrics();
+      expect(result).toMatchObject({
+        requestId: "r-ok",
+        success: false,
+        errorMessage: expect.stringMatching(/^Failed to parse get_metrics response: ./),
+        raw: {},
       });
-    },
-  );
+      expect(result.metrics).toBeUndefined();
+    });
+  });
 });
 
 describe("objects of the user's own in place of a Session", () => {
@@ -790,7 +839,10 @@ it("a changed key and configuration of an AGB hold from the next call on", async
     agb.config.endpoint = other.url;
     agb.apiKey = other.apiKey;
     expect(await agb.list()).toMatchObject({ success: true, totalCount: 0 });
-    expect(await session.keepAlive()).toMatchObject({ success: false, errorMessage: "Resource [McpSession] is not found" });
+    expect(await session.keepAlive()).toMatchObject({
+      success: false,
+      errorMessage: "Resource [McpSession] is not found",
+    });
   });
 });
 

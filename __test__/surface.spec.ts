@@ -1,7 +1,14 @@
 /** What callers without types, or with old habits, may rely on: keys, null, missing arguments, odd numbers. */
 
 import * as agbcloud from "agbcloud-native";
-import { BrowserContext, ContextSync, CreateSessionParams, getSdkVersion, isReleaseVersion, VERSION } from "agbcloud-native";
+import {
+  BrowserContext,
+  ContextSync,
+  CreateSessionParams,
+  getSdkVersion,
+  isReleaseVersion,
+  VERSION,
+} from "agbcloud-native";
 import { CODE_IMAGE, useEmulator } from "./support/emulator";
 
 const spec = useEmulator();
@@ -94,7 +101,14 @@ describe("CreateSessionParams", () => {
 
 describe("odd arguments", () => {
   it("null for an option of create is not given", async () => {
-    const params = { imageId: CODE_IMAGE, labels: null, policyId: null, mcpPolicyId: null, contextSync: null, browserContext: null };
+    const params = {
+      imageId: CODE_IMAGE,
+      labels: null,
+      policyId: null,
+      mcpPolicyId: null,
+      contextSync: null,
+      browserContext: null,
+    };
     const [request] = await spec.requestsOf(async () => {
       expect(await spec.agb.create(params as never)).toMatchObject({ success: true });
     });
@@ -161,16 +175,19 @@ describe("odd arguments", () => {
     expect(requests).toEqual([]);
   });
 
-  it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, "60", {}])("a time limit of %p is refused by name", async (limit) => {
-    const session = await spec.create();
-    const requests = await spec.requestsOf(async () => {
-      const run = await session.code.run("1", "python", limit as number);
-      expect(run).toMatchObject({ success: false, errorMessage: expect.stringMatching(/time/i) });
-      const command = await session.command.execute("true", limit as number);
-      expect(command).toMatchObject({ success: false, errorMessage: expect.stringMatching(/time/i) });
-    });
-    expect(requests).toEqual([]);
-  });
+  it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, "60", {}])(
+    "a time limit of %p is refused by name",
+    async (limit) => {
+      const session = await spec.create();
+      const requests = await spec.requestsOf(async () => {
+        const run = await session.code.run("1", "python", limit as number);
+        expect(run).toMatchObject({ success: false, errorMessage: expect.stringMatching(/time/i) });
+        const command = await session.command.execute("true", limit as number);
+        expect(command).toMatchObject({ success: false, errorMessage: expect.stringMatching(/time/i) });
+      });
+      expect(requests).toEqual([]);
+    },
+  );
 
   it("null for a time limit is the default", async () => {
     const session = await spec.create();

@@ -7,7 +7,9 @@ const spec = useEmulator();
 
 /** What the use of a member says. */
 function saying(member: string): RegExp {
-  return new RegExp(`${member.replaceAll(".", "\\.")} is not available yet in version ${VERSION.replaceAll(".", "\\.")}`);
+  return new RegExp(
+    `${member.replaceAll(".", "\\.")} is not available yet in version ${VERSION.replaceAll(".", "\\.")}`,
+  );
 }
 
 /** Uses a member as a caller would: reads it, and calls it when that works. */
@@ -98,7 +100,10 @@ it.each([
   ["browserContext", { browserContext: new BrowserContext("ctx") }],
 ])("create with %s is refused by name, and sends nothing", async (name, options) => {
   const requests = await spec.requestsOf(async () => {
-    for (const params of [new CreateSessionParams({ imageId: CODE_IMAGE, ...options }), { imageId: CODE_IMAGE, ...options }]) {
+    for (const params of [
+      new CreateSessionParams({ imageId: CODE_IMAGE, ...options }),
+      { imageId: CODE_IMAGE, ...options },
+    ]) {
       const result = await spec.agb.create(params);
       expect(result).toEqual({ requestId: "", success: false, errorMessage: expect.stringMatching(saying(name)) });
     }
@@ -114,7 +119,10 @@ it("code.run with streaming is refused by name", async () => {
   const session = await spec.create();
   const requests = await spec.requestsOf(async () => {
     const result = await session.code.run("1", "python", 60, { streamBeta: true });
-    expect(result).toMatchObject({ success: false, errorMessage: expect.stringMatching(saying("code.run with streamBeta")) });
+    expect(result).toMatchObject({
+      success: false,
+      errorMessage: expect.stringMatching(saying("code.run with streamBeta")),
+    });
   });
   expect(requests).toEqual([]);
 });

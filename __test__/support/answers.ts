@@ -63,7 +63,12 @@ export async function withServer<T>(answer: Answer, work: (server: AnsweringServ
 }
 
 /** Answers with a status and a body; an object is sent as JSON. */
-export function reply(response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
+export function reply(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
   response.writeHead(status, { "Content-Type": "application/json", ...headers });
   response.end(typeof body === "string" ? body : JSON.stringify(body));
 }

@@ -1,5 +1,9 @@
 /** Looks at a condition again and again until it holds; throws, naming `what`, when it never does. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, limitMs = 20_000): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  limitMs = 20_000,
+): Promise<void> {
   const end = Date.now() + limitMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
