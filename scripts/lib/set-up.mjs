@@ -61,7 +61,8 @@ async function installPackages() {
   const installed = existsSync(STAMP) ? await readFile(STAMP, "utf8") : undefined;
   if (installed === wanted) return { ok: true, note: "up to date" };
   const { code, output } = await run("npm", ["ci", "--no-audit", "--no-fund"]);
-  if (code !== 0) return { ok: false, details: output };
+  // npm says what is wrong first, and then how it is used.
+  if (code !== 0) return { ok: false, details: output.split("npm error Clean install a project")[0] };
   await writeFile(STAMP, wanted);
   return { ok: true, note: "installed" };
 }
