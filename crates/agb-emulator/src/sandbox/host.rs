@@ -1,13 +1,16 @@
 //! The machine: its directory, its interpreters, and the isolation that a trial showed to work.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime};
 
 use tokio::process::Command;
+use tokio::sync::Mutex;
 
 use super::base::{BaseDirectory, remove_tree};
 use super::interpreters::{self, Interpreter, Language};
@@ -20,7 +23,7 @@ const ORDINARY_USER: (u32, u32) = (65534, 65534);
 const TRIAL_LIMIT: Duration = Duration::from_secs(30);
 
 /// How sessions are kept apart (docs/emulator.md, section Isolation).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Isolation {
     /// User, mount and PID namespaces per session, with its own `/tmp` and `/home` (Linux).
     Namespace,
@@ -53,13 +56,56 @@ pub struct HostOptions {
 /// The machine as the sandboxes need it: isolation, interpreters, directory.
 #[derive(Debug)]
 pub struct Host {
-    isolation: Isolation,
     base: BaseDirectory,
     user: Option<(u32, u32)>,
+    found: Found,
+}
+
+/// What a look at the machine found.
+#[derive(Debug, Clone)]
+struct Found {
+    isolation: Isolation,
     programs: Option<Programs>,
     python: Result<Interpreter, String>,
     node: Result<Interpreter, String>,
     notes: Vec<String>,
+}
+
+/// What the findings depend on: the same question need not be asked twice in one process.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Question {
+    isolation: Option<Isolation>,
+    given: [Option<(PathBuf, Option<SystemTime>)>; 2],
+    path: Option<OsString>,
+    home: Option<OsString>,
+    temporary: PathBuf,
+}
+
+/// Looking at the machine runs every interpreter on `PATH`; a test suite starts many emulators.
+static ANSWERS: LazyLock<Mutex<HashMap<Question, Found>>> = LazyLock::new(Mutex::default);
+
+impl Question {
+    fn of(options: &HostOptions, parent: &Path) -> Self {
+        let dated = |path: &Option<PathBuf>| {
+            let path = path.clone()?;
+            let changed = path.metadata().and_then(|metadata| metadata.modified()).ok();
+            Some((path, changed))
+        };
+        Self {
+            isolation: options.isolation,
+            given: [dated(&options.python), dated(&options.node)],
+            path: std::env::var_os("PATH"),
+            home: std::env::var_os("HOME"),
+            temporary: parent.to_path_buf(),
+        }
+    }
+}
+
+impl Found {
+    /// An interpreter may have been removed meanwhile, and a missing one may have been installed.
+    fn still_holds(&self) -> bool {
+        [&self.python, &self.node].into_iter().all(|found| found.as_ref().is_ok_and(|it| it.executable.is_file()))
+    }
 }
 
 impl Host {
@@ -72,38 +118,33 @@ impl Host {
     pub async fn probe(options: HostOptions) -> io::Result<Arc<Host>> {
         let parent = options.base_directory.clone().unwrap_or_else(std::env::temp_dir);
         let user = rustix::process::geteuid().is_root().then_some(ORDINARY_USER);
-        let mut host = Host {
-            isolation: Isolation::Plain,
-            base: BaseDirectory::create(&parent)?,
-            user,
-            programs: None,
-            python: Err(String::new()),
-            node: Err(String::new()),
-            notes: Vec::new(),
+        let question = Question::of(&options, &parent);
+        let base = BaseDirectory::create(&parent)?;
+        // Held while looking, so that emulators that start together look once.
+        let mut answers = ANSWERS.lock().await;
+        let found = match answers.get(&question).filter(|found| found.still_holds()) {
+            Some(found) => found.clone(),
+            None => Look { base: &base, user }.around(&options).await?,
         };
-        let candidates = Candidates::find(&options, &mut host.notes).await;
-        host.choose_isolation(options.isolation, &candidates).await?;
-        if host.programs.is_none() {
-            host.choose_interpreters(&candidates, None).await;
-        }
-        Ok(Arc::new(host))
+        answers.insert(question, found.clone());
+        Ok(Arc::new(Host { base, user, found }))
     }
 
     /// The isolation that sessions get.
     pub fn isolation(&self) -> Isolation {
-        self.isolation
+        self.found.isolation
     }
 
     /// The choice and its reasons, the interpreters, and what was found wrong; lines for a person to read.
     pub fn summary(&self) -> String {
-        let mut lines = vec![format!("isolation: {}", self.isolation)];
+        let mut lines = vec![format!("isolation: {}", self.isolation())];
         for language in [Language::Python, Language::JavaScript] {
             lines.push(match self.interpreter(language) {
                 Ok(found) => format!("{language}: {} ({})", found.executable.display(), found.version),
                 Err(reason) => format!("{language}: {reason}"),
             });
         }
-        lines.extend(self.notes.iter().cloned());
+        lines.extend(self.found.notes.iter().cloned());
         lines.join("\n")
     }
 
@@ -123,42 +164,78 @@ impl Host {
     /// The interpreter of a language, or what to do to get one.
     pub(crate) fn interpreter(&self, language: Language) -> Result<&Interpreter, &str> {
         match language {
-            Language::Python => self.python.as_ref(),
-            Language::JavaScript => self.node.as_ref(),
+            Language::Python => self.found.python.as_ref(),
+            Language::JavaScript => self.found.node.as_ref(),
         }
         .map_err(String::as_str)
     }
 
     pub(super) fn interpreters(&self) -> Vec<Interpreter> {
-        self.python.iter().chain(self.node.iter()).cloned().collect()
+        self.found.python.iter().chain(self.found.node.iter()).cloned().collect()
     }
 
     /// How to make a session's namespaces; `None` in plain mode.
     pub(super) fn programs(&self) -> Option<&Programs> {
-        self.programs.as_ref()
+        self.found.programs.as_ref()
     }
 
-    async fn choose_isolation(&mut self, forced: Option<Isolation>, candidates: &Candidates) -> io::Result<()> {
+    /// Makes a directory that belongs to the session's user, with its parents below `directory`.
+    pub(super) fn make_owned(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)?;
+        let Some((user, group)) = self.user else { return Ok(()) };
+        chown(path, Some(user), Some(group))
+    }
+}
+
+/// A look at the machine.
+struct Look<'a> {
+    base: &'a BaseDirectory,
+    user: Option<(u32, u32)>,
+}
+
+impl Look<'_> {
+    async fn around(&self, options: &HostOptions) -> io::Result<Found> {
+        let mut found = Found {
+            isolation: Isolation::Plain,
+            programs: None,
+            python: Err(String::new()),
+            node: Err(String::new()),
+            notes: Vec::new(),
+        };
+        let candidates = Candidates::find(options, &mut found.notes).await;
+        self.choose_isolation(&mut found, options.isolation, &candidates).await?;
+        if found.programs.is_none() {
+            self.choose_interpreters(&mut found, &candidates, None).await;
+        }
+        Ok(found)
+    }
+
+    async fn choose_isolation(
+        &self,
+        found: &mut Found,
+        forced: Option<Isolation>,
+        candidates: &Candidates,
+    ) -> io::Result<()> {
         if forced == Some(Isolation::Plain) {
-            self.notes.push("namespaces were not tried: plain isolation was asked for".to_owned());
+            found.notes.push("namespaces were not tried: plain isolation was asked for".to_owned());
             return Ok(());
         }
-        match self.try_namespaces(candidates).await {
+        match self.try_namespaces(found, candidates).await {
             Ok(programs) => {
-                self.isolation = Isolation::Namespace;
-                self.programs = Some(programs);
+                found.isolation = Isolation::Namespace;
+                found.programs = Some(programs);
                 Ok(())
             }
             Err(reason) if forced.is_some() => Err(io::Error::other(format!("namespaces don't work here: {reason}"))),
             Err(reason) => {
-                self.notes.push(format!("namespaces don't work here: {reason}"));
+                found.notes.push(format!("namespaces don't work here: {reason}"));
                 Ok(())
             }
         }
     }
 
     /// Makes a session's namespaces, writes in them, reads it back on both sides, and runs the interpreters inside.
-    async fn try_namespaces(&mut self, candidates: &Candidates) -> Result<Programs, String> {
+    async fn try_namespaces(&self, found: &mut Found, candidates: &Candidates) -> Result<Programs, String> {
         let programs = Programs::find()?;
         let directory = self.base.session_directory("trial").map_err(|error| error.to_string())?;
         let interpreters: Vec<Interpreter> = candidates.python.iter().chain(&candidates.node).cloned().collect();
@@ -179,7 +256,7 @@ impl Host {
         let trial = Running::trial(namespace, self.user, directory.clone());
         let outcome = check_files(&trial).await;
         if outcome.is_ok() {
-            self.choose_interpreters(candidates, Some(&trial)).await;
+            self.choose_interpreters(found, candidates, Some(&trial)).await;
         }
         trial.stop().await;
         remove_tree(&directory);
@@ -187,18 +264,11 @@ impl Host {
     }
 
     /// In the trial's namespaces, or as plain processes.
-    async fn choose_interpreters(&mut self, candidates: &Candidates, trial: Option<&Running>) {
-        (self.python, self.node) = tokio::join!(
+    async fn choose_interpreters(&self, found: &mut Found, candidates: &Candidates, trial: Option<&Running>) {
+        (found.python, found.node) = tokio::join!(
             first_working(Language::Python, &candidates.python, trial, self.user),
             first_working(Language::JavaScript, &candidates.node, trial, self.user),
         );
-    }
-
-    /// Makes a directory that belongs to the session's user, with its parents below `directory`.
-    pub(super) fn make_owned(&self, path: &Path) -> io::Result<()> {
-        std::fs::create_dir_all(path)?;
-        let Some((user, group)) = self.user else { return Ok(()) };
-        chown(path, Some(user), Some(group))
     }
 }
 
