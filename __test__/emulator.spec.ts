@@ -106,7 +106,7 @@ describe("starting", () => {
 
   const refusals: [EmulatorOptions, RegExp][] = [
     [{ port: -1 }, /port/],
-    [{ port: 65_536 }, /port/],
+    [{ port: 2 ** 16 }, /port/],
     [{ port: 1.5 }, /port/],
     [{ port: Number.NaN }, /port/],
     [{ port: "80" as never }, /port/],
