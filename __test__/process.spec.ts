@@ -1,3 +1,5 @@
+// @one-isolation: what is tested is the process that calls, not how its sessions are kept apart.
+
 import type { Emulator } from "agbcloud-native";
 import { startEmulator, withEmulator } from "./support/emulator";
 import { processesWith, runModule, runNode, sleepMark } from "./support/processes";
