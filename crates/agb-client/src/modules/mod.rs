@@ -6,6 +6,7 @@
 pub mod code;
 pub mod command;
 pub mod filesystem;
+pub mod watch;
 
 mod loose_json;
 
