@@ -32,6 +32,8 @@ pub enum ErrorKind {
     SessionNotFound,
     /// The tool ran and reported a failure.
     Tool,
+    /// A file of this machine, or a stream that the caller gave, could not be read or written.
+    Local,
     /// This version does not have the feature yet; nothing was sent.
     Unavailable,
     /// A bug in this library.
@@ -40,7 +42,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, for the spec that compares this list with the facade's table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Config,
         Self::Authentication,
         Self::InvalidArgument,
@@ -52,6 +54,7 @@ impl ErrorKind {
         Self::Api,
         Self::SessionNotFound,
         Self::Tool,
+        Self::Local,
         Self::Unavailable,
         Self::Internal,
     ];
@@ -70,6 +73,7 @@ impl ErrorKind {
             Self::Api => "Api",
             Self::SessionNotFound => "SessionNotFound",
             Self::Tool => "Tool",
+            Self::Local => "Local",
             Self::Unavailable => "Unavailable",
             Self::Internal => "Internal",
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
 
 use crate::agb::Agb;
 use crate::context::MountReport;
@@ -15,6 +16,7 @@ use crate::lifecycle::Activity;
 use crate::tool::route::{self, Route};
 use crate::tool::{CallTool, ToolArgs, ToolLimits, ToolReply};
 use crate::wire::tool::parse_tool_list_text;
+use crate::wire::transfer::InternalContext;
 
 pub use crate::wire::metrics::Metrics;
 pub use crate::wire::session::{DesktopInfo, SessionInfo};
@@ -155,19 +157,36 @@ struct Inner {
     mounts: Option<MountReport>,
     /// The tool list that a caller gave last, and what is in it, so that it is parsed once and not at each call.
     given_list: Mutex<Option<(String, Arc<Vec<McpTool>>)>>,
+    /// The context for file transfer, once it was asked for.
+    transfer_context: OnceCell<InternalContext>,
 }
 
 impl Session {
     pub(crate) fn created(agb: Agb, id: &str, details: SessionDetails, mounts: Option<MountReport>) -> Self {
         let activity = agb.activity_of_new(id);
-        let inner = Inner { agb, id: id.to_owned(), details, activity, mounts, given_list: Mutex::default() };
-        Self { inner: Arc::new(inner) }
+        Self::with_activity(agb, id, details, activity, mounts)
     }
 
     pub(crate) fn found(agb: Agb, id: &str, details: SessionDetails) -> Self {
         let activity = agb.activity_of_found(id);
-        let inner = Inner { agb, id: id.to_owned(), details, activity, mounts: None, given_list: Mutex::default() };
+        Self::with_activity(agb, id, details, activity, None)
+    }
+
+    fn with_activity(
+        agb: Agb,
+        id: &str,
+        details: SessionDetails,
+        activity: Activity,
+        mounts: Option<MountReport>,
+    ) -> Self {
+        let given_list = Mutex::default();
+        let transfer_context = OnceCell::new();
+        let inner = Inner { agb, id: id.to_owned(), details, activity, mounts, given_list, transfer_context };
         Self { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn transfer_context(&self) -> &OnceCell<InternalContext> {
+        &self.inner.transfer_context
     }
 
     /// The session's id.

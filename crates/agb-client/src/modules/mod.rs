@@ -5,6 +5,7 @@
 
 pub mod code;
 pub mod command;
+pub mod file_transfer;
 pub mod filesystem;
 pub mod watch;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, NoProxy, Proxy, Url, redirect};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -40,6 +40,8 @@ pub(super) struct Http {
     parts: OnceLock<std::result::Result<Parts, String>>,
     /// The client of the last call that had a connect limit of its own: the library knows this limit only per client.
     special: Mutex<Option<(Duration, Client)>>,
+    /// The client of large bodies, which takes them as they are.
+    transfer: OnceLock<std::result::Result<Client, String>>,
 }
 
 /// What the environment says, unread until it is needed.
@@ -118,7 +120,12 @@ fn certificates(path: &str) -> std::result::Result<Vec<CertificateDer<'static>>,
 
 impl Http {
     pub(super) fn new(env: &BTreeMap<String, String>) -> Self {
-        Self { settings: Settings::read(env), parts: OnceLock::new(), special: Mutex::new(None) }
+        Self {
+            settings: Settings::read(env),
+            parts: OnceLock::new(),
+            special: Mutex::new(None),
+            transfer: OnceLock::new(),
+        }
     }
 
     /// Sends the request once, and takes the whole answer, within the request's deadline.
@@ -151,8 +158,7 @@ impl Http {
     }
 
     fn client(&self, connect_limit: Option<Duration>) -> std::result::Result<Client, Error> {
-        let parts = self.parts.get_or_init(|| self.build_parts());
-        let parts = parts.as_ref().map_err(|why| Error::new(ErrorKind::Config, why.clone()))?;
+        let parts = self.parts()?;
         let Some(limit) = connect_limit.filter(|limit| *limit != CONNECT_LIMIT) else {
             return Ok(parts.client.clone());
         };
@@ -166,6 +172,19 @@ impl Http {
             build_client(parts.tls.clone(), &parts.proxies, limit).map_err(|why| Error::new(ErrorKind::Config, why))?;
         *special = Some((limit, client.clone()));
         Ok(client)
+    }
+
+    pub(super) fn transfer_client(&self) -> std::result::Result<Client, Error> {
+        let parts = self.parts()?;
+        let client = self
+            .transfer
+            .get_or_init(|| finish(client_builder(parts.tls.clone(), &parts.proxies, CONNECT_LIMIT).no_gzip()));
+        client.clone().map_err(|why| Error::new(ErrorKind::Config, why))
+    }
+
+    fn parts(&self) -> std::result::Result<&Parts, Error> {
+        let parts = self.parts.get_or_init(|| self.build_parts());
+        parts.as_ref().map_err(|why| Error::new(ErrorKind::Config, why.clone()))
     }
 
     fn build_parts(&self) -> std::result::Result<Parts, String> {
@@ -182,6 +201,14 @@ impl Http {
 }
 
 fn build_client(tls: ClientConfig, proxies: &[Proxy], connect_limit: Duration) -> std::result::Result<Client, String> {
+    finish(client_builder(tls, proxies, connect_limit))
+}
+
+fn finish(builder: ClientBuilder) -> std::result::Result<Client, String> {
+    builder.build().map_err(|error| format!("the HTTP client can't be set up: {}", cause(&error)))
+}
+
+fn client_builder(tls: ClientConfig, proxies: &[Proxy], connect_limit: Duration) -> ClientBuilder {
     let builder = Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(USER_AGENT)
@@ -194,14 +221,11 @@ fn build_client(tls: ClientConfig, proxies: &[Proxy], connect_limit: Duration) -
         .tcp_nodelay(true)
         // The environment of the process is not ours to read: the caller handed down what counts.
         .no_proxy();
-    let builder = proxies.iter().cloned().fold(builder, reqwest::ClientBuilder::proxy);
-    builder.build().map_err(|error| format!("the HTTP client can't be set up: {}", cause(&error)))
+    proxies.iter().cloned().fold(builder, ClientBuilder::proxy)
 }
 
 fn build(request: &Request) -> std::result::Result<reqwest::Request, Error> {
-    let url = Url::parse(&request.url).map_err(|error| {
-        Error::new(ErrorKind::InvalidArgument, format!("{:?} is not a URL: {error}", redact::url(&request.url)))
-    })?;
+    let url = parse_url(&request.url)?;
     let method = match request.method {
         Method::Get => reqwest::Method::GET,
         Method::Post => reqwest::Method::POST,
@@ -219,6 +243,12 @@ fn build(request: &Request) -> std::result::Result<reqwest::Request, Error> {
         *built.body_mut() = Some(request.body.clone().into());
     }
     Ok(built)
+}
+
+pub(super) fn parse_url(url: &str) -> std::result::Result<Url, Error> {
+    Url::parse(url).map_err(|error| {
+        Error::new(ErrorKind::InvalidArgument, format!("{:?} is not a URL: {error}", redact::url(url)))
+    })
 }
 
 async fn whole_body(
@@ -240,7 +270,7 @@ async fn whole_body(
     Ok(body.freeze())
 }
 
-fn send_failure(error: reqwest::Error, host: &str, deadline: Deadline) -> Error {
+pub(super) fn send_failure(error: reqwest::Error, host: &str, deadline: Deadline) -> Error {
     let why = cause(&error);
     if error.is_connect() {
         // A refused certificate stays refused.
@@ -262,7 +292,7 @@ fn send_failure(error: reqwest::Error, host: &str, deadline: Deadline) -> Error 
         .with_source(error.without_url())
 }
 
-fn receive_failure(error: reqwest::Error, host: &str, deadline: Deadline) -> Error {
+pub(super) fn receive_failure(error: reqwest::Error, host: &str, deadline: Deadline) -> Error {
     if error.is_timeout() {
         return timed_out(deadline, host);
     }
@@ -320,7 +350,7 @@ fn is_broken_connection(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-fn host(url: &str) -> String {
+pub(super) fn host(url: &str) -> String {
     let Ok(url) = Url::parse(url) else { return redact::url(url) };
     match (url.host_str(), url.port()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
@@ -329,11 +359,11 @@ fn host(url: &str) -> String {
     }
 }
 
-fn header_text(headers: &HeaderMap, name: &str) -> String {
+pub(super) fn header_text(headers: &HeaderMap, name: &str) -> String {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let asked = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),

@@ -4,6 +4,7 @@
 mod http;
 pub(crate) mod redact;
 mod retry;
+mod transfer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use crate::error::Result;
 
 pub(crate) use retry::RetryPolicy;
+pub(crate) use transfer::{Get, Piece, Pieces, Put};
 
 /// The largest answer that is taken, after decompression: 64 MiB.
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;

@@ -44,3 +44,13 @@ pub(crate) const GET_LINK: Endpoint = repeatable("getLink", Verb::Get, "internet
 pub(crate) const CALL_TOOL: Endpoint = once("callMcpTool", Verb::PostJson, "mcp");
 pub(crate) const LIST_TOOLS: Endpoint = repeatable("listMcpTools", Verb::PostJson, "mcp/listTools");
 pub(crate) const CONTEXT_INFO: Endpoint = repeatable("getContextInfo", Verb::Get, "sdk/GetContextInfo");
+/// Starts a task; starting one more does no harm.
+pub(crate) const SYNC_CONTEXT: Endpoint = repeatable("syncContext", Verb::PostEmpty, "sdk/SyncContext");
+pub(crate) const FILE_DOWNLOAD_URL: Endpoint =
+    repeatable("getContextFileDownloadUrl", Verb::PostEmpty, "sdk/GetContextFileDownloadUrl");
+pub(crate) const FILE_UPLOAD_URL: Endpoint =
+    repeatable("getContextFileUploadUrl", Verb::PostEmpty, "sdk/GetContextFileUploadUrl");
+pub(crate) const DELETE_CONTEXT_FILE: Endpoint =
+    repeatable("deleteContextFile", Verb::PostEmpty, "sdk/DeleteContextFile");
+pub(crate) const INTERNAL_CONTEXT: Endpoint =
+    repeatable("getAndLoadInternalContext", Verb::PostEmpty, "sdk/GetAndLoadInternalContext");

@@ -8,6 +8,7 @@ pub(crate) mod js;
 pub(crate) mod metrics;
 pub(crate) mod session;
 pub(crate) mod tool;
+pub(crate) mod transfer;
 
 /// Query parameters in the order in which they go out.
 pub(crate) type Query = Vec<(&'static str, String)>;
