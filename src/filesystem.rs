@@ -1,6 +1,6 @@
 //! Files and directories: `ts/modules/filesystem.ts` on this side.
 
-use agb_client::modules::filesystem::{self, Edit};
+use agb_client::modules::filesystem::{self, Edit, FileEvent};
 use napi::bindgen_prelude::{Buffer, PromiseRaw};
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -119,6 +119,12 @@ pub struct NativeFileEvent {
     pub path: String,
     /// Whether that is a file or a directory.
     pub path_type: String,
+}
+
+impl From<FileEvent> for NativeFileEvent {
+    fn from(event: FileEvent) -> Self {
+        Self { event_type: event.event_type, path: event.path, path_type: event.path_type }
+    }
 }
 
 /// Answer of `getFileChange`.
@@ -325,20 +331,10 @@ impl NativeSession {
         let tools = self.tools(route);
         promise(env, async move {
             let change = filesystem::file_change(&tools, &path).await;
-            outcome(change.map(|(request_id, change)| {
-                NativeFileChange {
-                    request_id,
-                    raw_data: change.raw,
-                    events: change
-                        .events
-                        .into_iter()
-                        .map(|event| NativeFileEvent {
-                            event_type: event.event_type,
-                            path: event.path,
-                            path_type: event.path_type,
-                        })
-                        .collect(),
-                }
+            outcome(change.map(|(request_id, change)| NativeFileChange {
+                request_id,
+                raw_data: change.raw,
+                events: change.events.into_iter().map(NativeFileEvent::from).collect(),
             }))
         })
     }

@@ -14,6 +14,8 @@ mod agb;
 mod code;
 mod command;
 mod emulator;
+mod file_transfer;
 mod filesystem;
 mod session;
 mod support;
+mod watch;

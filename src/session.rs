@@ -254,6 +254,11 @@ impl From<Session> for NativeSession {
 }
 
 impl NativeSession {
+    /// The session, for what is done without tools.
+    pub(crate) fn session(&self) -> Session {
+        self.inner.clone()
+    }
+
     /// Where this session's tools are called: on `route`, else where the service said.
     pub(crate) fn tools(&self, route: Option<NativeRoute>) -> RoutedSession {
         self.inner.by_route(route.map(Into::into))

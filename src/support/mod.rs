@@ -1,11 +1,16 @@
 //! What every noun of the binding uses: the promise seam, failures, conversions, logging.
 
+mod callback;
+mod cancel;
 mod failure;
 mod json;
 mod logging;
 mod promise;
 mod runtime;
 
+pub(crate) use callback::{Callback, call};
+pub(crate) use cancel::NativeCancel;
 pub(crate) use failure::{NativeFailure, Outcome, outcome};
 pub(crate) use json::{json_object, to_json};
 pub(crate) use promise::promise;
+pub(crate) use runtime::spawn;
