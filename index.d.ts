@@ -1,5 +1,7 @@
 // The public types of agbcloud-native. Generated from ts/ by `npm run build:types`; do not edit.
 
+import { Readable, Writable } from 'node:stream';
+
 /**
  * Configuration: what the program, the environment and `.env` say. Precedence and defaults are the native client's.
  */
@@ -320,6 +322,40 @@ interface FileChangeResult extends ApiResponse {
     rawData?: string;
     errorMessage?: string;
 }
+/** Result of `file.upload`. */
+interface UploadResult {
+    success: boolean;
+    /** The request id of asking for the address of the store. */
+    requestIdUploadUrl?: string;
+    /** The request id of asking the service to fetch the file. */
+    requestIdSync?: string;
+    /** The status of the store's answer. */
+    httpStatus?: number;
+    /** The store's tag of the content, with its quotes. */
+    etag?: string;
+    /** The bytes that the store got. */
+    bytesSent: number;
+    /** Where in the session the file is. */
+    path: string;
+    errorMessage?: string;
+}
+/** Result of `file.download`. */
+interface DownloadResult {
+    success: boolean;
+    /** The request id of asking for the address of the store. */
+    requestIdDownloadUrl?: string;
+    /** The request id of asking the service to store the file. */
+    requestIdSync?: string;
+    /** The status of the store's answer. */
+    httpStatus?: number;
+    /** The bytes that were written; 0 after a failure. */
+    bytesReceived: number;
+    /** Where in the session the file is. */
+    path: string;
+    /** Where on this machine the file is; empty for a stream. */
+    localPath: string;
+    errorMessage?: string;
+}
 
 /** What a service needs of a session; a `Session` is one, and so is any object with these members. */
 interface SessionLike {
@@ -393,6 +429,45 @@ declare class Computer {
     constructor();
     toJSON(): Record<string, unknown>;
 }
+
+/**
+ * Files into a session and out of it. Local files are read and written by native code; what only JavaScript can reach, a
+ * buffer or a stream, comes and goes by `support/stream.ts`.
+ */
+
+/** What both ways have in common. */
+interface TransferOptions {
+    /** Wait until the service has carried the file between its store and the session. Default: true. */
+    wait?: boolean;
+    /** The longest such wait, in milliseconds. Default: 30,000. */
+    waitTimeout?: number;
+    /** The longest pause between two looks, in milliseconds; the first are quicker. Default: 1,500. */
+    pollInterval?: number;
+    /** Ends the transfer; the promise rejects with the signal's reason. */
+    signal?: AbortSignal;
+    /** Leave the copy in the service's store, instead of removing it when it has served. Default: false. */
+    keepObject?: boolean;
+}
+/** How a file is uploaded. */
+interface UploadOptions extends TransferOptions {
+    /** The content type to store. Default: none is sent. */
+    contentType?: string;
+    /** Told how many bytes were sent so far. What it throws is logged. */
+    progressCallback?: (bytesSent: number) => void;
+    /** Bytes of a stream, where they are known: some stores demand it. Default: it is sent in chunks. */
+    size?: number;
+}
+/** How a file is downloaded. */
+interface DownloadOptions extends TransferOptions {
+    /** Replace a local file that is there. Default: true. */
+    overwrite?: boolean;
+    /** Told how many bytes were received so far. What it throws is logged. */
+    progressCallback?: (bytesReceived: number) => void;
+}
+/** What can be uploaded: the path of a local file, bytes, or a stream of bytes. */
+type UploadSource = string | Uint8Array | Readable;
+/** Where a download can go: the path of a local file, or a stream. */
+type DownloadTarget = string | Writable;
 
 /** How `writeFile` treats a file that exists. */
 type WriteMode = "overwrite" | "append" | "create_new";
@@ -469,18 +544,39 @@ declare class FileSystem extends BaseService {
     writeFile(path: string, content: string, mode?: WriteMode): Promise<BoolResult>;
     /** What changed below a directory since the last call for it; the first call finds nothing. */
     getFileChange(path: string): Promise<FileChangeResult>;
-    /** Not in this version yet. */
-    watchDirectory(_path: string, _callback: (events: FileChangeEvent[]) => void, _interval?: number, _signal?: AbortSignal): Promise<void>;
-    /** Not in this version yet. */
-    watchDir(_dirPath: string, _callback: (events: FileChangeEvent[]) => void, _interval?: number): {
+    /**
+     * Watches a directory and all below it, until the signal is aborted or the session is gone. Every answer of the service
+     * goes to `callback`, the first and empty ones included; the first finds nothing. While it is awaited, the process stays
+     * alive.
+     *
+     * @param callback what it throws is logged, and the watch goes on
+     * @param interval pause between two looks, in milliseconds; longer after looks that failed
+     * @param signal ends the watch; then the callback is not called again, and the promise resolves
+     * @throws {AGBError} for arguments of the wrong kind
+     */
+    watchDirectory(path: string, callback: (events: FileChangeEvent[]) => void, interval?: number, signal?: AbortSignal): Promise<void>;
+    /**
+     * As {@link watchDirectory}, in the background: it does not keep the process alive.
+     *
+     * @returns `stop()` ends the watch; the callback is not called again
+     * @throws {AGBError} for arguments of the wrong kind
+     */
+    watchDir(path: string, callback: (events: FileChangeEvent[]) => void, interval?: number): {
         stop: () => void;
     };
-    /** Not in this version yet. */
+    /** The directory of the session for transfers; undefined when the service does not tell. */
     transferPath(): Promise<string | undefined>;
-    /** Not in this version yet. */
-    upload(_localPath: string, _remotePath: string): Promise<never>;
-    /** Not in this version yet. */
-    download(_remotePath: string, _localPath: string): Promise<never>;
+    /**
+     * Uploads a local file, bytes or a stream to `remotePath`, an absolute path in the session. A source that fails leaves
+     * nothing behind.
+     */
+    upload(localPath: UploadSource, remotePath: string, options?: UploadOptions): Promise<UploadResult>;
+    /**
+     * Downloads `remotePath`, an absolute path in the session, to a local file or a stream. A local file is replaced when
+     * the whole content is there, and not before; a stream is ended then, and destroyed when the download fails after its
+     * first byte.
+     */
+    download(remotePath: string, localPath: DownloadTarget, options?: DownloadOptions): Promise<DownloadResult>;
 }
 
 /** What a session needs of the `AGB` that it belongs to. */
@@ -858,4 +954,4 @@ declare function getSdkVersion(): string;
 declare function isReleaseVersion(): boolean;
 
 export { AGB, AGBError, APIError, ApplicationError, AuthenticationError, BaseService, Browser, BrowserContext, BrowserError, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, ContextManager, ContextService, ContextSync, CreateSessionParams, Emulator, FileError, FileSystem, LogLevel, ScreenError, Session, SessionError, VERSION, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, setLogLevel };
-export type { AGBOptions, ApiResponse, BinaryFileContentResult, BoolResult, CommandResult, Config, ConfigOptions, CreateSessionParamsOptions, DeleteResult, DirectoryEntry, DirectoryListResult, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, GetSessionData, GetSessionResult, McpTool, McpToolResult, McpToolsResult, MultipleFileContentResult, OperationResult, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult };
+export type { AGBOptions, ApiResponse, BinaryFileContentResult, BoolResult, CommandResult, Config, ConfigOptions, CreateSessionParamsOptions, DeleteResult, DirectoryEntry, DirectoryListResult, DownloadResult, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, GetSessionData, GetSessionResult, McpTool, McpToolResult, McpToolsResult, MultipleFileContentResult, OperationResult, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, UploadResult };

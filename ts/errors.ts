@@ -69,6 +69,7 @@ const CLASS_OF_KIND = {
   Api: APIError,
   SessionNotFound: SessionError,
   Tool: AGBError,
+  Local: FileError,
   Unavailable: AGBError,
   Internal: AGBError,
 } as const;

@@ -9,12 +9,17 @@ import type * as Native from "../native/index";
 
 export type {
   NativeAgb,
+  NativeByteReader,
+  NativeByteWriter,
+  NativeCancel,
+  NativeDownload,
   NativeEmulator,
   NativeExecution,
   NativeFailure,
   NativeFoundSession,
   NativeRoute,
   NativeSession,
+  NativeUpload,
 } from "../native/index";
 
 /** The name that napi-rs gives a build: platform, architecture, and the C library or tool chain. */

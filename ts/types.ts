@@ -281,3 +281,39 @@ export interface FileChangeResult extends ApiResponse {
   rawData?: string;
   errorMessage?: string;
 }
+
+/** Result of `file.upload`. */
+export interface UploadResult {
+  success: boolean;
+  /** The request id of asking for the address of the store. */
+  requestIdUploadUrl?: string;
+  /** The request id of asking the service to fetch the file. */
+  requestIdSync?: string;
+  /** The status of the store's answer. */
+  httpStatus?: number;
+  /** The store's tag of the content, with its quotes. */
+  etag?: string;
+  /** The bytes that the store got. */
+  bytesSent: number;
+  /** Where in the session the file is. */
+  path: string;
+  errorMessage?: string;
+}
+
+/** Result of `file.download`. */
+export interface DownloadResult {
+  success: boolean;
+  /** The request id of asking for the address of the store. */
+  requestIdDownloadUrl?: string;
+  /** The request id of asking the service to store the file. */
+  requestIdSync?: string;
+  /** The status of the store's answer. */
+  httpStatus?: number;
+  /** The bytes that were written; 0 after a failure. */
+  bytesReceived: number;
+  /** Where in the session the file is. */
+  path: string;
+  /** Where on this machine the file is; empty for a stream. */
+  localPath: string;
+  errorMessage?: string;
+}

@@ -2,25 +2,43 @@ import { BaseService } from "../base-service";
 import { AGBError } from "../errors";
 import type { NativeFailure } from "../native";
 import type { SessionLike } from "../session-like";
+import { notSignal, whileListening } from "../support/abort";
 import { failed, isFailure, present, refused } from "../support/call";
-import { kindOf, notText, notTexts } from "../support/check";
+import { guarded } from "../support/callback";
+import { kindOf, notFunction, notNumber, notText, notTexts } from "../support/check";
 import { targetOf } from "../support/target";
-import { unavailableMessage } from "../support/unavailable";
 import type {
   BinaryFileContentResult,
   BoolResult,
   DirectoryEntry,
   DirectoryListResult,
+  DownloadResult,
   FileChangeEvent,
   FileChangeResult,
   FileContentResult,
   FileInfoResult,
   FileSearchResult,
   MultipleFileContentResult,
+  UploadResult,
 } from "../types";
+import {
+  type DownloadOptions,
+  type DownloadTarget,
+  download,
+  transferPath,
+  type UploadOptions,
+  type UploadSource,
+  upload,
+} from "./file-transfer";
 
 /** How `writeFile` treats a file that exists. */
 type WriteMode = "overwrite" | "append" | "create_new";
+
+interface WatchArguments {
+  path: string;
+  callback: (events: FileChangeEvent[]) => void;
+  interval: number;
+}
 
 const WRITE_MODES: readonly string[] = ["overwrite", "append", "create_new"];
 
@@ -209,39 +227,83 @@ export class FileSystem extends BaseService {
     return { requestId: outcome.requestId, success: true, events, rawData: outcome.rawData };
   }
 
-  /** Not in this version yet. */
+  /**
+   * Watches a directory and all below it, until the signal is aborted or the session is gone. Every answer of the service
+   * goes to `callback`, the first and empty ones included; the first finds nothing. While it is awaited, the process stays
+   * alive.
+   *
+   * @param callback what it throws is logged, and the watch goes on
+   * @param interval pause between two looks, in milliseconds; longer after looks that failed
+   * @param signal ends the watch; then the callback is not called again, and the promise resolves
+   * @throws {AGBError} for arguments of the wrong kind
+   */
   async watchDirectory(
-    _path: string,
-    _callback: (events: FileChangeEvent[]) => void,
-    _interval?: number,
-    _signal?: AbortSignal,
+    path: string,
+    callback: (events: FileChangeEvent[]) => void,
+    interval = 1000,
+    signal?: AbortSignal,
   ): Promise<void> {
-    throw unavailable("file.watchDirectory");
+    const fault = notSignal(signal);
+    if (fault) throw invalid(fault);
+    if (signal?.aborted) return;
+    const watch = this.#watch({ path, callback, interval });
+    await whileListening(signal, watch.stop, watch.ended);
   }
 
-  /** Not in this version yet. */
-  watchDir(_dirPath: string, _callback: (events: FileChangeEvent[]) => void, _interval?: number): { stop: () => void } {
-    throw unavailable("file.watchDir");
+  /**
+   * As {@link watchDirectory}, in the background: it does not keep the process alive.
+   *
+   * @returns `stop()` ends the watch; the callback is not called again
+   * @throws {AGBError} for arguments of the wrong kind
+   */
+  watchDir(path: string, callback: (events: FileChangeEvent[]) => void, interval = 1000): { stop: () => void } {
+    const { stop } = this.#watch({ path, callback, interval });
+    return { stop };
   }
 
-  /** Not in this version yet. */
+  #watch({ path, callback, interval }: WatchArguments): { stop: () => void; ended: () => Promise<void> } {
+    const fault = notText({ path }) ?? notFunction({ callback }) ?? notNumber({ interval });
+    if (fault) throw invalid(fault);
+    const tell = guarded(callback, "The callback that watches a directory");
+    let stopped = false;
+    const { native, route } = targetOf(this.session);
+    const watch = native.fileWatch(route, path, interval ?? 1000, (events) => {
+      // An answer may be on its way when the watch is stopped.
+      if (!stopped) tell(Array.from(events, (event) => ({ ...event })));
+      return !stopped;
+    });
+    const stop = () => {
+      stopped = true;
+      watch.stop();
+    };
+    return { stop, ended: () => watch.ended() };
+  }
+
+  /** The directory of the session for transfers; undefined when the service does not tell. */
   async transferPath(): Promise<string | undefined> {
-    throw unavailable("file.transferPath");
+    return transferPath(this.session);
   }
 
-  /** Not in this version yet. */
-  async upload(_localPath: string, _remotePath: string): Promise<never> {
-    throw unavailable("file.upload");
+  /**
+   * Uploads a local file, bytes or a stream to `remotePath`, an absolute path in the session. A source that fails leaves
+   * nothing behind.
+   */
+  async upload(localPath: UploadSource, remotePath: string, options?: UploadOptions): Promise<UploadResult> {
+    return upload(this.session, localPath, remotePath, options);
   }
 
-  /** Not in this version yet. */
-  async download(_remotePath: string, _localPath: string): Promise<never> {
-    throw unavailable("file.download");
+  /**
+   * Downloads `remotePath`, an absolute path in the session, to a local file or a stream. A local file is replaced when
+   * the whole content is there, and not before; a stream is ended then, and destroyed when the download fails after its
+   * first byte.
+   */
+  async download(remotePath: string, localPath: DownloadTarget, options?: DownloadOptions): Promise<DownloadResult> {
+    return download(this.session, remotePath, localPath, options);
   }
 }
 
-function unavailable(member: string): AGBError {
-  return new AGBError(unavailableMessage(member), { kind: "Unavailable" });
+function invalid(message: string): AGBError {
+  return new AGBError(message, { kind: "InvalidArgument" });
 }
 
 function done(outcome: { requestId: string } | NativeFailure): BoolResult {

@@ -30,6 +30,23 @@ export function notTexts(values: Record<string, unknown>): string | undefined {
   return undefined;
 }
 
+/** The first of the named values that was given and is no boolean, as a message; undefined when there is none. */
+export function notBoolean(values: Record<string, unknown>): string | undefined {
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined || value === null || typeof value === "boolean") continue;
+    return `${name} must be a boolean, got ${kindOf(value)}`;
+  }
+  return undefined;
+}
+
+/** The first of the named values that is not a function, as a message; undefined when all are. */
+export function notFunction(values: Record<string, unknown>): string | undefined {
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value !== "function") return `${name} must be a function, got ${kindOf(value)}`;
+  }
+  return undefined;
+}
+
 /** The JSON text of a value, or why it has none (a cycle, a BigInt). */
 export function jsonOf(value: unknown): { text: string } | { fault: string } {
   try {
