@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode},
     middleware::{self, Next},
     response::Response,
     routing::{any, get, post},
@@ -14,10 +14,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    envelope::Answer,
+    envelope::{Answer, AsIs},
     ids::{Ids, Secret},
     journal::{Journal, JournalEntry},
-    routes::{Trace, context, link, session, tool},
+    routes::{Trace, context, link, object_store, session, tool},
     state::Sessions,
     tools::ToolLimits,
 };
@@ -55,8 +55,19 @@ pub(crate) fn app(service: Arc<Service>) -> Router {
         .route("/mcp/getLink", get(session::link))
         .route("/mcp", post(tool::call))
         .route("/mcp/listTools", post(session::list_tools))
+        .route("/sdk/ListContexts", get(context::list))
+        .route("/sdk/GetContext", get(context::get))
+        .route("/sdk/ModifyContext", post(context::modify))
+        .route("/sdk/DeleteContext", post(context::delete))
+        .route("/sdk/ClearContext", post(context::clear))
         .route("/sdk/SyncContext", post(context::sync))
         .route("/sdk/GetContextInfo", get(context::info))
+        .route("/sdk/GetContextFileDownloadUrl", post(context::download_url))
+        .route("/sdk/GetContextFileUploadUrl", post(context::upload_url))
+        .route("/sdk/DeleteContextFile", post(context::delete_file))
+        .route("/sdk/DescribeContextFiles", post(context::list_files))
+        .route("/sdk/GetAndLoadInternalContext", post(context::internal))
+        .route("/object/{context}/{*path}", get(object_store::get).put(object_store::put))
         .route("/link/{session}/callTool", post(link::call))
         .route("/ws/{session}", any(link::web_socket));
     routes
@@ -67,7 +78,7 @@ pub(crate) fn app(service: Arc<Service>) -> Router {
 }
 
 /// Parts of the service that a later version will have, by how their paths begin.
-const LATER: [&str; 4] = ["/sdk/", "/browser/", "/internet/getCdpLink", "/object/"];
+const LATER: [&str; 2] = ["/browser/", "/internet/getCdpLink"];
 
 async fn unknown_route(request: Request) -> Answer {
     let (method, path) = (request.method(), request.uri().path());
@@ -104,9 +115,9 @@ async fn handle(service: Arc<Service>, mut request: Request, next: Next, own_id:
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
     let trace = Trace::default();
     request.extensions_mut().insert(trace.clone());
-    let answer = tokio::select! {
-        response = next.run(request) => answer_in(response),
-        () = service.closing.cancelled() => Answer::closing(),
+    let reply = tokio::select! {
+        response = next.run(request) => Reply::of(response),
+        () = service.closing.cancelled() => Reply::Answer(Answer::closing()),
     };
     let mut traced = std::mem::take(&mut *trace.note());
     let request_id = traced.request_id.take().unwrap_or(own_id);
@@ -119,15 +130,63 @@ async fn handle(service: Arc<Service>, mut request: Request, next: Next, own_id:
         tool: traced.tool,
         session_id: traced.session_id,
         request_id: request_id.clone(),
-        status: answer.status.as_u16(),
-        code: answer.code.to_owned(),
-        success: answer.is_success() && !traced.tool_failed,
+        status: reply.status().as_u16(),
+        code: reply.code().to_owned(),
+        success: reply.is_success() && !traced.tool_failed,
         duration_ms: started.elapsed().as_secs_f64() * 1e3,
         resets_idle_timer: traced.resets_idle_timer,
         query: traced.query,
         body: traced.body,
     });
-    answer.render(&request_id)
+    reply.render(&request_id)
+}
+
+/// What goes back to the client.
+enum Reply {
+    Answer(Answer),
+    AsIs(Response),
+}
+
+impl Reply {
+    fn of(response: Response) -> Self {
+        match response.extensions().get::<AsIs>() {
+            Some(_) => Reply::AsIs(response),
+            None => Reply::Answer(answer_in(response)),
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Reply::Answer(answer) => answer.status,
+            Reply::AsIs(response) => response.status(),
+        }
+    }
+
+    fn code(&self) -> &str {
+        match self {
+            Reply::Answer(answer) => answer.code,
+            Reply::AsIs(_) => "ok",
+        }
+    }
+
+    fn is_success(&self) -> bool {
+        match self {
+            Reply::Answer(answer) => answer.is_success(),
+            Reply::AsIs(response) => response.status().is_success(),
+        }
+    }
+
+    fn render(self, request_id: &str) -> Response {
+        match self {
+            Reply::Answer(answer) => answer.render(request_id),
+            Reply::AsIs(mut response) => {
+                if let Ok(value) = HeaderValue::from_str(request_id) {
+                    response.headers_mut().insert("x-request-id", value);
+                }
+                response
+            }
+        }
+    }
 }
 
 /// The answer that a response carries, or one for a refusal of the framework itself.

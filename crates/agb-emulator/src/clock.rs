@@ -46,6 +46,11 @@ impl Clock {
         format!("{wall:.3}")
     }
 
+    /// The same date in milliseconds since 1970.
+    pub(crate) fn unix_ms(&self, at: Duration) -> i64 {
+        self.started_wall.checked_add(at).unwrap_or(Timestamp::MAX).as_millisecond()
+    }
+
     fn skipped(&self) -> Duration {
         *self.skipped.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,7 +22,7 @@ pub(crate) struct Answer {
     content: Option<Box<Content>>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Content {
     data: Value,
     /// Members beside `data`: those of a list's pages.
@@ -47,6 +47,13 @@ impl Answer {
         beside.insert("maxResults".to_owned(), max_results.into());
         beside.insert("count".to_owned(), count.into());
         Self { content: Some(Box::new(Content { data, beside })), ..Self::ok() }
+    }
+
+    /// The same answer with one more member beside its data.
+    pub(crate) fn beside(mut self, name: &str, value: impl Into<Value>) -> Self {
+        let content = self.content.get_or_insert_default();
+        content.beside.insert(name.to_owned(), value.into());
+        self
     }
 
     /// A failure. `message` must not be empty.
@@ -114,6 +121,10 @@ impl Answer {
         response
     }
 }
+
+/// Marks a response that is sent as it is, without the envelope: the bytes of an object.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AsIs;
 
 impl IntoResponse for Answer {
     /// An empty response that carries the answer; [`crate::app`] gives it its request id and renders it.

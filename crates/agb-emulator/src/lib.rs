@@ -20,6 +20,7 @@ mod app;
 pub mod cli;
 mod clock;
 mod connections;
+mod contexts;
 mod envelope;
 mod ids;
 mod journal;

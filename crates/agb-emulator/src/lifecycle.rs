@@ -94,6 +94,7 @@ mod tests {
             idle_timeout: Duration::from_secs(idle_timeout_s),
             labels: serde_json::Map::new(),
             has_link: true,
+            mounts: Vec::new(),
         };
         sessions.create(new).unwrap()
     }

@@ -13,8 +13,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::Clock,
+    contexts::{
+        Contexts,
+        mount::Mount,
+        sync::{self, SessionContexts},
+    },
     ids::{Ids, Secret},
-    sandbox::{Host, Sandbox},
+    sandbox::{Host, Isolation, Sandbox},
     tools::filesystem::SessionFiles,
 };
 
@@ -130,6 +135,7 @@ pub(crate) struct Session {
     pub(crate) sandbox: Sandbox,
     /// What the file tools remember of it.
     pub(crate) files: SessionFiles,
+    pub(crate) contexts: SessionContexts,
     /// Cancelled when the session's release begins.
     pub(crate) ended: CancellationToken,
     /// Cancelled when its teardown is done.
@@ -244,6 +250,7 @@ pub(crate) struct NewSession {
     pub(crate) idle_timeout: Duration,
     pub(crate) labels: Map<String, Value>,
     pub(crate) has_link: bool,
+    pub(crate) mounts: Vec<Mount>,
 }
 
 /// Why a session cannot be created.
@@ -267,7 +274,8 @@ pub(crate) struct Page {
 /// All sessions.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    pub(crate) clock: Clock,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) contexts: Contexts,
     host: Arc<Host>,
     ids: Ids,
     max_sessions: Option<usize>,
@@ -290,8 +298,10 @@ struct Inner {
 
 impl Sessions {
     pub(crate) fn new(host: Arc<Host>, seed: Option<u64>, max_sessions: Option<usize>) -> Self {
+        let clock = Arc::new(Clock::start());
         Self {
-            clock: Clock::start(),
+            contexts: Contexts::new(clock.clone(), seed, host.contexts_directory()),
+            clock,
             host,
             ids: Ids::new(seed, 0),
             max_sessions,
@@ -319,6 +329,7 @@ impl Sessions {
         let session = Arc::new(Session {
             sandbox: Sandbox::new(self.host.clone(), &id),
             files: SessionFiles::default(),
+            contexts: SessionContexts::new(new.mounts),
             app_instance_id: self.ids.letters("ai-", 16),
             resource_id: self.ids.letters("p-", 17),
             token: Secret::new(self.ids.letters("tk-", 32)),
@@ -378,6 +389,11 @@ impl Sessions {
         if inner.armed.is_none_or(|armed| due < armed) {
             self.sooner.notify_one();
         }
+    }
+
+    /// How sessions are kept apart.
+    pub(crate) fn isolation(&self) -> Isolation {
+        self.host.isolation()
     }
 
     /// A session that is alive, without using it.
@@ -450,8 +466,12 @@ impl Sessions {
         session.ended.cancel();
         let teardown = Teardown { sessions: self.clone(), session: session.clone() };
         self.teardowns.spawn(async move {
+            if reason != EndReason::EmulatorClosed {
+                sync::upload_before_release(&teardown.sessions.contexts, &teardown.session).await;
+            }
             teardown.session.sandbox.stop().await;
             teardown.session.files.cleanup().await;
+            teardown.sessions.contexts.session_ended(&teardown.session.id);
             drop(teardown);
         });
         Some(Released { finished: session.finished.clone() })

@@ -22,6 +22,7 @@ use crate::{
 
 pub(crate) mod context;
 pub(crate) mod link;
+pub(crate) mod object_store;
 pub(crate) mod session;
 pub(crate) mod tool;
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{Call, kind, object_in_text, resource_url};
+use super::{Call, context, kind, object_in_text, resource_url};
 use crate::{
     app::Service,
+    contexts::mount::{Mount, read_mounts},
     envelope::Answer,
     state::{DEFAULT_IDLE_TIMEOUT, EndReason, NewSession, Refusal, Session},
     tools::catalog,
@@ -30,7 +31,7 @@ const LINK_PORTS: std::ops::RangeInclusive<u16> = 30_100..=30_199;
 pub(crate) async fn create(call: Call) -> Result<Answer, Answer> {
     let image_id = call.query("imageId").ok_or_else(|| Answer::invalid("imageId is required"))?;
     known_image(&call.service, image_id)?;
-    refuse_mounts(&call)?;
+    let mounts = mounts(&call)?;
     let labels = match call.text("labels")? {
         Some(text) => object_in_text("labels", text)?,
         None => Map::new(),
@@ -40,9 +41,11 @@ pub(crate) async fn create(call: Call) -> Result<Answer, Answer> {
         idle_timeout: idle_timeout(call.member("timeout"))?,
         labels,
         has_link: call.service.link_url.unwrap_or(image_id != IMAGE_WITHOUT_LINK),
+        mounts,
     };
     let session = call.service.sessions.create(new).map_err(refused)?;
     call.trace.note().session_id = Some(session.id.clone());
+    context::mount(&call, &session).await?;
     let mut data = connection(&call.service, &session);
     data.insert("success".to_owned(), true.into());
     data.insert("errMsg".to_owned(), "".into());
@@ -200,14 +203,19 @@ fn known_image(service: &Service, image_id: &str) -> Result<(), Answer> {
     Err(Answer::invalid(format!("Invalid image_id: {image_id}; this emulator has {}", IMAGES.join(", "))))
 }
 
-fn refuse_mounts(call: &Call) -> Result<(), Answer> {
-    match call.member("persistenceDataList") {
-        None => Ok(()),
-        Some(Value::Array(mounts)) if mounts.is_empty() => Ok(()),
-        Some(Value::Array(_)) => {
-            Err(Answer::not_here("persistenceDataList: contexts are not available in this emulator yet"))
+/// The contexts that a new session mounts, all of which must exist.
+fn mounts(call: &Call) -> Result<Vec<Mount>, Answer> {
+    let mounts = match call.member("persistenceDataList") {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(list)) => read_mounts(list).map_err(Answer::invalid)?,
+        Some(other) => {
+            return Err(Answer::invalid(format!("persistenceDataList must be an array, not {}", kind(other))));
         }
-        Some(other) => Err(Answer::invalid(format!("persistenceDataList must be an array, not {}", kind(other)))),
+    };
+    let contexts = &call.service.sessions.contexts;
+    match mounts.iter().find(|mount| contexts.by_id(&mount.context_id).is_none()) {
+        Some(mount) => Err(context::unknown(&mount.context_id)),
+        None => Ok(mounts),
     }
 }
 

@@ -153,6 +153,11 @@ impl Host {
         self.base.remove();
     }
 
+    /// Where the emulator keeps what contexts store; not made yet.
+    pub(crate) fn contexts_directory(&self) -> PathBuf {
+        self.base.path().join("contexts")
+    }
+
     pub(super) fn base(&self) -> &BaseDirectory {
         &self.base
     }

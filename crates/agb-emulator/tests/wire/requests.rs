@@ -89,10 +89,7 @@ async fn an_unknown_route_is_named_in_the_answer_and_one_to_come_as_such() {
     let peer = Peer::start().await;
     let unknown = peer.post("/mcp/noSuchThing", json!({})).await;
     assert!(unknown.failed(501, "NotImplemented").contains("POST /mcp/noSuchThing is not a route"));
-    for path in ["/sdk/GetContext?name=a", "/sdk/ListContexts"] {
-        assert!(peer.get(path).await.failed(501, "NotImplemented").contains("not available in this emulator yet"));
-    }
-    for path in ["/browser/init", "/internet/getCdpLink", "/sdk/GetAndLoadInternalContext"] {
+    for path in ["/browser/init", "/internet/getCdpLink"] {
         let reply = peer.post(path, json!({})).await;
         assert!(reply.failed(501, "NotImplemented").contains(path), "{}", reply.body);
     }
@@ -159,6 +156,17 @@ fn hostile() -> impl Strategy<Value = (Method, String, Vec<u8>)> {
         "/mcp/listTools",
         "/sdk/SyncContext",
         "/sdk/GetContextInfo",
+        "/sdk/ListContexts",
+        "/sdk/GetContext",
+        "/sdk/ModifyContext",
+        "/sdk/DeleteContext",
+        "/sdk/ClearContext",
+        "/sdk/GetContextFileDownloadUrl",
+        "/sdk/GetContextFileUploadUrl",
+        "/sdk/DeleteContextFile",
+        "/sdk/DescribeContextFiles",
+        "/sdk/GetAndLoadInternalContext",
+        "/object/SESSION/a",
         "/link/SESSION/callTool",
         "/link/%ff/callTool",
         "/ws/SESSION",
@@ -182,6 +190,16 @@ fn hostile() -> impl Strategy<Value = (Method, String, Vec<u8>)> {
         "token",
         "requestId",
         "persistenceDataList",
+        "id",
+        "allowCreate",
+        "contextId",
+        "path",
+        "filePath",
+        "parentFolderPath",
+        "pageNumber",
+        "pageSize",
+        "contextTypes",
+        "expires",
     ]);
     let text = prop_oneof![
         Just("SESSION".to_owned()),

@@ -59,7 +59,7 @@ async fn creation_refuses_what_it_cannot_do_and_says_why() {
         assert!(reply.failed(400, "InvalidParameter").contains(says), "{}", reply.body);
     }
     let mounts = peer.post(&good, json!({"persistenceDataList": [{"contextId": "c", "path": "/p"}]})).await;
-    assert!(mounts.failed(501, "NotImplemented").contains("persistenceDataList"));
+    mounts.failed(400, "InvalidContext.NotFound");
     assert_eq!(peer.emulator.sessions(), []);
 }
 
@@ -350,7 +350,7 @@ async fn deleting_with_a_context_sync_works_when_there_are_no_contexts() {
     assert_eq!(peer.get(&format!("/sdk/GetContextInfo?sessionId={id}")).await.data()["contextStatus"], "[]");
     peer.post(&format!("/sdk/SyncContext?sessionId={id}&contextId=c&path=/p"), json!({}))
         .await
-        .failed(501, "NotImplemented");
+        .failed(400, "InvalidContext.NotFound");
 }
 
 #[tokio::test]

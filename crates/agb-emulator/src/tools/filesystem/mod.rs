@@ -16,6 +16,7 @@ mod search;
 mod slice;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transfer;
 mod tree;
 mod view;
 mod write;
@@ -129,17 +130,27 @@ async fn run(
     args: ToolArgs,
     limits: &ToolLimits,
 ) -> ToolOutput {
+    match work_on(files, session, limits, move |context| tool(context, &args)).await {
+        Ok(text) => ToolOutput::ok(text),
+        Err(error) => ToolOutput::error(error.text),
+    }
+}
+
+/// Does a piece of work on a session's files, as the session's user.
+async fn work_on<T: Send + 'static>(
+    files: SandboxFiles,
+    session: &SessionFiles,
+    limits: &ToolLimits,
+    work: impl FnOnce(&Context) -> Result<T, FileError> + Send + 'static,
+) -> Result<T, FileError> {
     let (SandboxFiles::Namespace { user, .. } | SandboxFiles::Plain { user, .. }) = &files;
     let user = *user;
     let memory = Arc::clone(&session.memory);
     *memory.user.lock().unwrap_or_else(PoisonError::into_inner) = user;
     let deadline = Deadline::after(limits.time);
     let output_bytes = limits.output_bytes;
-    let job = move || tool(&Context { view: View::new(files), memory, deadline, output_bytes }, &args);
-    match identity::run(user, deadline, job).await {
-        Ok(text) => ToolOutput::ok(text),
-        Err(error) => ToolOutput::error(error.text),
-    }
+    let job = move || work(&Context { view: View::new(files), memory, deadline, output_bytes });
+    identity::run(user, deadline, job).await
 }
 
 /// What a tool works with.

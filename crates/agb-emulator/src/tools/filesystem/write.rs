@@ -75,9 +75,14 @@ pub(super) fn write_all(file: &OwnedFd, content: &[u8], deadline: Deadline, path
     Ok(())
 }
 
-/// Makes a directory and its missing parents.
+/// `create_directory`: with its missing parents.
 pub(super) fn create_directory(context: &Context, args: &ToolArgs) -> Result<String, FileError> {
-    let path = context.view.path(text(args, "path"))?;
+    make_directories(context, context.view.path(text(args, "path"))?)?;
+    Ok(DONE.to_owned())
+}
+
+/// Makes a directory and its missing parents.
+pub(super) fn make_directories(context: &Context, path: PathBuf) -> Result<(), FileError> {
     let mut missing: Vec<PathBuf> = Vec::new();
     let mut existing = path;
     while !is_directory(context, &existing)? {
@@ -87,7 +92,7 @@ pub(super) fn create_directory(context: &Context, args: &ToolArgs) -> Result<Str
     for path in missing.iter().rev() {
         make(context, path)?;
     }
-    Ok(DONE.to_owned())
+    Ok(())
 }
 
 /// `false` if there is nothing; an error if there is something else.
