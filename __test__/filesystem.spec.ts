@@ -632,15 +632,3 @@ it("fails by every method on a deleted session, with a message and a request id"
     expect(result.requestId).not.toBe("");
   }
 });
-
-it.each([
-  ["watchDirectory", () => session.file.watchDirectory("/tmp", () => undefined)],
-  ["watchDir", async () => session.file.watchDir("/tmp", () => undefined)],
-  ["transferPath", () => session.file.transferPath()],
-  ["upload", () => session.file.upload("a", "b")],
-  ["download", () => session.file.download("a", "b")],
-])("%s says that it is not available yet, and sends nothing", async (_, call) => {
-  emulator.clearJournal();
-  await expect(call()).rejects.toThrow(/not available yet in version/);
-  expect(emulator.journal()).toEqual([]);
-});

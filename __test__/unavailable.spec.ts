@@ -126,19 +126,3 @@ it("code.run with streaming is refused by name", async () => {
   });
   expect(requests).toEqual([]);
 });
-
-it("file transfer and watching are refused by name", async () => {
-  const { file } = await spec.create();
-  const requests = await spec.requestsOf(async () => {
-    for (const [name, work] of [
-      ["upload", () => file.upload("/a", "/b")],
-      ["download", () => file.download("/a", "/b")],
-      ["watchDirectory", () => file.watchDirectory("/tmp", () => undefined)],
-    ] as const) {
-      const outcome: unknown = await (async () => work())().catch((error: unknown) => error);
-      expect(outcome).toBeInstanceOf(AGBError);
-      expect((outcome as AGBError).message).toMatch(saying(name));
-    }
-  });
-  expect(requests).toEqual([]);
-});
