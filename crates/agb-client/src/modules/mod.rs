@@ -1,4 +1,4 @@
-//! What a program does inside a session: run code and commands, work with files.
+//! What a program does inside a session: run code and commands, work with files, use the desktop.
 //!
 //! Every operation is a free function over [`CallTool`](crate::CallTool): one call of the function, one or more calls
 //! of tools, one owned result. A failed operation is an [`Error`] whose message is ready to be shown.
@@ -6,6 +6,7 @@
 pub mod code;
 pub mod command;
 pub mod file_transfer;
+pub mod computer;
 pub mod filesystem;
 pub mod watch;
 

@@ -20,7 +20,20 @@ const FAILED: &str = "Tool execution failed";
 const OPERATION: &str = "callMcpTool";
 
 /// Tools that only look: executing one twice does no harm, so that a broken connection is no reason to fail.
-const READ_ONLY: [&str; 5] = ["get_metrics", "get_file_info", "list_directory", "read_file", "search_files"];
+const READ_ONLY: [&str; 12] = [
+    "get_active_window",
+    "get_cursor_position",
+    "get_file_info",
+    "get_installed_apps",
+    "get_metrics",
+    "get_screen_size",
+    "list_directory",
+    "list_root_windows",
+    "list_visible_apps",
+    "read_file",
+    "screenshot",
+    "search_files",
+];
 
 /// Where a call goes.
 pub(crate) struct Route<'a> {
