@@ -17,7 +17,7 @@ use crate::{
     envelope::{Answer, AsIs},
     ids::{Ids, Secret},
     journal::{Journal, JournalEntry},
-    routes::{Trace, context, link, object_store, session, tool},
+    routes::{Trace, context, link, object_store, screenshot, session, tool},
     state::Sessions,
     tools::ToolLimits,
 };
@@ -74,7 +74,9 @@ pub(crate) fn app(service: Arc<Service>) -> Router {
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(service.clone())
-        .layer(middleware::from_fn_with_state(service, surround))
+        .layer(middleware::from_fn_with_state(service.clone(), surround))
+        // Storage, and not the service: no key, no envelope, no journal.
+        .merge(Router::new().route("/screenshot/{name}", get(screenshot::get)).with_state(service))
 }
 
 /// Parts of the service that a later version will have, by how their paths begin.

@@ -39,7 +39,7 @@ use crate::{
     lifecycle::Advance,
     sandbox::{Host, HostOptions},
     state::Sessions,
-    tools::ToolLimits,
+    tools::{ToolLimits, computer::Screenshots},
 };
 pub use crate::{
     journal::JournalEntry,
@@ -82,6 +82,7 @@ impl Emulator {
             base_directory: options.base_directory,
         })
         .await?;
+        let screenshots = Arc::new(Screenshots::new(&base_url));
         let service = Arc::new(Service {
             base_url,
             api_key: Secret::new(api_key),
@@ -89,7 +90,7 @@ impl Emulator {
             link_url: options.link_url,
             max_body_bytes: options.max_body_bytes,
             tool_limits: ToolLimits { output_bytes: options.max_output_bytes, time: options.max_tool_time },
-            sessions: Arc::new(Sessions::new(host.clone(), options.seed, options.max_sessions)),
+            sessions: Arc::new(Sessions::new(host.clone(), screenshots, options.seed, options.max_sessions)),
             journal: Journal::new(options.log),
             request_ids: Ids::new(options.seed, 1),
             closing: CancellationToken::new(),

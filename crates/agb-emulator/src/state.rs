@@ -20,7 +20,7 @@ use crate::{
     },
     ids::{Ids, Secret},
     sandbox::{Host, Isolation, Sandbox},
-    tools::filesystem::SessionFiles,
+    tools::{computer::Screenshots, filesystem::SessionFiles},
 };
 
 /// The idle timeout of a session that asks for none (docs/protocol.md, section Session lifecycle).
@@ -136,6 +136,8 @@ pub(crate) struct Session {
     /// What the file tools remember of it.
     pub(crate) files: SessionFiles,
     pub(crate) contexts: SessionContexts,
+    /// Where its pictures go that are answered as URLs.
+    pub(crate) screenshots: Arc<Screenshots>,
     /// Cancelled when the session's release begins.
     pub(crate) ended: CancellationToken,
     /// Cancelled when its teardown is done.
@@ -278,6 +280,7 @@ pub(crate) struct Sessions {
     pub(crate) contexts: Contexts,
     host: Arc<Host>,
     ids: Ids,
+    pub(crate) screenshots: Arc<Screenshots>,
     max_sessions: Option<usize>,
     inner: Mutex<Inner>,
     /// Something became due earlier than the lifecycle task waits for.
@@ -297,11 +300,17 @@ struct Inner {
 }
 
 impl Sessions {
-    pub(crate) fn new(host: Arc<Host>, seed: Option<u64>, max_sessions: Option<usize>) -> Self {
+    pub(crate) fn new(
+        host: Arc<Host>,
+        screenshots: Arc<Screenshots>,
+        seed: Option<u64>,
+        max_sessions: Option<usize>,
+    ) -> Self {
         let clock = Arc::new(Clock::start());
         Self {
             contexts: Contexts::new(clock.clone(), seed, host.contexts_directory()),
             clock,
+            screenshots,
             host,
             ids: Ids::new(seed, 0),
             max_sessions,
@@ -330,6 +339,7 @@ impl Sessions {
             sandbox: Sandbox::new(self.host.clone(), &id),
             files: SessionFiles::default(),
             contexts: SessionContexts::new(new.mounts),
+            screenshots: self.screenshots.clone(),
             app_instance_id: self.ids.letters("ai-", 16),
             resource_id: self.ids.letters("p-", 17),
             token: Secret::new(self.ids.letters("tk-", 32)),

@@ -23,6 +23,7 @@ use crate::{
 pub(crate) mod context;
 pub(crate) mod link;
 pub(crate) mod object_store;
+pub(crate) mod screenshot;
 pub(crate) mod session;
 pub(crate) mod tool;
 

@@ -34,6 +34,7 @@ pub(crate) use self::interpreters::Language;
 pub(crate) use self::pipes::OutputPipe;
 pub(crate) use self::process::{Invocation, Process};
 pub(crate) use self::running::Running;
+use crate::tools::computer::DesktopSlot;
 use crate::tools::kernels::Kernels;
 
 /// The name of the session's user, as the service has it.
@@ -97,6 +98,7 @@ struct Inner {
     released: CancellationToken,
     running: Mutex<Option<Arc<Running>>>,
     kernels: Kernels,
+    desktop: DesktopSlot,
 }
 
 impl Sandbox {
@@ -108,6 +110,7 @@ impl Sandbox {
             released: CancellationToken::new(),
             running: Mutex::new(None),
             kernels: Kernels::default(),
+            desktop: DesktopSlot::default(),
         };
         Sandbox { inner: Arc::new(inner) }
     }
@@ -125,6 +128,7 @@ impl Sandbox {
     /// session, as does every later call. A second stop waits for the first.
     pub async fn stop(&self) {
         self.inner.released.cancel();
+        self.inner.desktop.close().await;
         let mut running = self.inner.running.lock().await;
         if let Some(running) = running.take() {
             running.stop().await;
@@ -167,5 +171,9 @@ impl Sandbox {
 
     pub(crate) fn kernels(&self) -> &Kernels {
         &self.inner.kernels
+    }
+
+    pub(crate) fn desktop(&self) -> &DesktopSlot {
+        &self.inner.desktop
     }
 }

@@ -66,11 +66,25 @@ impl Process {
         self.kill_group();
     }
 
+    /// Interrupts the group, as a terminal does.
+    pub(crate) fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    /// Asks the group to end.
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// Ends the group without waiting.
     pub(crate) fn kill_group(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
         if let Some(group) = self.group {
             // Fails only when the group is empty.
-            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+            let _ = rustix::process::kill_process_group(group, signal);
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::fchown;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::Pid;
 use tokio::process::Command;
@@ -33,6 +35,8 @@ pub(crate) struct Running {
     /// As the session sees it.
     tmp: PathBuf,
     search_path: OsString,
+    /// What later commands find in their environment beside the usual.
+    variables: Mutex<Vec<(&'static str, String)>>,
 }
 
 impl Running {
@@ -55,7 +59,8 @@ impl Running {
                 host.make_owned(&path)?;
             }
             let kind = Kind::Plain(Plain::start()?);
-            return Ok(Running { kind, user, directory: directory.to_owned(), home, tmp, search_path });
+            let (directory, variables) = (directory.to_owned(), Mutex::default());
+            return Ok(Running { kind, user, directory, home, tmp, search_path, variables });
         };
         let plan = Plan { programs, user, directory, base: host.base().path(), interpreters: &interpreters };
         let namespace = Namespace::start(plan).await?;
@@ -71,6 +76,7 @@ impl Running {
             home: PathBuf::from(NAMESPACE_HOME),
             tmp: PathBuf::from("/tmp"),
             search_path: super::SYSTEM_PATH.into(),
+            variables: Mutex::default(),
         }
     }
 
@@ -122,9 +128,42 @@ impl Running {
             .env("LOGNAME", USER_NAME)
             .env("SHELL", "/bin/sh")
             .env("LANG", "C.UTF-8");
+        command.envs(self.variables.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
         if let Kind::Plain(plain) = &self.kind {
             let (name, value) = plain.marker();
             command.env(name, value);
+        }
+    }
+
+    /// Lets the session's user open a pipe by its name below `/dev/fd`, which asks for the rights of a file.
+    pub(crate) fn give(&self, pipe: &impl AsFd) -> io::Result<()> {
+        let Some((user, group)) = self.user else { return Ok(()) };
+        fchown(pipe, Some(user), Some(group))
+    }
+
+    /// Sets variables for the commands that are started from now on.
+    pub(crate) fn set_variables<const N: usize>(&self, variables: [(&'static str, String); N]) {
+        *self.variables.lock().unwrap_or_else(PoisonError::into_inner) = variables.into();
+    }
+
+    /// What has to stand before a command line for a program that would do as root does when it finds itself root, which
+    /// it only is for the session: set groups, refuse to work.
+    pub(crate) fn as_ordinary_user(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Namespace(_) => &["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"],
+            Kind::Plain(_) => &[],
+        }
+    }
+
+    /// A text that only the environments of this session's processes have, as far as the session sees processes.
+    pub(crate) fn marker(&self) -> String {
+        match &self.kind {
+            // It sees no others; and all of its processes have a home.
+            Kind::Namespace(_) => "HOME=".to_owned(),
+            Kind::Plain(plain) => {
+                let (name, value) = plain.marker();
+                format!("{name}={value}")
+            }
         }
     }
 

@@ -47,6 +47,11 @@ const FAMILIES: &[Family] = &[
     Family { server: "wuying_codespace", images: &[ImageKind::Code, ImageKind::Desktop], tools: CODE },
     Family { server: "wuying_filesystem", images: ImageKind::ALL, tools: FILES },
     Family { server: "wuying_system", images: ImageKind::ALL, tools: SYSTEM },
+    Family { server: "wuying_ui", images: &[ImageKind::Desktop], tools: INPUT },
+    Family { server: "wuying_ui", images: &[ImageKind::Desktop], tools: WINDOWS },
+    Family { server: "wuying_app", images: &[ImageKind::Desktop], tools: APPS },
+    Family { server: "wuying_capture", images: &[ImageKind::Desktop], tools: CAPTURE },
+    Family { server: "mcp-server", images: &[ImageKind::Desktop], tools: STORED_CAPTURE },
 ];
 
 const SHELL: &[Tool] = &[Tool {
@@ -198,6 +203,213 @@ const SYSTEM: &[Tool] = &[Tool {
     description: "Measures processor, memory, disk and network use.",
     schema: || object(&[], json!({})),
 }];
+
+const INPUT: &[Tool] = &[
+    Tool {
+        name: "click_mouse",
+        description: "Moves the mouse to a place and clicks.",
+        schema: || {
+            object(
+                &["x", "y"],
+                json!({
+                    "x": pixels("Place, from the left."),
+                    "y": pixels("Place, from the top."),
+                    "button": {"type": "string", "enum": ["left", "right", "middle", "double_left"], "default": "left"},
+                }),
+            )
+        },
+    },
+    Tool {
+        name: "move_mouse",
+        description: "Moves the mouse to a place.",
+        schema: || {
+            object(&["x", "y"], json!({"x": pixels("Place, from the left."), "y": pixels("Place, from the top.")}))
+        },
+    },
+    Tool {
+        name: "drag_mouse",
+        description: "Moves the mouse from one place to another while a button is down.",
+        schema: || {
+            object(
+                &["from_x", "from_y", "to_x", "to_y"],
+                json!({
+                    "from_x": pixels("Where the button goes down, from the left."),
+                    "from_y": pixels("Where the button goes down, from the top."),
+                    "to_x": pixels("Where it goes up, from the left."),
+                    "to_y": pixels("Where it goes up, from the top."),
+                    "button": {"type": "string", "enum": ["left", "right", "middle"], "default": "left"},
+                }),
+            )
+        },
+    },
+    Tool {
+        name: "scroll",
+        description: "Moves the mouse to a place and turns its wheel.",
+        schema: || {
+            object(
+                &["x", "y"],
+                json!({
+                    "x": pixels("Place, from the left."),
+                    "y": pixels("Place, from the top."),
+                    "direction": {"type": "string", "enum": ["up", "down", "left", "right"], "default": "up"},
+                    "amount": {"type": "integer", "minimum": 1, "default": 1, "description": "Steps of the wheel."},
+                }),
+            )
+        },
+    },
+    Tool { name: "get_cursor_position", description: "Answers where the mouse is.", schema: || object(&[], json!({})) },
+    Tool {
+        name: "input_text",
+        description: "Types a text into the active window.",
+        schema: || object(&["text"], json!({"text": {"type": "string", "description": "Text to type."}})),
+    },
+    Tool {
+        name: "press_keys",
+        description: "Presses keys together, and lets go of them unless they are to be held.",
+        schema: || {
+            object(
+                &["keys"],
+                json!({
+                    "keys": strings("Keys, for example Ctrl and a."),
+                    "hold": {"type": "boolean", "default": false, "description": "Whether they stay down."},
+                }),
+            )
+        },
+    },
+    Tool {
+        name: "release_keys",
+        description: "Lets go of keys that are held.",
+        schema: || object(&["keys"], json!({"keys": strings("Keys, for example Ctrl and a.")})),
+    },
+    Tool {
+        name: "get_screen_size",
+        description: "Answers width and height of the screen, in pixels.",
+        schema: || object(&[], json!({})),
+    },
+];
+
+const WINDOWS: &[Tool] = &[
+    Tool {
+        name: "list_root_windows",
+        description: "Lists the windows that are open.",
+        schema: || {
+            object(
+                &[],
+                json!({
+                    "timeout_ms": {"type": "number", "default": 3000, "description": "Milliseconds it may take."},
+                }),
+            )
+        },
+    },
+    Tool {
+        name: "get_active_window",
+        description: "Answers the window that has the keyboard.",
+        schema: || object(&[], json!({})),
+    },
+    Tool { name: "activate_window", description: "Brings a window to the front.", schema: window },
+    Tool { name: "close_window", description: "Closes a window.", schema: window },
+    Tool { name: "maximize_window", description: "Makes a window as large as can be.", schema: window },
+    Tool { name: "minimize_window", description: "Puts a window away.", schema: window },
+    Tool { name: "restore_window", description: "Gives a window its own size and place back.", schema: window },
+    Tool { name: "fullscreen_window", description: "Lets a window fill the whole screen.", schema: window },
+    Tool {
+        name: "resize_window",
+        description: "Gives a window another size.",
+        schema: || {
+            object(
+                &["window_id", "width", "height"],
+                json!({
+                    "window_id": {"type": "integer", "minimum": 0, "description": "Number of the window."},
+                    "width": {"type": "integer", "minimum": 1, "description": "Pixels."},
+                    "height": {"type": "integer", "minimum": 1, "description": "Pixels."},
+                }),
+            )
+        },
+    },
+    Tool {
+        name: "focus_mode",
+        description: "Keeps the active window in front of all others, or no longer.",
+        schema: || object(&["on"], json!({"on": {"type": "boolean", "description": "Whether it is kept there."}})),
+    },
+];
+
+const APPS: &[Tool] = &[
+    Tool {
+        name: "start_app",
+        description: "Starts an application and answers its processes.",
+        schema: || {
+            object(
+                &["start_cmd"],
+                json!({
+                    "start_cmd": {"type": "string", "description": "Command line that starts it."},
+                    "work_directory": {"type": "string", "description": "Directory to start it in."},
+                    "activity": {"type": "string", "description": "Part of it to begin with; not used on Linux."},
+                }),
+            )
+        },
+    },
+    Tool {
+        name: "stop_app_by_pname",
+        description: "Ends the processes of a name.",
+        schema: || object(&["pname"], json!({"pname": {"type": "string", "description": "Name of the process."}})),
+    },
+    Tool {
+        name: "stop_app_by_pid",
+        description: "Ends a process.",
+        schema: || object(&["pid"], json!({"pid": {"type": "integer", "minimum": 1, "description": "Its number."}})),
+    },
+    Tool {
+        name: "stop_app_by_cmd",
+        description: "Runs a command that ends an application.",
+        schema: || {
+            object(&["stop_cmd"], json!({"stop_cmd": {"type": "string", "description": "For example kill -9 123."}}))
+        },
+    },
+    Tool {
+        name: "get_installed_apps",
+        description: "Lists the applications that can be started.",
+        schema: || {
+            let system = json!({"type": "boolean", "default": true, "description": "Leave out those of the system."});
+            object(
+                &[],
+                json!({
+                    "start_menu": {"type": "boolean", "default": true, "description": "Those of the start menu."},
+                    "desktop": {"type": "boolean", "default": false, "description": "Those on the desktop."},
+                    "ignore_system_app": system,
+                    "ignore_system_apps": system,
+                }),
+            )
+        },
+    },
+    Tool {
+        name: "list_visible_apps",
+        description: "Lists the processes that show a window.",
+        schema: || object(&[], json!({})),
+    },
+];
+
+const CAPTURE: &[Tool] = &[Tool {
+    name: "screenshot",
+    description: "Takes a picture of the screen and answers it as base64.",
+    schema: || object(&[], json!({"format": {"type": "string", "enum": ["png", "jpeg"], "default": "png"}})),
+}];
+
+const STORED_CAPTURE: &[Tool] = &[Tool {
+    name: "system_screenshot",
+    description: "Takes a picture of the screen and answers the URL of a PNG file.",
+    schema: || object(&[], json!({})),
+}];
+
+fn window() -> Value {
+    object(
+        &["window_id"],
+        json!({"window_id": {"type": "integer", "minimum": 0, "description": "Number of the window."}}),
+    )
+}
+
+fn pixels(description: &str) -> Value {
+    json!({"type": "number", "description": format!("{description} In pixels.")})
+}
 
 fn object(required: &[&str], properties: Value) -> Value {
     json!({"type": "object", "properties": properties, "required": required})
@@ -353,6 +565,21 @@ mod tests {
             assert!(names.contains(&name), "{name} is missing in {names:?}");
         }
         assert_eq!(names.len(), 14);
+    }
+
+    #[test]
+    fn only_desktop_images_have_a_desktop() {
+        for (image, count) in [("agb-computer-use-1", 41), ("agb-computer-use-ubuntu-2204", 41)] {
+            let tools = tools_of_image(image);
+            assert_eq!(tools.len(), count);
+            for tool in &tools {
+                assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
+            }
+        }
+        assert!(!knows("agb-code-space-1", "click_mouse") && !knows("agb-browser-use-1", "screenshot"));
+        assert!(complaint("click_mouse", json!({"x": 1, "y": 1, "button": "thumb"})).contains("button must be one of"));
+        assert!(complaint("close_window", json!({"window_id": 1.5})).contains("window_id must be an integer"));
+        assert!(complaint("press_keys", json!({"keys": "a"})).contains("keys must be an array of strings"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::{sandbox::Sandbox, state::Session};
 
 pub mod catalog;
+pub(crate) mod computer;
 pub mod filesystem;
 pub(crate) mod kernels;
 pub mod metrics;
@@ -82,9 +83,12 @@ async fn dispatch(session: &Session, name: &str, args: &ToolArgs, limits: &ToolL
         "shell" => shell::call(sandbox, args, limits).await,
         "run_code" => run_code::call(sandbox, args, limits).await,
         "get_metrics" => metrics::call(sandbox).await,
-        _ => filesystem::call(sandbox, &session.files, name, args, limits)
-            .await
-            .unwrap_or_else(|| ToolOutput::error(format!("Tool {name} is not available in this emulator yet"))),
+        _ => match filesystem::call(sandbox, &session.files, name, args, limits).await {
+            Some(output) => output,
+            None => computer::call(sandbox, &session.screenshots, name, args)
+                .await
+                .unwrap_or_else(|| ToolOutput::error(format!("Tool {name} is not available in this emulator yet"))),
+        },
     }
 }
 
