@@ -13,6 +13,7 @@
 mod agb;
 mod code;
 mod command;
+mod computer;
 mod emulator;
 mod file_transfer;
 mod filesystem;

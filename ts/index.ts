@@ -30,7 +30,12 @@ export { getLogLevel, LogLevel, logDebug, logError, logInfo, logWarn, setLogLeve
 export { Browser } from "./modules/browser/browser";
 export { Code } from "./modules/code";
 export { Command } from "./modules/command";
+export { ApplicationManager } from "./modules/computer/app";
 export { Computer } from "./modules/computer/computer";
+export { KeyboardController } from "./modules/computer/keyboard";
+export { MouseButton, MouseController, ScrollDirection } from "./modules/computer/mouse";
+export { ScreenController } from "./modules/computer/screen";
+export { WindowManager } from "./modules/computer/window";
 export { FileSystem } from "./modules/filesystem";
 export { Session } from "./session";
 export type { SessionLike } from "./session-like";

@@ -60,7 +60,7 @@ export class Session {
     this.file = new FileSystem(this);
     this.code = new Code(this);
     this.browser = new Browser(this);
-    this.computer = new Computer();
+    this.computer = new Computer(this);
     this.context = new ContextManager(this);
   }
 

@@ -317,3 +317,126 @@ export interface DownloadResult {
   localPath: string;
   errorMessage?: string;
 }
+
+/** Result of `session.computer.mouse.getPosition`. */
+export interface CursorPosition extends ApiResponse {
+  success: boolean;
+  /** Pixels from the left; 0 on failure. */
+  x: number;
+  /** Pixels from the top; 0 on failure. */
+  y: number;
+  errorMessage?: string;
+}
+
+/** A window, as the service sent it. */
+export interface WindowInfo {
+  /** What the window is known by. */
+  window_id?: number;
+  title?: string;
+  /** Pixels. */
+  absolute_upper_left_x?: number;
+  /** Pixels. */
+  absolute_upper_left_y?: number;
+  /** Pixels. */
+  width?: number;
+  /** Pixels. */
+  height?: number;
+  /** Number of the process that owns it. */
+  pid?: number;
+  /** Name of the process that owns it. */
+  pname?: string;
+  child_windows?: WindowInfo[];
+  /** Never sent; use `window_id`. */
+  id?: string;
+  /** Never sent; use `absolute_upper_left_x`. */
+  x?: number;
+  /** Never sent; use `absolute_upper_left_y`. */
+  y?: number;
+  [member: string]: unknown;
+}
+
+/** Result of `session.computer.window.listRootWindows`. */
+export interface WindowListResult extends ApiResponse {
+  success: boolean;
+  windows: WindowInfo[];
+  errorMessage?: string;
+}
+
+/** Result of `session.computer.window.getActiveWindow`. */
+export interface WindowInfoResult extends ApiResponse {
+  success: boolean;
+  window?: WindowInfo;
+  errorMessage?: string;
+}
+
+/** A process, as the service sent it. */
+export interface ProcessInfo {
+  /** Its name. */
+  pname?: string;
+  pid?: number;
+  /** Its command line. */
+  cmdline?: string;
+  /** Never sent; use `pname`. */
+  name?: string;
+  [member: string]: unknown;
+}
+
+/** Result of `session.computer.app.start` and `getVisible`. */
+export interface ProcessListResult extends ApiResponse {
+  success: boolean;
+  data: ProcessInfo[];
+  errorMessage?: string;
+}
+
+/** An application, as the service sent it. */
+export interface InstalledAppInfo {
+  name?: string;
+  /** For `session.computer.app.start`. */
+  start_cmd?: string;
+  /** For `session.computer.app.stopByCmd`. */
+  stop_cmd?: string;
+  work_directory?: string;
+  [member: string]: unknown;
+}
+
+/** Result of `session.computer.app.listInstalled`. */
+export interface InstalledAppListResult extends ApiResponse {
+  success: boolean;
+  data: InstalledAppInfo[];
+  errorMessage?: string;
+}
+
+/** Result of `session.computer.app.stopByPname`, `stopByPid` and `stopByCmd`. */
+export interface AppOperationResult extends ApiResponse {
+  success: boolean;
+  /** Empty on success. */
+  errorMessage?: string;
+}
+
+/** Result of `session.computer.screen.getSize`. */
+export interface ScreenSize extends ApiResponse {
+  success: boolean;
+  /** Pixels; 0 on failure. */
+  width: number;
+  /** Pixels; 0 on failure. */
+  height: number;
+  /** Physical pixels per logical pixel. */
+  dpiScalingFactor: number;
+  errorMessage?: string;
+}
+
+/** Result of `session.computer.screen.betaTakeScreenshot`. */
+export interface ScreenshotResult extends ApiResponse {
+  success: boolean;
+  /** What the service calls it. */
+  type?: string;
+  /** The file's bytes. */
+  data?: Buffer;
+  /** `image/png` or `image/jpeg`. */
+  mimeType?: string;
+  /** Pixels. */
+  width?: number;
+  /** Pixels. */
+  height?: number;
+  errorMessage?: string;
+}
