@@ -68,6 +68,8 @@ struct Found {
     programs: Option<Programs>,
     python: Result<Interpreter, String>,
     node: Result<Interpreter, String>,
+    java: Result<Interpreter, String>,
+    r: Result<Interpreter, String>,
     notes: Vec<String>,
 }
 
@@ -102,6 +104,11 @@ impl Question {
 }
 
 impl Found {
+    /// With a fresh look for what is looked for cheaply.
+    fn with_others(self) -> Self {
+        Self { java: interpreters::locate(Language::Java), r: interpreters::locate(Language::R), ..self }
+    }
+
     /// An interpreter may have been removed meanwhile, and a missing one may have been installed.
     fn still_holds(&self) -> bool {
         [&self.python, &self.node].into_iter().all(|found| found.as_ref().is_ok_and(|it| it.executable.is_file()))
@@ -123,7 +130,7 @@ impl Host {
         // Held while looking, so that emulators that start together look once.
         let mut answers = ANSWERS.lock().await;
         let found = match answers.get(&question).filter(|found| found.still_holds()) {
-            Some(found) => found.clone(),
+            Some(found) => found.clone().with_others(),
             None => Look { base: &base, user }.around(&options).await?,
         };
         answers.insert(question, found.clone());
@@ -138,8 +145,9 @@ impl Host {
     /// The choice and its reasons, the interpreters, and what was found wrong; lines for a person to read.
     pub fn summary(&self) -> String {
         let mut lines = vec![format!("isolation: {}", self.isolation())];
-        for language in [Language::Python, Language::JavaScript] {
+        for language in Language::ALL {
             lines.push(match self.interpreter(language) {
+                Ok(found) if found.version.is_empty() => format!("{language}: {}", found.executable.display()),
                 Ok(found) => format!("{language}: {} ({})", found.executable.display(), found.version),
                 Err(reason) => format!("{language}: {reason}"),
             });
@@ -171,12 +179,15 @@ impl Host {
         match language {
             Language::Python => self.found.python.as_ref(),
             Language::JavaScript => self.found.node.as_ref(),
+            Language::Java => self.found.java.as_ref(),
+            Language::R => self.found.r.as_ref(),
         }
         .map_err(String::as_str)
     }
 
     pub(super) fn interpreters(&self) -> Vec<Interpreter> {
-        self.found.python.iter().chain(self.found.node.iter()).cloned().collect()
+        let found = &self.found;
+        [&found.python, &found.node, &found.java, &found.r].into_iter().flatten().cloned().collect()
     }
 
     /// How to make a session's namespaces; `None` in plain mode.
@@ -205,6 +216,8 @@ impl Look<'_> {
             programs: None,
             python: Err(String::new()),
             node: Err(String::new()),
+            java: interpreters::locate(Language::Java),
+            r: interpreters::locate(Language::R),
             notes: Vec::new(),
         };
         let candidates = Candidates::find(options, &mut found.notes).await;
@@ -243,7 +256,9 @@ impl Look<'_> {
     async fn try_namespaces(&self, found: &mut Found, candidates: &Candidates) -> Result<Programs, String> {
         let programs = Programs::find()?;
         let directory = self.base.session_directory("trial").map_err(|error| error.to_string())?;
-        let interpreters: Vec<Interpreter> = candidates.python.iter().chain(&candidates.node).cloned().collect();
+        let located = found.java.iter().chain(&found.r);
+        let interpreters: Vec<Interpreter> =
+            candidates.python.iter().chain(&candidates.node).chain(located).cloned().collect();
         let plan = Plan {
             programs: &programs,
             user: self.user,

@@ -37,6 +37,8 @@ console.log(JSON.stringify({ executable, version: process.versions.node, directo
 pub(crate) enum Language {
     Python,
     JavaScript,
+    Java,
+    R,
 }
 
 impl fmt::Display for Language {
@@ -44,22 +46,31 @@ impl fmt::Display for Language {
         f.write_str(match self {
             Language::Python => "Python",
             Language::JavaScript => "JavaScript",
+            Language::Java => "Java",
+            Language::R => "R",
         })
     }
 }
 
 impl Language {
+    /// Every language, in the order in which people are told of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Python, Self::JavaScript, Self::Java, Self::R];
+
     fn commands(self) -> &'static [&'static str] {
         match self {
             Language::Python => &["python3", "python"],
             Language::JavaScript => &["node", "nodejs"],
+            Language::Java => &["java"],
+            Language::R => &["Rscript"],
         }
     }
 
-    fn question(self) -> [&'static str; 2] {
+    /// Arguments that make the interpreter tell about itself; `None`: asking takes too long, see [`locate`].
+    fn question(self) -> Option<[&'static str; 2]> {
         match self {
-            Language::Python => ["-c", ASK_PYTHON],
-            Language::JavaScript => ["-e", ASK_NODE],
+            Language::Python => Some(["-c", ASK_PYTHON]),
+            Language::JavaScript => Some(["-e", ASK_NODE]),
+            Language::Java | Language::R => None,
         }
     }
 
@@ -68,6 +79,9 @@ impl Language {
         match self {
             Language::Python => ["-c", "import json, threading; print('ok')"],
             Language::JavaScript => ["-e", "console.log('ok')"],
+            // Not asked at the start, but good manners all the same.
+            Language::Java => ["-version", ""],
+            Language::R => ["-e", "cat('ok')"],
         }
     }
 
@@ -76,6 +90,10 @@ impl Language {
         match self {
             Language::Python => "install Python 3.8 or newer, or name one with the option `python`",
             Language::JavaScript => "install Node.js 18 or newer, or name one with the option `node`",
+            Language::Java => {
+                "install a JDK 17 or newer, with jshell (on Debian and Ubuntu: apt-get install openjdk-17-jdk-headless)"
+            }
+            Language::R => "install R (on Debian and Ubuntu: apt-get install r-base-core)",
         }
     }
 }
@@ -113,6 +131,38 @@ pub(super) async fn discover(language: Language, given: Option<&Path>, notes: &m
     found
 }
 
+/// The interpreter of a language whose programs take so long to start that they are only looked for: Java needs a JDK with
+/// jshell. That it works shows at its first use.
+pub(super) fn locate(language: Language) -> Result<Interpreter, String> {
+    let mut candidates = candidates(language, None);
+    if let (Language::Java, Some(home)) = (language, std::env::var_os("JAVA_HOME")) {
+        candidates.insert(0, Path::new(&home).join("bin/java"));
+    }
+    let found = candidates.into_iter().find_map(|candidate| located(language, candidate));
+    found.ok_or_else(|| format!("none found; {}", language.how_to_get()))
+}
+
+fn located(language: Language, executable: PathBuf) -> Option<Interpreter> {
+    let program = executable.canonicalize().ok()?;
+    let home = program.parent()?.parent()?;
+    if language == Language::Java && !home.join("bin/jshell").is_file() {
+        return None;
+    }
+    Some(Interpreter {
+        version: version_in(&home.join("release")),
+        directories: vec![home.to_path_buf()],
+        files: link_chain(&executable),
+        executable,
+    })
+}
+
+/// What a JDK says of itself, without being started; empty where it says nothing.
+fn version_in(release: &Path) -> String {
+    let text = std::fs::read_to_string(release).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="));
+    line.map(|version| version.trim_matches('"').to_owned()).unwrap_or_default()
+}
+
 fn candidates(language: Language, given: Option<&Path>) -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut candidates: Vec<PathBuf> = given.map(Path::to_path_buf).into_iter().collect();
@@ -134,8 +184,9 @@ fn candidates(language: Language, given: Option<&Path>) -> Vec<PathBuf> {
 }
 
 async fn ask(language: Language, program: &Path) -> Result<Interpreter, String> {
+    let Some(question) = language.question() else { return Err("it is not asked".to_owned()) };
     let mut command = Command::new(program);
-    command.args(language.question());
+    command.args(question);
     let answer = output_of(&mut command).await?;
     let mut interpreter: Interpreter =
         serde_json::from_str(answer.trim()).map_err(|error| format!("its answer can't be read: {error}"))?;

@@ -49,10 +49,8 @@ fn read_language(given: &str) -> Result<Language, String> {
     match given.trim().to_lowercase().as_str() {
         "python" | "python3" | "py" => Ok(Language::Python),
         "javascript" | "js" | "node" | "nodejs" => Ok(Language::JavaScript),
-        "java" | "r" => Err(format!(
-            "the emulator does not run {given} in version {}; it runs python and javascript",
-            env!("CARGO_PKG_VERSION")
-        )),
+        "java" => Ok(Language::Java),
+        "r" => Ok(Language::R),
         _ => Err(format!("Unsupported language: {given}. Supported: java, javascript, python, r")),
     }
 }
@@ -103,7 +101,7 @@ mod tests {
     use serde_json::json;
 
     use crate::sandbox::testing::{eventually, in_both_modes, main_result, text};
-    use crate::sandbox::{Sandbox, testing::Session};
+    use crate::sandbox::{Language, Sandbox, testing::Session};
 
     #[tokio::test]
     async fn python_keeps_its_state_and_shows_the_last_value() {
@@ -209,6 +207,91 @@ Chart()";
             assert_eq!(text(&shell, "stdout"), "from-shell\n");
             let odd = session.python("float('nan'), '\\udc80'").await;
             assert_eq!(odd["executionError"], json!(null));
+        })
+        .await;
+    }
+
+    /// Whether the machine has the language; says so on standard error where it has not.
+    fn has(session: &Session, language: Language, need: &str) -> bool {
+        let found = session.host.interpreter(language);
+        if let Err(reason) = &found {
+            eprintln!("skipped: needs {need}: {reason}");
+        }
+        found.is_ok()
+    }
+
+    #[tokio::test]
+    async fn java_keeps_its_state_and_shows_the_last_value() {
+        in_both_modes(|session| async move {
+            if !has(&session, Language::Java, "jdk") {
+                return;
+            }
+            let java = async |code: &str| session.run("java", code).await;
+            let first = java("System.out.println(\"Java is supported: ä\");\nint counter = 42;").await;
+            assert_eq!(text(&first, "stdout"), "Java is supported: ä\n");
+            assert_eq!((&first["result"], &first["executionError"]), (&json!([]), &json!(null)));
+            assert_eq!(java("counter = 50;").await["result"], json!([]));
+            assert_eq!(
+                main_result(&java("import java.time.*;\nfor (int i = 0; i < 2; i++) { counter++; }\ncounter").await),
+                "52"
+            );
+            let program =
+                "public class Main { public static void main(String[] args) { System.out.println(\"main\"); } }";
+            assert_eq!(text(&java(program).await, "stdout"), "main\n");
+            for (code, part) in [
+                ("int z = 1 / 0;", "java.lang.ArithmeticException: / by zero"),
+                ("nope", "cannot find symbol"),
+                ("foo(", "error: "),
+            ] {
+                let answer = java(code).await;
+                assert!(answer["executionError"].as_str().unwrap().contains(part), "{code}: {answer}");
+                assert!(!text(&answer, "stderr").is_empty(), "{code}: {answer}");
+            }
+            let answer = session.run_for("java", "System.out.println(\"begun\"); while (true) {}", 1.0).await;
+            assert_eq!(answer["executionError"], "Execution timeout after 1 s");
+            assert_eq!(text(&answer, "stdout"), "begun\n");
+            assert_eq!(main_result(&java("counter").await), "52");
+            let gone = java("System.exit(3);").await;
+            assert!(gone["executionError"].as_str().unwrap().contains("its state is lost"), "{gone}");
+            assert_eq!(main_result(&java("1 + 1").await), "2");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn r_keeps_its_state_and_shows_the_last_value() {
+        in_both_modes(|session| async move {
+            if !has(&session, Language::R, "r") {
+                return;
+            }
+            let r = async |code: &str| session.run("r", code).await;
+            let first = r("y <- 99\ncat('R ä\\n')").await;
+            assert_eq!((text(&first, "stdout").as_str(), &first["executionError"]), ("R ä\n", &json!(null)));
+            assert_eq!(text(&r("cat(y)").await, "stdout"), "99");
+            let values = r("y + 1\nmean(c(1, 2, 6))").await;
+            assert_eq!((text(&values, "stdout").as_str(), main_result(&values)), ("[1] 100\n", "[1] 3"));
+            assert_eq!(r("# Just a comment").await["result"], json!([]));
+            assert!(main_result(&r("lm(mpg ~ wt, data = mtcars)").await).contains("37.285"));
+            let plot = r("plot(1:10)").await;
+            assert!(plot["result"][0]["image/png"].as_str().unwrap().starts_with("iVBOR"), "{plot}");
+            for (code, part) in [
+                ("nope", "object 'nope' not found"),
+                ("log('a')", "non-numeric argument"),
+                ("1 +", "unexpected end of input"),
+                ("readline('?')", "no standard input"),
+            ] {
+                let answer = r(code).await;
+                assert!(answer["executionError"].as_str().unwrap().contains(part), "{code}: {answer}");
+                assert!(text(&answer, "stderr").contains(part), "{code}: {answer}");
+            }
+            assert!(text(&r("warning('careful')").await, "stderr").contains("careful"));
+            assert_eq!(r("quit()").await["executionError"], json!(null));
+            for code in ["cat('begun\\n'); while (TRUE) {}", "cat('begun\\n'); system('sleep 100')"] {
+                let answer = session.run_for("r", code, 1.0).await;
+                assert_eq!(answer["executionError"], "Execution timeout after 1 s", "{code}");
+                assert_eq!(text(&answer, "stdout"), "begun\n");
+            }
+            assert_eq!(text(&r("cat(y)").await, "stdout"), "99");
         })
         .await;
     }
@@ -345,7 +428,6 @@ Chart()";
                 (json!({ "code": "  ", "language": "python" }), "`code` is empty"),
                 (json!({ "code": "1" }), "`language` is missing"),
                 (json!({ "code": "1", "language": "ruby" }), "Unsupported language: ruby"),
-                (json!({ "code": "1", "language": "java" }), "does not run java"),
                 (json!({ "code": "1", "language": "python", "timeout_s": "5" }), "`timeout_s` must be a number"),
                 (json!({ "code": "1", "language": "python", "timeout_s": 0 }), "more than 0"),
             ] {

@@ -11,14 +11,15 @@ use serde_json::{Map, Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe::Sender;
 
-use super::arguments;
 use super::frames::{Event, Frame, Frames};
+use super::{command_line, is_interrupted_by_signal, preamble};
 use crate::sandbox::{Invocation, Language, OutputPipe, Process, Running, Sandbox};
 
 /// Many may start at once on a small machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long an interrupted run may take to stop (docs/emulator.md, section Code).
 const INTERRUPT_GRACE: Duration = Duration::from_secs(2);
+const BETWEEN_INTERRUPTS: Duration = Duration::from_millis(600);
 const REQUESTS_FD: i32 = 3;
 const EVENTS_FD: i32 = 4;
 
@@ -72,13 +73,13 @@ impl Kernel {
         let running = sandbox.running().await.map_err(|error| error.to_string())?;
         let host = sandbox.host();
         let interpreter = host.interpreter(language).map_err(|reason| format!("{language} can't be run: {reason}"))?;
-        let argv = std::iter::once(interpreter.executable.clone().into()).chain(arguments(language)).collect();
+        let argv = command_line(language, &interpreter.executable);
         let mut kernel = Kernel::spawn(running, language, argv, output_bytes)
             .map_err(|error| format!("the {language} interpreter could not be started: {error}"))?;
         let is_ready = tokio::select! {
             biased;
             () = sandbox.released() => Err(sandbox.released_error().to_string()),
-            answer = tokio::time::timeout(START_LIMIT, kernel.frames.next()) => match answer {
+            answer = tokio::time::timeout(START_LIMIT, kernel.greet()) => match answer {
                 Ok(Ok(Frame::Event(event))) if event.ready => Ok(()),
                 Ok(_) => Err(String::new()),
                 Err(_) => Err(format!("it was not ready after {} s", START_LIMIT.as_secs())),
@@ -94,6 +95,12 @@ impl Kernel {
         }
     }
 
+    /// Says what has to be said first, and waits for the answer.
+    async fn greet(&mut self) -> io::Result<Frame> {
+        self.requests.write_all(preamble(self.language).as_bytes()).await?;
+        self.frames.next().await
+    }
+
     fn spawn(
         running: Arc<Running>,
         language: Language,
@@ -104,6 +111,8 @@ impl Kernel {
         let (stderr, stderr_writer) = OutputPipe::new(output_bytes)?;
         let (requests_reader, requests_writer) = io::pipe()?;
         let (events_reader, events_writer) = io::pipe()?;
+        running.give(&requests_reader)?;
+        running.give(&events_writer)?;
         let mut command = running.command(&Invocation { interruptible: true, ..Invocation::of(argv) });
         command.stdin(Stdio::null()).stdout(Stdio::from(stdout_writer)).stderr(Stdio::from(stderr_writer));
         command
@@ -207,8 +216,7 @@ impl Kernel {
     /// Interrupts the run; the interpreter lives on if it obeys in time.
     async fn interrupt(&mut self, limit: Duration, results: &mut Results) -> Outcome {
         let text = format!("Execution timeout after {} s", limit.as_secs_f64());
-        let request = json!({ "interrupt": self.last_run });
-        match tokio::time::timeout(INTERRUPT_GRACE, self.send_and_wait(request, results)).await {
+        match tokio::time::timeout(INTERRUPT_GRACE, self.interrupt_and_wait(results)).await {
             Ok(Ended::Finished(event)) => Outcome { error: Some(text), ..Outcome::finished(event) },
             Ok(_) => {
                 self.kill().await;
@@ -218,6 +226,19 @@ impl Kernel {
                 self.kill().await;
                 let grace = INTERRUPT_GRACE.as_secs();
                 Outcome::lost(format!("{text}; the interpreter did not stop within {grace} s more and was killed"))
+            }
+        }
+    }
+
+    /// A signal is repeated, as a program that the run waits for may have swallowed it.
+    async fn interrupt_and_wait(&mut self, results: &mut Results) -> Ended {
+        if !is_interrupted_by_signal(self.language) {
+            return self.send_and_wait(json!({ "interrupt": self.last_run }), results).await;
+        }
+        loop {
+            self.process.interrupt();
+            if let Ok(ended) = tokio::time::timeout(BETWEEN_INTERRUPTS, self.wait_for_end(results)).await {
+                return ended;
             }
         }
     }
