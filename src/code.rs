@@ -1,13 +1,14 @@
 //! Running programs: `ts/modules/code.ts` on this side.
 
 use agb_client::modules::code;
+use agb_client::modules::code::stream::{CodeEvent, StreamFailure};
 use napi::Env;
 use napi::Result;
-use napi::bindgen_prelude::PromiseRaw;
+use napi::bindgen_prelude::{Function, PromiseRaw};
 use napi_derive::napi;
 
 use crate::session::{NativeRoute, NativeSession};
-use crate::support::{Outcome, outcome, promise};
+use crate::support::{NativeCancel, NativeFailure, Outcome, outcome, promise, promise_with_callback, to_json};
 
 /// What a program gave.
 #[napi(object, object_from_js = false)]
@@ -68,6 +69,59 @@ pub struct NativeExecutionError {
     pub traceback: String,
 }
 
+/// What happens while a program runs; one member beside the kind is there.
+#[napi(object, object_from_js = false)]
+pub struct NativeCodeEvent {
+    /// `stdout`, `stderr`, `result` or `error`.
+    pub kind: String,
+    /// A piece of output.
+    pub chunk: Option<String>,
+    /// A displayed value.
+    pub result: Option<NativeExecutionResult>,
+    /// How the program failed.
+    pub error: Option<NativeExecutionError>,
+    /// The same as the service said it: JSON text.
+    pub payload: Option<String>,
+}
+
+impl From<CodeEvent> for NativeCodeEvent {
+    fn from(event: CodeEvent) -> Self {
+        let of = |kind: &str| Self { kind: kind.to_owned(), chunk: None, result: None, error: None, payload: None };
+        match event {
+            CodeEvent::Stdout(chunk) => Self { chunk: Some(chunk), ..of("stdout") },
+            CodeEvent::Stderr(chunk) => Self { chunk: Some(chunk), ..of("stderr") },
+            CodeEvent::Result(result) => Self { result: Some(result.into()), ..of("result") },
+            CodeEvent::Error { payload, error } => {
+                Self { error: Some(error.into()), payload: Some(to_json(&payload)), ..of("error") }
+            }
+        }
+    }
+}
+
+/// What a streamed program gave, and why its stream did not come to its end.
+#[napi(object, object_from_js = false)]
+pub struct NativeStreamed {
+    /// What it gave, as far as it came.
+    pub execution: NativeExecution,
+    /// Why that is not all.
+    pub failure: Option<NativeFailure>,
+}
+
+impl From<std::result::Result<code::Execution, StreamFailure>> for NativeStreamed {
+    fn from(result: std::result::Result<code::Execution, StreamFailure>) -> Self {
+        match result {
+            Ok(execution) => Self { execution: execution.into(), failure: None },
+            Err(failure) => Self { execution: (*failure.partial).into(), failure: Some(failure.error.into()) },
+        }
+    }
+}
+
+impl From<code::ExecutionError> for NativeExecutionError {
+    fn from(error: code::ExecutionError) -> Self {
+        Self { name: error.name, value: error.value, traceback: error.traceback }
+    }
+}
+
 impl From<code::Execution> for NativeExecution {
     fn from(execution: code::Execution) -> Self {
         Self {
@@ -78,11 +132,7 @@ impl From<code::Execution> for NativeExecution {
             stdout: execution.stdout,
             stderr: execution.stderr,
             results: execution.results.into_iter().map(Into::into).collect(),
-            error: execution.error.map(|error| NativeExecutionError {
-                name: error.name,
-                value: error.value,
-                traceback: error.traceback,
-            }),
+            error: execution.error.map(Into::into),
             error_message: execution.error_message,
         }
     }
@@ -119,5 +169,27 @@ impl NativeSession {
     ) -> Result<PromiseRaw<'env, Outcome<NativeExecution>>> {
         let tools = self.tools(route);
         promise(env, async move { outcome(code::run(&tools, &code, &language, timeout_s).await) })
+    }
+
+    /// Runs a program and calls `on_event` for what happens; gives nothing when `cancel` was used.
+    #[napi]
+    #[expect(clippy::too_many_arguments, reason = "one call makes one crossing")]
+    pub fn code_stream<'env>(
+        &self,
+        env: &'env Env,
+        route: Option<NativeRoute>,
+        code: String,
+        language: String,
+        timeout_s: f64,
+        cancel: &NativeCancel,
+        on_event: Function<'_, NativeCodeEvent, ()>,
+    ) -> Result<PromiseRaw<'env, Option<NativeStreamed>>> {
+        let tools = self.tools(route);
+        promise_with_callback(env, &on_event, |events| {
+            cancel.unless_cancelled(async move {
+                let tell = |event: CodeEvent| events.emit(event.into());
+                code::stream::stream(&tools, &code, &language, timeout_s, tell).await.into()
+            })
+        })
     }
 }

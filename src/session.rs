@@ -22,6 +22,8 @@ pub struct NativeRoute {
     pub tools: Vec<NativeToolServer>,
     /// The tools as the service sent them: JSON text.
     pub tool_list: String,
+    /// Where the WebSocket is.
+    pub ws_url: String,
 }
 
 /// The server of a tool.
@@ -40,6 +42,7 @@ impl From<NativeRoute> for RouteOverride {
             token: route.token,
             tools: Some(route.tools.into_iter().map(|tool| (tool.name, tool.server)).collect()),
             tool_list: Some(route.tool_list),
+            ws_url: Some(route.ws_url),
         }
     }
 }

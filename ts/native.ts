@@ -13,6 +13,7 @@ export type {
   NativeByteWriter,
   NativeCancel,
   NativeDownload,
+  NativeCodeEvent,
   NativeEmulator,
   NativeExecution,
   NativeFailure,
@@ -20,6 +21,7 @@ export type {
   NativeRoute,
   NativeSession,
   NativeUpload,
+  NativeStreamed,
 } from "../native/index";
 
 /** The name that napi-rs gives a build: platform, architecture, and the C library or tool chain. */

@@ -10,4 +10,6 @@ export interface SessionLike {
   mcpTools?: McpTool[];
   /** The tools as the service sent them: JSON text. */
   toolList?: string;
+  /** Where the WebSocket is that streams use. */
+  wsUrl?: string;
 }

@@ -198,6 +198,25 @@ export interface EnhancedCodeExecutionResult extends ApiResponse {
   errorMessage: string;
 }
 
+/** What happens while a program runs: an event of `session.code.stream`. */
+export type CodeEvent =
+  /** A piece of its output, as it was printed. */
+  | { type: "stdout" | "stderr"; chunk: string }
+  /** A value that it displayed. */
+  | { type: "result"; result: ExecutionResult }
+  /** It failed; `end` still follows. */
+  | { type: "error"; error: ExecutionError }
+  /** It has ended, with or without an error. Always the last event. */
+  | { type: "end"; result: EnhancedCodeExecutionResult };
+
+/** Options of `session.code.stream`. */
+export interface CodeStreamOptions {
+  /** How long the program may run, in seconds; default 60. */
+  timeoutS?: number;
+  /** Gives the program up: the loop throws the signal's reason. */
+  signal?: AbortSignal;
+}
+
 /** Result of `session.file.readFile` as text. */
 export interface FileContentResult extends ApiResponse {
   success: boolean;

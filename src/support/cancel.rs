@@ -35,4 +35,16 @@ impl NativeCancel {
         let wish = Arc::clone(&self.wish);
         async move { wish.notified().await }
     }
+
+    /// Runs `future` until it is done or given up: then it is dropped, and there is no value.
+    pub(crate) fn unless_cancelled<F: Future>(&self, future: F) -> impl Future<Output = Option<F::Output>> + use<F> {
+        let cancelled = self.cancelled();
+        async move {
+            tokio::select! {
+                biased;
+                () = cancelled => None,
+                value = future => Some(value),
+            }
+        }
+    }
 }

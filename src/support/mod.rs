@@ -12,5 +12,5 @@ pub(crate) use callback::{Callback, call};
 pub(crate) use cancel::NativeCancel;
 pub(crate) use failure::{NativeFailure, Outcome, outcome};
 pub(crate) use json::{json_object, to_json};
-pub(crate) use promise::promise;
+pub(crate) use promise::{promise, promise_with_callback};
 pub(crate) use runtime::spawn;

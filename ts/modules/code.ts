@@ -1,10 +1,13 @@
 import { BaseService } from "../base-service";
-import type { NativeExecution } from "../native";
-import { failed, isFailure, present, refused } from "../support/call";
+import { AGBError, errorOf } from "../errors";
+import { type NativeCodeEvent, type NativeExecution, type NativeStreamed, native as library } from "../native";
+import { notSignal, onAbort } from "../support/abort";
+import { failed, isFailure, present, refusal, refused } from "../support/call";
+import { guarded, notFunction } from "../support/callback";
 import { notText, optionalNumber } from "../support/check";
+import { EventQueue } from "../support/event-queue";
 import { targetOf } from "../support/target";
-import { unavailableMessage } from "../support/unavailable";
-import type { EnhancedCodeExecutionResult, ExecutionResult } from "../types";
+import type { CodeEvent, CodeStreamOptions, EnhancedCodeExecutionResult, ExecutionResult } from "../types";
 
 /** How a streamed run tells what happens. */
 interface RunOptions {
@@ -14,6 +17,9 @@ interface RunOptions {
   onError?: (err: unknown) => void;
 }
 
+const DEFAULT_TIMEOUT_S = 60;
+const NO_WEB_SOCKET = "WebSocket streaming is not supported by this session";
+
 /** Runs programs in a session. Each language keeps its state from one run to the next. */
 export class Code extends BaseService {
   /**
@@ -21,19 +27,129 @@ export class Code extends BaseService {
    *
    * @param language `python`, `javascript`, `java` or `r`; `py`, `python3`, `js`, `node` and `nodejs` work too
    * @param timeoutS how long it may run, in seconds
-   * @param options `streamBeta` is not in this version yet
+   * @param options with `streamBeta`, the other three are called while the program runs, the last time before the
+   * promise resolves: `onStdout` and `onStderr` with what it prints, `onError` with how it or its stream failed
    */
-  async run(code: string, language: string, timeoutS = 60, options?: RunOptions): Promise<EnhancedCodeExecutionResult> {
+  async run(
+    code: string,
+    language: string,
+    timeoutS = DEFAULT_TIMEOUT_S,
+    options?: RunOptions,
+  ): Promise<EnhancedCodeExecutionResult> {
     const fault = notText({ code, language });
     if (fault) return refused(fault, emptyExecution());
-    if (options?.streamBeta) return refused(unavailableMessage("code.run with streamBeta"), emptyExecution());
+    if (options?.streamBeta) return this.#runStreamed(code, language, timeoutS, options);
 
     const { native, route } = targetOf(this.session);
-    const outcome = await native.codeRun(route, code, language, optionalNumber(timeoutS) ?? 60);
+    const outcome = await native.codeRun(route, code, language, optionalNumber(timeoutS) ?? DEFAULT_TIMEOUT_S);
     if (isFailure(outcome)) return failed(outcome, emptyExecution());
     return executionOf(outcome);
   }
+
+  async #runStreamed(
+    code: string,
+    language: string,
+    timeoutS: number,
+    { onStdout, onStderr, onError }: RunOptions,
+  ): Promise<EnhancedCodeExecutionResult> {
+    const fault = notFunction({ onStdout, onStderr, onError });
+    if (fault) return refused(fault, emptyExecution());
+
+    const tellStdout = guarded("onStdout", onStdout);
+    const tellStderr = guarded("onStderr", onStderr);
+    const tellError = guarded("onError", onError);
+    let hasToldError = false;
+    const streamed = await this.#stream(code, language, timeoutS, new library.NativeCancel(), (event) => {
+      if (event.kind === "stdout") tellStdout(event.chunk ?? "");
+      if (event.kind === "stderr") tellStderr(event.chunk ?? "");
+      if (event.kind !== "error") return;
+      hasToldError = true;
+      tellError(parsed(event.payload));
+    });
+    // Nobody has the means to cancel it.
+    if (!streamed) throw new AGBError("the run was cancelled", { kind: "Internal" });
+
+    const { execution, failure } = streamed;
+    if (!failure) return executionOf(execution);
+    // What is refused before anything is sent is no error of a stream.
+    if (!hasToldError && failure.kind !== "InvalidArgument") tellError(errorOf(failure));
+    const { executionTime, logs, results, error } = executionOf(execution);
+    return present(failed(failure, { executionTime, logs, results, error }));
+  }
+
+  /**
+   * Runs a program and gives what happens as it happens: output as it is printed, displayed values, errors, and at last
+   * the event `end` with the same result as {@link run}.
+   *
+   * The program starts with the first look at the stream. Leaving the loop early gives it up.
+   *
+   * @param language as for {@link run}
+   * @throws {AGBError} while it is read, when an argument is refused, or when the stream breaks or is incomplete; a
+   * program that fails does not throw. An aborted `signal` throws its reason.
+   */
+  async *stream(code: string, language: string, options?: CodeStreamOptions): AsyncGenerator<CodeEvent, void, void> {
+    const { timeoutS, signal } = options ?? {};
+    const fault = notText({ code, language }) ?? notSignal(signal);
+    if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
+    if (signal?.aborted) throw signal.reason;
+
+    const cancel = new library.NativeCancel();
+    const events = new EventQueue<CodeEvent>();
+    const removeListener = onAbort(signal, () => {
+      events.abort(signal?.reason);
+      cancel.cancel();
+    });
+    try {
+      const run = this.#stream(code, language, timeoutS, cancel, (event) => events.push(eventOf(event)));
+      run.then(
+        (streamed) => finish(events, streamed),
+        (error) => events.fail(error),
+      );
+      yield* events.read();
+    } finally {
+      removeListener();
+      cancel.cancel();
+    }
+  }
+
+  async #stream(
+    code: string,
+    language: string,
+    timeoutS: number | null | undefined,
+    cancel: InstanceType<typeof library.NativeCancel>,
+    onEvent: (event: NativeCodeEvent) => void,
+  ): Promise<NativeStreamed | null | undefined> {
+    if (typeof this.session.wsUrl !== "string") return { execution: NO_EXECUTION, failure: refusal(NO_WEB_SOCKET) };
+    const { native, route } = targetOf(this.session);
+    return native.codeStream(route, code, language, optionalNumber(timeoutS) ?? DEFAULT_TIMEOUT_S, cancel, onEvent);
+  }
 }
+
+/** Puts the last event of a stream, or its failure, behind the others. */
+function finish(events: EventQueue<CodeEvent>, streamed: NativeStreamed | null | undefined): void {
+  if (streamed?.failure) {
+    events.fail(errorOf(streamed.failure));
+    return;
+  }
+  if (streamed) events.push({ type: "end", result: executionOf(streamed.execution) });
+  events.close();
+}
+
+function eventOf({ kind, chunk, result, error }: NativeCodeEvent): CodeEvent {
+  if (result) return { type: "result", result: resultOf(result) };
+  if (error) return { type: "error", error: { ...error } };
+  return { type: kind === "stderr" ? "stderr" : "stdout", chunk: chunk ?? "" };
+}
+
+const NO_EXECUTION: NativeExecution = {
+  requestId: "",
+  success: false,
+  executionTime: 0,
+  stdout: [],
+  stderr: [],
+  results: [],
+  errorMessage: NO_WEB_SOCKET,
+};
 
 function emptyExecution() {
   return {
@@ -51,11 +167,25 @@ function executionOf(execution: NativeExecution): EnhancedCodeExecutionResult {
     executionCount,
     executionTime,
     logs: { stdout: [...stdout], stderr: [...stderr] },
-    results: Array.from(results, ({ text, html, markdown, png, jpeg, svg, json, latex, chart, isMainResult }) =>
-      present({ text, html, markdown, png, jpeg, svg, json: parsed(json), latex, chart: parsed(chart), isMainResult }),
-    ),
+    results: Array.from(results, resultOf),
     error: error && { ...error },
     errorMessage,
+  });
+}
+
+function resultOf(result: NativeExecution["results"][number]): ExecutionResult {
+  const { text, html, markdown, png, jpeg, svg, json, latex, chart, isMainResult } = result;
+  return present({
+    text,
+    html,
+    markdown,
+    png,
+    jpeg,
+    svg,
+    json: parsed(json),
+    latex,
+    chart: parsed(chart),
+    isMainResult,
   });
 }
 

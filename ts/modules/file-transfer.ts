@@ -141,7 +141,7 @@ async function cancellable<Report extends { failure?: NativeFailure }>(
 
 function progressOf(callback: ((bytes: number) => void) | null | undefined, what: string) {
   if (!callback) return undefined;
-  const tell = guarded(callback, what);
+  const tell = guarded(what, callback);
   return (bytes: number) => {
     tell(bytes);
     return true;

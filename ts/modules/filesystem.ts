@@ -264,7 +264,7 @@ export class FileSystem extends BaseService {
   #watch({ path, callback, interval }: WatchArguments): { stop: () => void; ended: () => Promise<void> } {
     const fault = notText({ path }) ?? notFunction({ callback }) ?? notNumber({ interval });
     if (fault) throw invalid(fault);
-    const tell = guarded(callback, "The callback that watches a directory");
+    const tell = guarded("The callback that watches a directory", callback);
     let stopped = false;
     const { native, route } = targetOf(this.session);
     const watch = native.fileWatch(route, path, interval ?? 1000, (events) => {

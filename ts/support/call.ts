@@ -48,10 +48,20 @@ export function refused<Fields extends object>(
   errorMessage: string,
   fields: Fields,
 ): { requestId: string; success: false; errorMessage: string } & Fields {
-  return failed(
-    { kind: "InvalidArgument", errorMessage, operation: "", requestId: "", code: "", retryable: false, attempts: 0 },
-    fields,
-  );
+  return failed(refusal(errorMessage), fields);
+}
+
+/** The failure of a call that is refused before anything is sent. */
+export function refusal(errorMessage: string): NativeFailure {
+  return {
+    kind: "InvalidArgument",
+    errorMessage,
+    operation: "",
+    requestId: "",
+    code: "",
+    retryable: false,
+    attempts: 0,
+  };
 }
 
 /** Leaves out the members that are undefined, as the surface's optional fields are absent, not undefined. */

@@ -1,19 +1,26 @@
 /**
- * Functions of users, as native code calls them: what they throw is logged and goes no further.
+ * The caller's functions, called from native code: nothing that they do ends the call that calls them.
  */
 
 import { logError } from "../logger";
+import { kindOf } from "./check";
 
-/**
- * Makes a function that never throws: what `callback` throws, or rejects with, is logged.
- *
- * @param what how the log names it
- */
+/** The first of the named values that was given and is no function, as a message; undefined when there is none. */
+export function notFunction(values: Record<string, unknown>): string | undefined {
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined || value === null || typeof value === "function") continue;
+    return `${name} must be a function, got ${kindOf(value)}`;
+  }
+  return undefined;
+}
+
+/** A function that never throws: what the caller's throws, or its promise rejects with, is logged under its name. */
 export function guarded<Args extends unknown[]>(
-  callback: (...args: Args) => unknown,
-  what: string,
+  name: string,
+  callback: ((...args: Args) => unknown) | null | undefined,
 ): (...args: Args) => void {
-  const report = (error: unknown) => logError(`${what} failed:`, error);
+  if (!callback) return () => {};
+  const report = (error: unknown) => logError(`${name} failed:`, error);
   return (...args) => {
     try {
       const returned = callback(...args);
@@ -25,5 +32,5 @@ export function guarded<Args extends unknown[]>(
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+  return typeof value === "object" && value !== null && typeof (value as PromiseLike<unknown>).then === "function";
 }

@@ -21,6 +21,7 @@ interface Route {
   token: string;
   toolList: string;
   tools: { name: string; server: string }[];
+  wsUrl: string;
 }
 
 interface OpenClient {
@@ -105,7 +106,7 @@ function boundSession(session: SessionLike): BoundSession {
   const known = sessions.get(session);
   if (known && known.agb === agb && known.id === id) return known;
 
-  const route: Route = { linkUrl: "", token: "", toolList: "", tools: [] };
+  const route: Route = { linkUrl: "", token: "", toolList: "", tools: [], wsUrl: "" };
   const bound: BoundSession = { native: agb.attach(id), agb, id, route };
   sessions.set(session, bound);
   return bound;
@@ -113,12 +114,18 @@ function boundSession(session: SessionLike): BoundSession {
 
 function routeOf(session: SessionLike): Route {
   const tools = toolsOf(session).map(({ name, server }) => ({ name: name ?? "", server: server ?? "" }));
-  return { linkUrl: session.linkUrl ?? "", token: session.token ?? "", toolList: toolListOf(session), tools };
+  return {
+    linkUrl: session.linkUrl ?? "",
+    token: session.token ?? "",
+    toolList: toolListOf(session),
+    tools,
+    wsUrl: session.wsUrl ?? "",
+  };
 }
 
 function isRoute(route: Route, session: SessionLike): boolean {
   if (route.linkUrl !== (session.linkUrl ?? "") || route.token !== (session.token ?? "")) return false;
-  if (route.toolList !== toolListOf(session)) return false;
+  if (route.toolList !== toolListOf(session) || route.wsUrl !== (session.wsUrl ?? "")) return false;
   const tools = toolsOf(session);
   return (
     route.tools.length === tools.length &&

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agb;
+mod channel;
 pub mod config;
 pub mod context;
 pub mod error;
@@ -19,6 +20,7 @@ mod transport;
 mod wire;
 
 pub use agb::{Agb, AgbOptions, CreateParams, ListFailure, SdkIdentity, SessionData, SessionPage, SessionRecord};
+pub use channel::{Push, PushSubscription};
 pub use config::Config;
 pub use context::{ContextMount, ContextStatus, MountReport};
 pub use error::{Error, ErrorKind, Result};

@@ -8,13 +8,16 @@ use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
 use crate::agb::Agb;
+use crate::channel::{Address, Channel, Invocation, Push, PushSubscription};
 use crate::context::MountReport;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::lifecycle::Activity;
+use crate::lifecycle::activity::InFlight;
 use crate::tool::route::{self, Route};
 use crate::tool::{CallTool, ToolArgs, ToolLimits, ToolReply};
+use crate::transport::Deadline;
 use crate::wire::tool::parse_tool_list_text;
 use crate::wire::transfer::InternalContext;
 
@@ -132,6 +135,8 @@ pub struct RouteOverride {
     pub tools: Option<Vec<(String, String)>>,
     /// A tool list as JSON text, asked where `tools` lacks a tool; `None`: the session's own.
     pub tool_list: Option<String>,
+    /// Address of the WebSocket; `None`: the session's own.
+    pub ws_url: Option<String>,
 }
 
 impl fmt::Debug for RouteOverride {
@@ -155,6 +160,7 @@ struct Inner {
     details: SessionDetails,
     activity: Activity,
     mounts: Option<MountReport>,
+    channel: Channel,
     /// The tool list that a caller gave last, and what is in it, so that it is parsed once and not at each call.
     given_list: Mutex<Option<(String, Arc<Vec<McpTool>>)>>,
     /// The context for file transfer, once it was asked for.
@@ -179,9 +185,9 @@ impl Session {
         activity: Activity,
         mounts: Option<MountReport>,
     ) -> Self {
-        let given_list = Mutex::default();
+        let (id, channel, given_list) = (id.to_owned(), Channel::default(), Mutex::default());
         let transfer_context = OnceCell::new();
-        let inner = Inner { agb, id: id.to_owned(), details, activity, mounts, given_list, transfer_context };
+        let inner = Inner { agb, id, details, activity, mounts, channel, given_list, transfer_context };
         Self { inner: Arc::new(inner) }
     }
 
@@ -296,6 +302,33 @@ impl Session {
         facts::metrics(self, ToolLimits { work: None, read, connect }).await
     }
 
+    /// Hears the messages that the service pushes to `target` over the session's WebSocket, until the subscription is
+    /// dropped. While there is one, the connection is kept, and made again when it breaks, at most ten times in a row.
+    /// `listener` runs on a thread of the runtime and must not block.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for an empty target or a session without WebSocket; why there is no connection.
+    pub async fn on_push(
+        &self,
+        target: &str,
+        listener: impl Fn(Push) + Send + Sync + 'static,
+    ) -> Result<PushSubscription> {
+        let address = self.address(None);
+        self.inner.channel.subscribe(self.agb().transport(), &address, target, Arc::new(listener)).await
+    }
+
+    fn address(&self, route: Option<&RouteOverride>) -> Address {
+        let own = &self.inner.details;
+        let url = route.and_then(|route| route.ws_url.as_ref()).unwrap_or(&own.ws_url);
+        let token = route.map_or(&own.token, |route| &route.token);
+        Address { url: url.clone(), token: token.clone() }
+    }
+
+    /// Ends the WebSocket and every stream on it, saying why.
+    fn close_channel(&self, kind: crate::error::ErrorKind, why: &str) {
+        self.inner.channel.close(kind, why);
+    }
+
     /// The tools of a list that a caller gave.
     fn parsed_list(&self, text: &str) -> Arc<Vec<McpTool>> {
         let mut known = self.inner.given_list.lock().unwrap_or_else(PoisonError::into_inner);
@@ -352,6 +385,28 @@ impl RoutedSession {
     /// As there.
     pub async fn metrics(&self, limits: ToolLimits) -> Result<MetricsReply> {
         facts::metrics(self, limits).await
+    }
+
+    /// Begins a stream on the session's WebSocket, and holds the idle timer until the mark is dropped.
+    pub(crate) async fn invoke(
+        &self,
+        tool: &str,
+        default_server: &str,
+        data: &Map<String, Value>,
+        deadline: Deadline,
+    ) -> Result<(Invocation, InFlight)> {
+        let own = &self.session.inner.details;
+        let server = match &self.route {
+            Some(route) => self.server_of(route, tool),
+            None => server_in(&own.tools, tool),
+        };
+        let server = server.filter(|server| !server.is_empty()).unwrap_or_else(|| default_server.to_owned());
+        let address = self.session.address(self.route.as_deref());
+        let in_flight = self.session.activity().begin();
+        let transport = self.session.agb().transport();
+        let channel = &self.session.inner.channel;
+        let invocation = channel.invoke(transport, &address, &server, data, deadline).await?;
+        Ok((invocation, in_flight))
     }
 
     /// The session behind it.

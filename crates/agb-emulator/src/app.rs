@@ -17,7 +17,7 @@ use crate::{
     envelope::{Answer, AsIs},
     ids::{Ids, Secret},
     journal::{Journal, JournalEntry},
-    routes::{Trace, context, link, object_store, screenshot, session, tool},
+    routes::{Trace, context, link, object_store, screenshot, session, tool, ws},
     state::Sessions,
     tools::ToolLimits,
 };
@@ -69,7 +69,7 @@ pub(crate) fn app(service: Arc<Service>) -> Router {
         .route("/sdk/GetAndLoadInternalContext", post(context::internal))
         .route("/object/{context}/{*path}", get(object_store::get).put(object_store::put))
         .route("/link/{session}/callTool", post(link::call))
-        .route("/ws/{session}", any(link::web_socket));
+        .route("/ws/{session}", any(ws::open));
     routes
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
@@ -151,8 +151,11 @@ enum Reply {
 
 impl Reply {
     fn of(response: Response) -> Self {
+        // What became a WebSocket has no envelope either.
+        let is_switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         match response.extensions().get::<AsIs>() {
             Some(_) => Reply::AsIs(response),
+            None if is_switched => Reply::AsIs(response),
             None => Reply::Answer(answer_in(response)),
         }
     }
@@ -174,7 +177,7 @@ impl Reply {
     fn is_success(&self) -> bool {
         match self {
             Reply::Answer(answer) => answer.is_success(),
-            Reply::AsIs(response) => response.status().is_success(),
+            Reply::AsIs(response) => response.status().as_u16() < 300,
         }
     }
 

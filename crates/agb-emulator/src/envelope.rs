@@ -96,6 +96,11 @@ impl Answer {
         Self::failure(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "the emulator failed on this request")
     }
 
+    /// Why it failed; empty on success.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn is_success(&self) -> bool {
         self.code == "ok"
     }

@@ -9,6 +9,7 @@
 
 use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
+use serde_json::{Map, Value};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
@@ -38,7 +39,7 @@ use crate::{
     journal::Journal,
     lifecycle::Advance,
     sandbox::{Host, HostOptions},
-    state::Sessions,
+    state::{Push, Sessions},
     tools::{ToolLimits, computer::Screenshots},
 };
 pub use crate::{
@@ -155,6 +156,13 @@ impl Emulator {
     /// Forgets all journal entries.
     pub fn clear_journal(&self) {
         self.service.journal.clear();
+    }
+
+    /// Sends a message to every client that has a WebSocket to the session open, as `source`; gives their number.
+    pub fn push(&self, session_id: &str, source: &str, data: Map<String, Value>) -> usize {
+        let Some(session) = self.service.sessions.alive(session_id) else { return 0 };
+        // Fails when nobody hears.
+        session.pushes.send(Push { source: source.to_owned(), data }).unwrap_or_default()
     }
 
     /// Stops listening, ends the calls in flight, releases every session and removes all directories; done when it

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Map, Value};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -33,6 +33,8 @@ pub(crate) const RELEASE_DELAY: Duration = Duration::from_secs(1);
 pub(crate) const FINISH_VISIBLE: Duration = Duration::from_secs(30);
 /// Released sessions beyond this number are forgotten, oldest first.
 const TOMBSTONES: usize = 1_000;
+/// Pushes that a WebSocket may lag behind.
+const PUSHES: usize = 256;
 
 /// Where a session is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +124,13 @@ pub struct SessionView {
     pub labels: Map<String, Value>,
 }
 
+/// A message to the clients of a session that is no part of a stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Push {
+    pub(crate) source: String,
+    pub(crate) data: Map<String, Value>,
+}
+
 /// What never changes in a session.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -138,6 +147,8 @@ pub(crate) struct Session {
     pub(crate) contexts: SessionContexts,
     /// Where its pictures go that are answered as URLs.
     pub(crate) screenshots: Arc<Screenshots>,
+    /// Messages to every WebSocket of the session.
+    pub(crate) pushes: broadcast::Sender<Push>,
     /// Cancelled when the session's release begins.
     pub(crate) ended: CancellationToken,
     /// Cancelled when its teardown is done.
@@ -340,6 +351,7 @@ impl Sessions {
             files: SessionFiles::default(),
             contexts: SessionContexts::new(new.mounts),
             screenshots: self.screenshots.clone(),
+            pushes: broadcast::channel(PUSHES).0,
             app_instance_id: self.ids.letters("ai-", 16),
             resource_id: self.ids.letters("p-", 17),
             token: Secret::new(self.ids.letters("tk-", 32)),

@@ -7,6 +7,8 @@ use super::{Wording, time_limit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tool::{CallTool, ToolArgs, ToolLimits};
 
+pub mod stream;
+
 const TOOL: &str = "run_code";
 const WORDING: Wording = Wording::same("Failed to run code");
 

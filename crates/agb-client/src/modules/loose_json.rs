@@ -5,7 +5,7 @@ use serde_json::{Number, Value};
 
 /// Parses `text`, also when it has `\uD800`-like escapes without their other half, which Python writes for file names
 /// that aren't UTF-8. Such an escape becomes U+FFFD, as it does when the text is encoded as UTF-8 anyway.
-pub(super) fn parse(text: &str) -> Option<Value> {
+pub(crate) fn parse(text: &str) -> Option<Value> {
     if let Ok(value) = serde_json::from_str(text) {
         return Some(value);
     }

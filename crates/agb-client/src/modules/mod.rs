@@ -10,7 +10,7 @@ pub mod computer;
 pub mod filesystem;
 pub mod watch;
 
-mod loose_json;
+pub(crate) mod loose_json;
 
 use std::time::Duration;
 

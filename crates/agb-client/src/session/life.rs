@@ -42,6 +42,7 @@ pub(super) async fn keep_alive(session: &Session) -> Result<String> {
 pub(super) async fn delete(session: &Session) -> Result<String> {
     let request_id = release(session, session.agb().deadline()).await?;
     tracing::debug!(target: "agb::session", session = session.id(), "release accepted");
+    session.close_channel(ErrorKind::SessionNotFound, "the session was deleted while the stream was running");
     wait_until_gone(session, Deadline::after(RELEASE_LIMIT))
         .await
         .map_err(|error| error.with_request_id(&request_id))?;

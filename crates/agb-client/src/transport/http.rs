@@ -34,6 +34,14 @@ pub(super) struct RawReply {
     pub(super) retry_after: Option<Duration>,
 }
 
+/// What came of the wish for another protocol.
+pub(super) enum Upgrade {
+    /// The headers of the answer, and the connection that is now ours.
+    Switched(HeaderMap, reqwest::Upgraded),
+    /// The server stays with HTTP.
+    Refused(RawReply),
+}
+
 /// The pooled client, made at the first request.
 pub(super) struct Http {
     settings: Settings,
@@ -155,6 +163,48 @@ impl Http {
             .await
             .map_err(|error| error.with_request_id(request_id.clone()).with_http_status(status.as_u16()))?;
         Ok(RawReply { status: status.as_u16(), request_id, body, retry_after })
+    }
+
+    /// Asks once for another protocol on a connection of its own, within the request's deadline.
+    pub(super) async fn upgrade(&self, request: &Request) -> std::result::Result<Upgrade, Error> {
+        let started = std::time::Instant::now();
+        let outcome = match tokio::time::timeout_at(request.deadline.at, self.ask_to_switch(request)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(timed_out(request.deadline, &host(&request.url))),
+        };
+        let (host, operation) = (host(&request.url), request.operation);
+        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &outcome {
+            Ok(Upgrade::Switched(..)) => tracing::debug!(target: "agb::transport", operation, host, took_ms, "open"),
+            Ok(Upgrade::Refused(reply)) => {
+                tracing::debug!(target: "agb::transport", operation, host, status = reply.status, took_ms, "refused");
+            }
+            Err(error) => {
+                tracing::debug!(target: "agb::transport", operation, host, kind = error.kind().name(), error = error.message(), took_ms, "failed");
+            }
+        }
+        outcome
+    }
+
+    async fn ask_to_switch(&self, request: &Request) -> std::result::Result<Upgrade, Error> {
+        let client = self.client(request.connect_limit)?;
+        let http_request = build(request)?;
+        let host = host(&request.url);
+        let response =
+            client.execute(http_request).await.map_err(|error| send_failure(error, &host, request.deadline))?;
+        let status = response.status();
+        if status == reqwest::StatusCode::SWITCHING_PROTOCOLS {
+            let headers = response.headers().clone();
+            let connection =
+                response.upgrade().await.map_err(|error| receive_failure(error, &host, request.deadline))?;
+            return Ok(Upgrade::Switched(headers, connection));
+        }
+        if status.is_redirection() {
+            return Err(redirected(status.as_u16(), &host));
+        }
+        let request_id = header_text(response.headers(), "x-request-id");
+        let body = whole_body(response, &host, request.deadline).await?;
+        Ok(Upgrade::Refused(RawReply { status: status.as_u16(), request_id, body, retry_after: None }))
     }
 
     fn client(&self, connect_limit: Option<Duration>) -> std::result::Result<Client, Error> {

@@ -5,6 +5,7 @@ mod http;
 pub(crate) mod redact;
 mod retry;
 mod transfer;
+pub(crate) mod ws;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

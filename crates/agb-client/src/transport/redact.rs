@@ -66,6 +66,16 @@ pub(crate) fn body(bytes: &[u8]) -> String {
     }
 }
 
+/// A value with masked secrets, as text of at most `max_chars` characters.
+pub(crate) fn excerpt(mut value: Value, max_chars: usize) -> String {
+    mask(&mut value, 0);
+    let text = value.to_string();
+    match text.char_indices().nth(max_chars) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
 fn mask(value: &mut Value, depth: usize) {
     match value {
         _ if depth > MAX_DEPTH => *value = Value::from(MASK),
@@ -121,6 +131,13 @@ mod tests {
         );
         assert!(!body.contains("SECRET"), "{body}");
         assert!(body.contains("shell") && body.contains("https://h/p"));
+    }
+
+    #[test]
+    fn an_excerpt_is_cut_between_characters_and_shows_no_secret() {
+        assert_eq!(excerpt(json!({"a": 1}), 7), r#"{"a":1}"#);
+        assert_eq!(excerpt(json!("äöü"), 3), "\"äö...");
+        assert!(!excerpt(json!({"accessToken": "SECRET"}), 100).contains("SECRET"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub(crate) mod context;
 pub(crate) mod endpoint;
 pub(crate) mod envelope;
+pub(crate) mod frame;
 pub(crate) mod js;
 pub(crate) mod metrics;
 pub(crate) mod session;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequest, Path, Request, State},
+    extract::{FromRequest, Path, Request},
     http::HeaderMap,
 };
 use serde_json::{Map, Value, json};
@@ -37,7 +37,7 @@ pub(crate) async fn call(Path(id): Path<String>, LinkCall { call, headers }: Lin
     let Some(session) = call.service.sessions.alive(&id) else {
         return Ok(gone_result(&call, &id));
     };
-    check_token(&headers, &call, &session)?;
+    check_token(&headers, call.member("token").and_then(Value::as_str), &session)?;
     let name = tool::tool_name(&call, "tool")?;
     let args = match call.member("args") {
         None => Map::new(),
@@ -56,14 +56,6 @@ pub(crate) async fn call(Path(id): Path<String>, LinkCall { call, headers }: Lin
     })
 }
 
-/// The WebSocket of a session.
-pub(crate) async fn web_socket(State(service): State<Arc<Service>>, request: Request) -> Answer {
-    match Call::read(request, &service).await {
-        Ok(_) => Answer::not_here("the WebSocket of a session (/ws) is not available in this emulator yet"),
-        Err(answer) => answer,
-    }
-}
-
 /// The client makes the request id on this route, and looks for no other.
 fn answer_with_their_id(call: &Call) {
     if let Some(id) = call.member("requestId").and_then(Value::as_str).filter(|id| !id.is_empty()) {
@@ -71,9 +63,10 @@ fn answer_with_their_id(call: &Call) {
     }
 }
 
-fn check_token(headers: &HeaderMap, call: &Call, session: &Session) -> Result<(), Answer> {
+/// The token of the header, else that of the body.
+pub(crate) fn check_token(headers: &HeaderMap, in_body: Option<&str>, session: &Session) -> Result<(), Answer> {
     let header = headers.get("x-access-token").map(|value| value.as_bytes());
-    let Some(sent) = header.or_else(|| call.member("token").and_then(Value::as_str).map(str::as_bytes)) else {
+    let Some(sent) = header.or_else(|| in_body.map(str::as_bytes)) else {
         return Err(Answer::denied("access denied: the header X-Access-Token is missing"));
     };
     if same_secret(sent, session.token.reveal().as_bytes()) {

@@ -26,6 +26,7 @@ pub(crate) mod object_store;
 pub(crate) mod screenshot;
 pub(crate) mod session;
 pub(crate) mod tool;
+pub(crate) mod ws;
 
 /// Longer bodies are left out of the journal.
 const JOURNAL_BODY_BYTES: usize = 8 << 10;
@@ -218,6 +219,12 @@ async fn read_bytes(body: Body, limit: usize) -> Result<Vec<u8>, Answer> {
 /// A query value as the journal may show it.
 fn harmless(name: &str, value: &str, service: &Service) -> Value {
     if name == "token" || value.contains(service.api_key.reveal()) { "***".into() } else { value.into() }
+}
+
+/// What a stream asked for, as the journal may show it; `None` when it is long.
+fn journal_body_of(object: Map<String, Value>, service: &Service) -> Option<Value> {
+    let bytes = serde_json::to_vec(&object).ok().filter(|bytes| bytes.len() <= JOURNAL_BODY_BYTES)?;
+    journal_body(&object, &bytes, service)
 }
 
 /// A body as the journal may show it.

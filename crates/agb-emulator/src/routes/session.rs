@@ -243,7 +243,7 @@ fn refused(refusal: Refusal) -> Answer {
 
 /// What creation and lookup both answer: how to reach the session.
 ///
-/// `wsUrl` is always there, as on the service; in this version its handshake answers 501.
+/// `wsUrl` is always there, as on the service.
 fn connection(service: &Service, session: &Session) -> Map<String, Value> {
     let (base, id) = (&service.base_url, &session.id);
     let link_url = if session.has_link { format!("{base}/link/{id}") } else { String::new() };

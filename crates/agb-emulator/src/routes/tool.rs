@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Call, kind, object_in_text, session::tools_image};
 use crate::{
+    app::Service,
     envelope::{Answer, NO_SESSION_FOR_TOOL, tool_result},
     state::{EndReason, InUse, MAXIMUM_LIFETIME},
     tools::{self, ToolArgs, ToolOutput},
@@ -43,7 +44,7 @@ pub(crate) async fn run(call: &Call, in_use: &InUse, name: &str, args: &ToolArgs
     let limits = &call.service.tool_limits;
     tokio::select! {
         biased;
-        () = session.ended.cancelled() => Err(why_ended(call, &session.id)),
+        () = session.ended.cancelled() => Err(why_ended(&call.service, &session.id)),
         output = tools::call(session, tools_image(&session.image_id), name, args, limits) => {
             call.trace.note().tool_failed = output.is_error;
             Ok(output)
@@ -51,8 +52,9 @@ pub(crate) async fn run(call: &Call, in_use: &InUse, name: &str, args: &ToolArgs
     }
 }
 
-fn why_ended(call: &Call, id: &str) -> String {
-    let why = match call.service.sessions.end_reason(id) {
+/// Why a session ended under a call.
+pub(crate) fn why_ended(service: &Service, id: &str) -> String {
+    let why = match service.sessions.end_reason(id) {
         Some(EndReason::ApiCall) => "was released by another call".to_owned(),
         Some(EndReason::MaximumLifetime) => {
             format!("reached its maximum lifetime of {} s", MAXIMUM_LIFETIME.as_secs())

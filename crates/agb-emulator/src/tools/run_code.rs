@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use super::kernels::{Kernel, Outcome, RunRequest};
+use super::kernels::{Kernel, RunRequest};
+pub(crate) use super::kernels::{Outcome, Piece};
 use super::{ToolArgs, ToolLimits, ToolOutput};
 use crate::sandbox::{Language, Sandbox};
 
@@ -17,24 +20,42 @@ const DEFAULT_TIMEOUT_S: f64 = 60.0;
 /// code fails. Over its time limit (`timeout_s`, default 60, at most that of `limits`) a run is interrupted; an
 /// interpreter that does not stop within 2 s more is killed, and the answer says that its state is lost.
 pub async fn call(sandbox: &Sandbox, args: &ToolArgs, limits: &ToolLimits) -> ToolOutput {
-    let (language, request) = match read(args, limits) {
+    let (language, request) = match read(args, "timeout_s", limits) {
         Ok(request) => request,
         Err(problem) => return ToolOutput::error(problem),
     };
     let sandbox = sandbox.clone();
     // In a task of its own: a caller that goes away must not leave the interpreter in the middle of a run.
     let work = tokio::spawn(async move { run(&sandbox, language, &request).await });
-    work.await.unwrap_or_else(|error| ToolOutput::error(format!("the code could not be run: {error}")))
+    match work.await {
+        Ok(Ok(outcome)) => ToolOutput::ok(answer(outcome).to_string()),
+        Ok(Err(problem)) => ToolOutput::error(problem),
+        Err(error) => ToolOutput::error(format!("the code could not be run: {error}")),
+    }
 }
 
-fn read(args: &ToolArgs, limits: &ToolLimits) -> Result<(Language, RunRequest), String> {
+/// Runs code as [`call`] does, telling `live` what it prints and shows as it comes; the outcome has only what is left.
+/// `cancel` interrupts it. The time limit is called `timeoutS` here.
+pub(crate) async fn stream(
+    sandbox: &Sandbox,
+    args: &ToolArgs,
+    limits: &ToolLimits,
+    live: mpsc::Sender<Piece>,
+    cancel: CancellationToken,
+) -> Result<Outcome, String> {
+    let (language, request) = read(args, "timeoutS", limits)?;
+    run(sandbox, language, &RunRequest { live: Some(live), cancel, ..request }).await
+}
+
+fn read(args: &ToolArgs, time: &str, limits: &ToolLimits) -> Result<(Language, RunRequest), String> {
     let code = read_string(args, "code")?;
     if code.trim().is_empty() {
         return Err("`code` is empty: there is nothing to run".to_owned());
     }
     let language = read_language(read_string(args, "language")?)?;
-    let limit: Duration = super::read_time(args, "timeout_s", DEFAULT_TIMEOUT_S, 1.0)?.min(limits.time);
-    Ok((language, RunRequest { code: code.to_owned(), limit, output_bytes: limits.output_bytes }))
+    let limit: Duration = super::read_time(args, time, DEFAULT_TIMEOUT_S, 1.0)?.min(limits.time);
+    let (live, cancel) = (None, CancellationToken::new());
+    Ok((language, RunRequest { code: code.to_owned(), limit, output_bytes: limits.output_bytes, live, cancel }))
 }
 
 fn read_string<'a>(args: &'a ToolArgs, name: &str) -> Result<&'a str, String> {
@@ -55,27 +76,28 @@ fn read_language(given: &str) -> Result<Language, String> {
     }
 }
 
-async fn run(sandbox: &Sandbox, language: Language, request: &RunRequest) -> ToolOutput {
+async fn run(sandbox: &Sandbox, language: Language, request: &RunRequest) -> Result<Outcome, String> {
     let slot = sandbox.kernels().slot(language);
-    let mut slot = slot.lock().await;
+    let mut slot = tokio::select! {
+        biased;
+        () = request.cancel.cancelled() => return Err("the run was cancelled before it began".to_owned()),
+        slot = slot.lock() => slot,
+    };
     if sandbox.is_released() {
-        return ToolOutput::error(sandbox.released_error().to_string());
+        return Err(sandbox.released_error().to_string());
     }
     let kernel = match slot.as_mut() {
         Some(kernel) => kernel,
-        None => match Kernel::start(sandbox, language, request.output_bytes).await {
-            Ok(kernel) => slot.insert(kernel),
-            Err(reason) => return ToolOutput::error(reason),
-        },
+        None => slot.insert(Kernel::start(sandbox, language, request.output_bytes).await?),
     };
     let outcome = kernel.run(request, sandbox).await;
     if outcome.is_lost {
         *slot = None;
     }
     if outcome.is_released || (outcome.is_lost && sandbox.is_released()) {
-        return ToolOutput::error(format!("{}; the run was ended", sandbox.released_error()));
+        return Err(format!("{}; the run was ended", sandbox.released_error()));
     }
-    ToolOutput::ok(answer(outcome).to_string())
+    Ok(outcome)
 }
 
 fn answer(outcome: Outcome) -> Value {

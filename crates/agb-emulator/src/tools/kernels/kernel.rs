@@ -10,6 +10,8 @@ use command_fds::{CommandFdExt, FdMapping};
 use serde_json::{Map, Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe::Sender;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::frames::{Event, Frame, Frames};
 use super::{command_line, is_interrupted_by_signal, preamble};
@@ -20,6 +22,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long an interrupted run may take to stop (docs/emulator.md, section Code).
 const INTERRUPT_GRACE: Duration = Duration::from_secs(2);
 const BETWEEN_INTERRUPTS: Duration = Duration::from_millis(600);
+/// The longest piece of output that is told at once: with its frame it stays below what some clients take.
+const PIECE_BYTES: usize = 256 << 10;
 const REQUESTS_FD: i32 = 3;
 const EVENTS_FD: i32 = 4;
 
@@ -41,6 +45,19 @@ pub(crate) struct RunRequest {
     pub(crate) code: String,
     pub(crate) limit: Duration,
     pub(crate) output_bytes: usize,
+    /// Who is told of the output as it comes, instead of at the end.
+    pub(crate) live: Option<mpsc::Sender<Piece>>,
+    /// Interrupts the run when it is cancelled.
+    pub(crate) cancel: CancellationToken,
+}
+
+/// Something that a run printed or showed.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Piece {
+    Stdout(String),
+    Stderr(String),
+    /// A shown object by MIME type, with `isMainResult`.
+    Result(Value),
 }
 
 /// What a run gave.
@@ -64,6 +81,7 @@ enum Ended {
     Died(io::Result<ExitStatus>),
     Broken(io::Error),
     TimedOut,
+    Cancelled,
     Released,
 }
 
@@ -138,10 +156,17 @@ impl Kernel {
         self.stdout.set_limit(request.output_bytes);
         self.stderr.set_limit(request.output_bytes);
         let started = std::time::Instant::now();
-        let mut results = Results { limit_bytes: request.output_bytes, ..Results::default() };
+        let mut results =
+            Results { limit_bytes: request.output_bytes, live: request.live.clone(), ..Results::default() };
 
         let ended = self.run_to_end(request, sandbox, &mut results).await;
         let mut outcome = self.outcome(ended, request.limit, &mut results).await;
+        tokio::select! {
+            biased;
+            () = sandbox.released() => {}
+            () = request.cancel.cancelled() => {}
+            () = results.tell_output(&self.stdout, &self.stderr) => {}
+        }
         outcome.stdout = self.stdout.take();
         outcome.stderr = self.stderr.take();
         outcome.results = results.items;
@@ -158,6 +183,7 @@ impl Kernel {
         tokio::select! {
             biased;
             () = sandbox.released() => Ended::Released,
+            () = request.cancel.cancelled() => Ended::Cancelled,
             ended = self.send_and_wait(line, results) => ended,
             () = &mut limit => Ended::TimedOut,
         }
@@ -178,13 +204,19 @@ impl Kernel {
             let frame = tokio::select! {
                 biased;
                 frame = self.frames.next(), if is_open => frame,
+                () = results.output_to_tell(&self.stdout, &self.stderr) => {
+                    results.tell_output(&self.stdout, &self.stderr).await;
+                    continue;
+                }
                 status = self.process.wait() => return Ended::Died(status),
             };
+            // What was printed before an object was shown comes before it.
+            results.tell_output(&self.stdout, &self.stderr).await;
             match frame {
                 Ok(Frame::Event(event)) if event.run != Some(self.last_run) => {}
                 Ok(Frame::Event(event)) if event.end => return Ended::Finished(event),
-                Ok(Frame::Event(event)) => results.add(event),
-                Ok(Frame::TooLong(bytes)) => results.add_too_long(bytes),
+                Ok(Frame::Event(event)) => results.add(event).await,
+                Ok(Frame::TooLong(bytes)) => results.add_too_long(bytes).await,
                 // It is dying, or its code has closed what it must not close: then nothing more can be learned.
                 Ok(Frame::End) => is_open = false,
                 Err(error) => return Ended::Broken(error),
@@ -205,7 +237,10 @@ impl Kernel {
                 self.kill().await;
                 Outcome::lost(format!("the {language} interpreter was killed, as it could not be understood ({error})"))
             }
-            Ended::TimedOut => self.interrupt(limit, results).await,
+            Ended::TimedOut => {
+                self.interrupt(format!("Execution timeout after {} s", limit.as_secs_f64()), results).await
+            }
+            Ended::Cancelled => self.interrupt("the run was cancelled".to_owned(), results).await,
             Ended::Released => {
                 self.kill().await;
                 Outcome { is_lost: true, is_released: true, ..Outcome::default() }
@@ -214,8 +249,7 @@ impl Kernel {
     }
 
     /// Interrupts the run; the interpreter lives on if it obeys in time.
-    async fn interrupt(&mut self, limit: Duration, results: &mut Results) -> Outcome {
-        let text = format!("Execution timeout after {} s", limit.as_secs_f64());
+    async fn interrupt(&mut self, text: String, results: &mut Results) -> Outcome {
         match tokio::time::timeout(INTERRUPT_GRACE, self.interrupt_and_wait(results)).await {
             Ok(Ended::Finished(event)) => Outcome { error: Some(text), ..Outcome::finished(event) },
             Ok(_) => {
@@ -265,33 +299,65 @@ impl Outcome {
     }
 }
 
-/// The shown objects of one run, up to a limit.
+/// What one run shows, up to a limit; its output too, where somebody is told of it as it comes.
 #[derive(Debug, Default)]
 struct Results {
     items: Vec<Value>,
     bytes: usize,
     limit_bytes: usize,
+    live: Option<mpsc::Sender<Piece>>,
 }
 
 impl Results {
-    fn add(&mut self, event: Event) {
+    async fn add(&mut self, event: Event) {
         let Some(data) = event.result else { return };
         let size = Value::Object(data.clone()).to_string().len();
         if self.bytes + size > self.limit_bytes {
-            self.push(too_long(size, self.limit_bytes), event.main);
+            self.push(too_long(size, self.limit_bytes), event.main).await;
             return;
         }
         self.bytes += size;
-        self.push(data, event.main);
+        self.push(data, event.main).await;
     }
 
-    fn add_too_long(&mut self, bytes: usize) {
-        self.push(too_long(bytes, self.limit_bytes), false);
+    async fn add_too_long(&mut self, bytes: usize) {
+        self.push(too_long(bytes, self.limit_bytes), false).await;
     }
 
-    fn push(&mut self, mut data: Map<String, Value>, is_main: bool) {
+    async fn push(&mut self, mut data: Map<String, Value>, is_main: bool) {
         data.insert("isMainResult".to_owned(), is_main.into());
-        self.items.push(Value::Object(data));
+        let item = Value::Object(data);
+        match &self.live {
+            // Fails when nobody hears any more.
+            Some(live) => drop(live.send(Piece::Result(item)).await),
+            None => self.items.push(item),
+        }
+    }
+
+    /// Waits until there is output that somebody wants to hear.
+    async fn output_to_tell(&self, stdout: &OutputPipe, stderr: &OutputPipe) {
+        if self.live.is_none() {
+            return std::future::pending().await;
+        }
+        tokio::select! {
+            () = stdout.changed() => {}
+            () = stderr.changed() => {}
+        }
+    }
+
+    /// Tells what was printed so far. Giving up loses nothing: a piece is taken when there is room for it.
+    async fn tell_output(&self, stdout: &OutputPipe, stderr: &OutputPipe) {
+        let Some(live) = &self.live else { return };
+        for (pipe, piece_of) in [(stdout, Piece::Stdout as fn(String) -> Piece), (stderr, Piece::Stderr)] {
+            // Fails when nobody hears any more.
+            while let Ok(room) = live.reserve().await {
+                let text = pipe.take_piece(PIECE_BYTES);
+                if text.is_empty() {
+                    break;
+                }
+                room.send(piece_of(text));
+            }
+        }
     }
 }
 

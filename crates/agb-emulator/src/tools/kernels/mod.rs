@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-pub(crate) use self::kernel::{Kernel, Outcome, RunRequest};
+pub(crate) use self::kernel::{Kernel, Outcome, Piece, RunRequest};
 use crate::sandbox::Language;
 
 const PYTHON: &str = include_str!("python.py");
