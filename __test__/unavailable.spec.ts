@@ -114,15 +114,3 @@ it.each([
 it("an empty contextSync mounts nothing and is fine", async () => {
   expect(await spec.agb.create({ imageId: CODE_IMAGE, contextSync: [] })).toMatchObject({ success: true });
 });
-
-it("code.run with streaming is refused by name", async () => {
-  const session = await spec.create();
-  const requests = await spec.requestsOf(async () => {
-    const result = await session.code.run("1", "python", 60, { streamBeta: true });
-    expect(result).toMatchObject({
-      success: false,
-      errorMessage: expect.stringMatching(saying("code.run with streamBeta")),
-    });
-  });
-  expect(requests).toEqual([]);
-});

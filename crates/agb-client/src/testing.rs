@@ -8,10 +8,15 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{Request as Handshake, Response as HandshakeAnswer};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 use crate::agb::{Agb, AgbOptions, SdkIdentity};
 use crate::session::{Session, SessionDetails};
@@ -174,4 +179,125 @@ impl RawServer {
 pub(crate) async fn closed_url() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
+}
+
+/// A WebSocket as the server sees it.
+pub(crate) struct Peer {
+    socket: WebSocketStream<TcpStream>,
+}
+
+impl Peer {
+    /// The next frame of the client; `None` at the end of the connection.
+    pub(crate) async fn hear(&mut self) -> Option<Value> {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(text.as_str()).unwrap()),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// The id of the next stream.
+    pub(crate) async fn next_id(&mut self) -> String {
+        self.hear().await.unwrap()["invocationId"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits for a ping, which is answered by itself.
+    pub(crate) async fn pinged(&mut self) {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Ping(_))) => return self.socket.flush().await.unwrap(),
+                Some(Ok(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    pub(crate) async fn say(&mut self, id: &str, data: Value) {
+        self.say_text(&json!({"invocationId": id, "source": "server", "target": "SDK", "data": data}).to_string())
+            .await;
+    }
+
+    pub(crate) async fn say_text(&mut self, text: &str) {
+        self.socket.send(Message::text(text)).await.unwrap();
+    }
+
+    pub(crate) async fn print(&mut self, id: &str, chunk: &str) {
+        self.say(id, json!({"phase": "event", "eventType": "stdout", "chunk": chunk})).await;
+    }
+
+    pub(crate) async fn end(&mut self, id: &str) {
+        self.say(id, json!({"phase": "end", "status": "finished"})).await;
+    }
+
+    pub(crate) async fn close(mut self, code: u16, reason: &str) {
+        let frame = CloseFrame { code: code.into(), reason: reason.to_owned().into() };
+        self.socket.close(Some(frame)).await.unwrap();
+        while self.socket.next().await.is_some() {}
+    }
+
+    /// Neither reads nor answers any more, and keeps the connection.
+    pub(crate) async fn fall_silent(self) {
+        let _held = self.socket;
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A server of WebSockets for tests: each connection follows the script; it ends with this value.
+pub(crate) struct WsServer {
+    pub(crate) url: String,
+    /// The headers of the handshakes.
+    handshakes: Arc<Mutex<Vec<HeaderMap>>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for WsServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl WsServer {
+    /// `script` gets each connection, and how many came before.
+    pub(crate) async fn start<F>(script: impl Fn(usize, Peer) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/ws", listener.local_addr().unwrap());
+        let handshakes: Arc<Mutex<Vec<HeaderMap>>> = Arc::default();
+        let seen = handshakes.clone();
+        let task = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let mut headers = HeaderMap::new();
+                #[expect(clippy::result_large_err, reason = "the library's own type")]
+                let read = |request: &Handshake, response: HandshakeAnswer| {
+                    headers = request.headers().clone();
+                    Ok(response)
+                };
+                let Ok(socket) = accept_hdr_async(stream, read).await else { continue };
+                let nth = {
+                    let mut seen = seen.lock().unwrap();
+                    seen.push(headers);
+                    seen.len() - 1
+                };
+                connections.spawn(script(nth, Peer { socket }));
+            }
+        });
+        Self { url, handshakes, task }
+    }
+
+    pub(crate) fn handshakes(&self) -> Vec<HeaderMap> {
+        self.handshakes.lock().unwrap().clone()
+    }
+
+    /// A session whose WebSocket this is.
+    pub(crate) fn session(&self) -> Session {
+        let details =
+            SessionDetails { ws_url: self.url.clone(), token: "tk-SECRET".into(), ..SessionDetails::default() };
+        agb("http://127.0.0.1:1", &[]).attach("s-1", details)
+    }
 }

@@ -10,3 +10,4 @@ mod requests;
 mod sessions;
 mod support;
 mod tools;
+mod ws;

@@ -151,6 +151,7 @@ async fn an_override_decides_the_route() {
         token: "t".into(),
         tools,
         tool_list: list.map(str::to_owned),
+        ws_url: None,
     };
     let text = async |route: RouteOverride| shell(&session.by_route(Some(route))).await.unwrap().text.unwrap();
     assert_eq!(text(route(None, None, "")).await, "api");
