@@ -192,9 +192,9 @@ describe("who may ask", () => {
   });
 
   it("a route that is not there gets 501, naming it", async () => {
-    const { status, envelope } = await raw("/sdk/ListContexts", { method: "GET" });
+    const { status, envelope } = await raw("/sdk/NoSuchThing", { method: "GET" });
     expect(status).toBe(501);
-    expect(envelope).toMatchObject({ success: false, message: expect.stringContaining("/sdk/ListContexts") });
+    expect(envelope).toMatchObject({ success: false, message: expect.stringContaining("/sdk/NoSuchThing") });
   });
 
   it.each([

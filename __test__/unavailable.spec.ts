@@ -1,6 +1,6 @@
 /** Members of the surface that come with a later version: each use fails by name, before a request is sent. */
 
-import { AGBError, BrowserContext, ContextSync, CreateSessionParams, type Session, VERSION } from "agbcloud-native";
+import { AGBError, type Session, VERSION } from "agbcloud-native";
 import { CODE_IMAGE, useEmulator } from "./support/emulator";
 
 const spec = useEmulator();
@@ -48,25 +48,8 @@ const CLIENT = [
   "syncContext",
 ];
 
-const CONTEXT = [
-  "clear",
-  "clearAsync",
-  "create",
-  "delete",
-  "deleteFile",
-  "get",
-  "getClearStatus",
-  "getFileDownloadUrl",
-  "getFileUploadUrl",
-  "list",
-  "listFiles",
-  "update",
-];
-
 const MEMBERS: [string, (session: Session) => object, string[]][] = [
   ["client", () => spec.agb.client, CLIENT],
-  ["agb.context", () => spec.agb.context, CONTEXT],
-  ["session.context", (session) => session.context, ["info", "sync"]],
   ["session.computer", (session) => session.computer, ["app", "keyboard", "mouse", "screen", "window"]],
   [
     "session.browser",
@@ -93,22 +76,6 @@ describe.each(MEMBERS)("%s", (path, targetOf, names) => {
     expect(Object.keys(target).filter((name) => names.includes(name))).toEqual([]);
     expect({ ...target }).toBeDefined();
   });
-});
-
-it.each([
-  ["contextSync", { contextSync: [new ContextSync("ctx", "/home/x")] }],
-  ["browserContext", { browserContext: new BrowserContext("ctx") }],
-])("create with %s is refused by name, and sends nothing", async (name, options) => {
-  const requests = await spec.requestsOf(async () => {
-    for (const params of [
-      new CreateSessionParams({ imageId: CODE_IMAGE, ...options }),
-      { imageId: CODE_IMAGE, ...options },
-    ]) {
-      const result = await spec.agb.create(params);
-      expect(result).toEqual({ requestId: "", success: false, errorMessage: expect.stringMatching(saying(name)) });
-    }
-  });
-  expect(requests).toEqual([]);
 });
 
 it("an empty contextSync mounts nothing and is fine", async () => {

@@ -8,6 +8,7 @@ use napi::bindgen_prelude::PromiseRaw;
 use napi::{Either, Env, Result};
 use napi_derive::napi;
 
+use crate::context::NativeMount;
 use crate::session::{NativeFoundSession, NativeSession};
 use crate::support::{NativeFailure, Outcome, json_object, outcome, promise};
 
@@ -118,6 +119,8 @@ pub struct NativeCreateParams {
     pub policy_id: Option<String>,
     /// Seconds.
     pub idle_release_timeout: Option<f64>,
+    /// The contexts to mount, in their order.
+    pub mounts: Vec<NativeMount>,
 }
 
 /// Answer of `getSession`.
@@ -215,6 +218,13 @@ impl From<Agb> for NativeAgb {
     }
 }
 
+impl NativeAgb {
+    /// The client, for the files of other nouns.
+    pub(crate) fn client(&self) -> &Agb {
+        &self.inner
+    }
+}
+
 #[napi]
 impl NativeAgb {
     /// The API key in use.
@@ -250,7 +260,7 @@ impl NativeAgb {
                     labels: params.labels.as_deref().map(json_object).transpose()?,
                     policy_id: params.policy_id,
                     idle_release_timeout_s: params.idle_release_timeout.map(Some),
-                    persistence: Vec::new(),
+                    persistence: params.mounts.into_iter().map(Into::into).collect(),
                 })
                 .await
             };

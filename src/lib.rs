@@ -14,6 +14,7 @@ mod agb;
 mod code;
 mod command;
 mod computer;
+mod context;
 mod emulator;
 mod file_transfer;
 mod filesystem;

@@ -9,6 +9,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::{Map, Value};
 
+use crate::context::NativeMountReport;
 use crate::support::{Outcome, json_object, outcome, promise, to_json};
 
 /// Where a session's tool calls go, when its public fields say something else than the service did.
@@ -74,6 +75,8 @@ pub struct NativeFoundSession {
     pub tool_list: String,
     /// The tools: a JSON array of `McpTool`.
     pub mcp_tools: String,
+    /// How its mounts came out, where it was created with some.
+    pub mounts: Option<NativeMountReport>,
 }
 
 /// A success that gives nothing but its request id.
@@ -245,6 +248,7 @@ impl From<Session> for NativeFoundSession {
             token: details.token.clone(),
             tool_list: details.tool_list_raw.clone(),
             mcp_tools: to_json(&details.tools),
+            mounts: session.mount_report().map(Into::into),
             session: session.into(),
         }
     }
@@ -293,9 +297,11 @@ impl NativeSession {
 
     /// Deletes the session and waits until it is gone.
     #[napi]
-    pub fn delete<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<NativeDone>>> {
+    pub fn delete<'env>(&self, env: &'env Env, sync_contexts: bool) -> Result<PromiseRaw<'env, Outcome<NativeDone>>> {
         let session = self.inner.clone();
-        promise(env, async move { outcome(session.delete().await) })
+        promise(env, async move {
+            outcome(if sync_contexts { session.delete_synced().await } else { session.delete().await })
+        })
     }
 
     /// Where the screen can be seen.

@@ -1,14 +1,14 @@
 import { Client } from "./client";
 import type { Config, ConfigOptions } from "./config";
 import { ContextService } from "./context";
-import type { NativeFoundSession } from "./native";
+import { type ContextSync, newSyncPolicy, syncPolicyToDict } from "./context-sync";
+import type { NativeFoundSession, NativeMount } from "./native";
 import { Session } from "./session";
-import type { CreateSessionParams, CreateSessionParamsOptions } from "./session-params";
-import { failed, isFailure, refused } from "./support/call";
-import { jsonOf, kindOf, notNumber, optional, optionalNumber } from "./support/check";
+import { type CreateSessionParams, type CreateSessionParamsOptions, mountsOf } from "./session-params";
+import { detailed, failed, isFailure, refused } from "./support/call";
+import { jsonOf, kindOf, notNumber, notText, optional, optionalNumber } from "./support/check";
 import { inspectAs } from "./support/inspect";
 import { bindClient, bindSession, nativeAgbOf, openAgb } from "./support/target";
-import { unavailableMessage } from "./support/unavailable";
 import type { DeleteResult, GetSessionResult, SessionListResult, SessionResult } from "./types";
 
 /** What an `AGB` may be made with. */
@@ -39,12 +39,13 @@ export class AGB {
     this.apiKey = opened.apiKey;
     this.config = { endpoint: opened.endpoint, timeoutMs: opened.timeoutMs };
     this.client = new Client(this.config);
-    this.context = new ContextService();
+    this.context = new ContextService(this);
     bindClient(this.client, opened);
   }
 
   /**
-   * Creates a session. It is usable at once; delete it when done.
+   * Creates a session. It is usable at once; delete it when done. With mounts it resolves when what they hold is there;
+   * `mounts` of the result tells how each came out.
    *
    * @param params at least an `imageId`
    */
@@ -54,8 +55,6 @@ export class AGB {
     if (typeof imageId !== "string" || imageId.trim() === "") {
       return refused("imageId is required and cannot be empty or null", {});
     }
-    if (params.contextSync && params.contextSync.length > 0) return refused(unavailableMessage("contextSync"), {});
-    if (params.browserContext) return refused(unavailableMessage("browserContext"), {});
     if (labels !== undefined && labels !== null && (typeof labels !== "object" || Array.isArray(labels))) {
       return refused(`labels must be an object of strings, got ${kindOf(labels)}`, {});
     }
@@ -64,11 +63,14 @@ export class AGB {
     const json = labels ? jsonOf(labels) : undefined;
     if (json && "fault" in json) return refused(`Failed to create session: ${json.fault}`, {});
 
+    const mounts = nativeMounts(params);
+    if ("fault" in mounts) return refused(mounts.fault, {});
     const outcome = await nativeAgbOf(this.client, this.apiKey).create({
       imageId,
       labels: json?.text,
       policyId: policyId || mcpPolicyId || undefined,
       idleReleaseTimeout: optionalNumber(idleReleaseTimeout),
+      mounts: mounts.native,
     });
     if (isFailure(outcome)) return failed(outcome, {});
     return this.#sessionResult(outcome);
@@ -128,7 +130,8 @@ export class AGB {
   /**
    * Deletes a session and waits until it is gone.
    *
-   * @param syncContext upload its mounts first; without mounts there is nothing to upload
+   * @param syncContext store what its mounts hold first. If that fails the session is deleted all the same, and the
+   *   result says so with `success: false`
    */
   async delete(session: Session, syncContext = false): Promise<DeleteResult> {
     if (typeof session?.delete !== "function") {
@@ -153,7 +156,39 @@ export class AGB {
     session.toolList = found.toolList;
     session.mcpTools = JSON.parse(found.mcpTools);
     bindSession(session, found.session);
-    return { requestId: found.requestId, success: true, session };
+    const result = { requestId: found.requestId, success: true, session };
+    if (!found.mounts) return result;
+    const { finished, items, error } = found.mounts;
+    return detailed(result, { mounts: { finished, items: items.map((item) => ({ ...item })), errorMessage: error } });
+  }
+}
+
+/** What to mount, or why it can't be. */
+function nativeMounts(params: CreateSessionParamsOptions): { native: NativeMount[] } | { fault: string } {
+  const given: unknown = params.contextSync ?? [];
+  if (!Array.isArray(given)) return { fault: `contextSync must be an array, got ${kindOf(given)}` };
+  const native: NativeMount[] = [];
+  for (const mount of mountsOf(params)) {
+    if (typeof mount !== "object" || mount === null)
+      return { fault: `contextSync must hold objects, got ${kindOf(mount)}` };
+    const texts = { contextId: mount.contextId ?? "", path: mount.path };
+    const fault = notText(texts);
+    if (fault) return { fault: `contextSync: ${fault}` };
+    const json = policyJson(mount);
+    if ("fault" in json) return { fault: `Failed to create session: ${json.fault}` };
+    native.push({ ...texts, policy: json.text });
+  }
+  return { native };
+}
+
+function policyJson({ policy }: ContextSync): { text: string } | { fault: string } {
+  if (policy !== undefined && policy !== null && typeof policy !== "object") {
+    return { fault: `policy must be an object, got ${kindOf(policy)}` };
+  }
+  try {
+    return jsonOf(syncPolicyToDict(policy ?? newSyncPolicy()));
+  } catch (error) {
+    return { fault: `the policy can't be read: ${error instanceof Error ? error.message : String(error)}` };
   }
 }
 

@@ -4,9 +4,31 @@ export { AGB, type AGBOptions } from "./agb";
 export { BaseService } from "./base-service";
 export { Client } from "./client";
 export { type Config, type ConfigOptions, defaultConfig, loadConfig } from "./config";
-export { ContextService } from "./context";
+export { Context, ContextService } from "./context";
 export { ContextManager } from "./context-manager";
-export { ContextSync } from "./context-sync";
+export {
+  type BWList,
+  ContextSync,
+  type DeletePolicy,
+  type DownloadPolicy,
+  DownloadStrategy,
+  type ExtractPolicy,
+  Lifecycle,
+  type MappingPolicy,
+  newDeletePolicy,
+  newDownloadPolicy,
+  newExtractPolicy,
+  newRecyclePolicy,
+  newSyncPolicy,
+  newUploadPolicy,
+  type RecyclePolicy,
+  type SyncPolicy,
+  syncPolicyToDict,
+  UploadMode,
+  type UploadPolicy,
+  UploadStrategy,
+  type WhiteList,
+} from "./context-sync";
 export {
   Emulator,
   type EmulatorIsolation,
@@ -39,6 +61,11 @@ export { WindowManager } from "./modules/computer/window";
 export { FileSystem } from "./modules/filesystem";
 export { Session } from "./session";
 export type { SessionLike } from "./session-like";
-export { BrowserContext, CreateSessionParams, type CreateSessionParamsOptions } from "./session-params";
+export {
+  BrowserContext,
+  BrowserFingerprintContext,
+  CreateSessionParams,
+  type CreateSessionParamsOptions,
+} from "./session-params";
 export type * from "./types";
 export { getSdkVersion, isReleaseVersion, VERSION } from "./version";

@@ -14,14 +14,19 @@ export type {
   NativeCancel,
   NativeDownload,
   NativeCodeEvent,
+  NativeClearState,
+  NativeContextRecord,
   NativeEmulator,
   NativeExecution,
   NativeFailure,
+  NativeFileUrl,
   NativeFoundSession,
+  NativeMount,
   NativeRoute,
   NativeSession,
   NativeUpload,
   NativeStreamed,
+  NativeSyncTarget,
 } from "../native/index";
 
 /** The name that napi-rs gives a build: platform, architecture, and the C library or tool chain. */

@@ -106,12 +106,11 @@ export class Session {
   /**
    * Deletes the session and waits until it is gone, at most 300 seconds.
    *
-   * @param syncContext upload its mounts first; without mounts there is nothing to upload
+   * @param syncContext store what its mounts hold first. If that fails the session is deleted all the same, and the
+   *   result says so with `success: false`
    */
   async delete(syncContext = false): Promise<DeleteResult> {
-    // Sessions have no mounts in this version, so there is nothing to upload.
-    void syncContext;
-    const outcome = await targetOf(this).native.delete();
+    const outcome = await targetOf(this).native.delete(Boolean(syncContext));
     if (isFailure(outcome)) return failed(outcome, {});
     return { requestId: outcome.requestId, success: true };
   }

@@ -32,6 +32,18 @@ export interface SessionResult extends ApiResponse {
   success: boolean;
   errorMessage?: string;
   session?: Session | null;
+  /** How the mounts came out, for a session that was created with some. */
+  readonly mounts?: MountReport;
+}
+
+/** How the mounts of a new session came out. */
+export interface MountReport {
+  /** Did every mount come to its end, good or bad? False when the wait for them ended before. */
+  finished: boolean;
+  /** The last state seen of each; `Failed` ones say why. */
+  items: ContextStatusData[];
+  /** What the last look at them failed with, if it failed. */
+  errorMessage?: string;
 }
 
 /** Result of `agb.getSession`. */
@@ -457,5 +469,134 @@ export interface ScreenshotResult extends ApiResponse {
   width?: number;
   /** Pixels. */
   height?: number;
+  errorMessage?: string;
+}
+
+/** What the service says of a context. */
+export interface ContextData {
+  id: string;
+  name: string;
+  createdAt?: string;
+  lastUsedAt?: string;
+}
+
+/** Result of `agb.context.get` and `agb.context.create`. */
+export interface ContextResult extends ApiResponse {
+  success: boolean;
+  context?: ContextData;
+  errorMessage?: string;
+}
+
+/** Which page of contexts to list. */
+export interface ContextListParams {
+  /** Contexts a page; default 10. */
+  maxResults?: number;
+  /** `nextToken` of the page before. */
+  nextToken?: string;
+}
+
+/** Result of `agb.context.list`. */
+export interface ContextListResult extends ApiResponse {
+  success: boolean;
+  contexts: ContextData[];
+  errorMessage?: string;
+  /** Where the next page begins; empty on the last. */
+  readonly nextToken?: string;
+  /** Size of a page, where the service tells it. */
+  readonly maxResults?: number;
+  /** Contexts over all pages, where the service tells it. */
+  readonly totalCount?: number;
+}
+
+/** A file or folder of a context. */
+export interface ContextFileEntry {
+  fileId?: string;
+  name: string;
+  path: string;
+  type: string;
+  createdTime?: string;
+  modifiedTime?: string;
+  /** Bytes. */
+  size?: number;
+  status?: string;
+}
+
+/** Result of `agb.context.listFiles`. */
+export interface ContextFileListResult extends ApiResponse {
+  success: boolean;
+  files: ContextFileEntry[];
+  /** Entries over all pages. */
+  count?: number;
+  errorMessage?: string;
+}
+
+/** Result of `agb.context.getFileUploadUrl` and `getFileDownloadUrl`. */
+export interface FileUrlResult extends ApiResponse {
+  success: boolean;
+  /** Whoever has it has access. */
+  url?: string;
+  errorMessage?: string;
+  /** When the URL expires, in seconds since 1970, where the service tells it. */
+  readonly expireTime?: number;
+}
+
+/** Result of `agb.context.clear`, `clearAsync` and `getClearStatus`. */
+export interface ClearContextResult extends ApiResponse {
+  success: boolean;
+  /** `clearing`, or `available` when it is done. */
+  state?: string;
+  errorMessage?: string;
+}
+
+/** One synchronisation of a mounted context. */
+export interface ContextStatusData {
+  contextId: string;
+  path: string;
+  /** Why it failed; else empty. */
+  errorMessage: string;
+  /** `Success`, `Failed`, or a word for "under way". */
+  status: string;
+  startTime: number;
+  finishTime: number;
+  /** `upload` or `download`. */
+  taskType: string;
+}
+
+/** Result of `session.context.info`. */
+export interface ContextInfoResult extends FailureDetails {
+  requestId: string;
+  success: boolean;
+  items: ContextStatusData[];
+  errorMessage?: string;
+}
+
+/** Result of `session.context.sync`. */
+export interface ContextSyncResult extends FailureDetails {
+  requestId: string;
+  success: boolean;
+  errorMessage?: string;
+}
+
+/** One synchronisation, as older declarations have it. */
+export interface ContextStatusDataType {
+  contextId: string;
+  path: string;
+  status: string;
+  errorMessage?: string;
+  startTime?: string;
+  finishTime?: string;
+  taskType?: string;
+}
+
+/** A result of `session.context.info`, as older declarations have it. */
+export interface ContextInfoResultType extends ApiResponse {
+  success: boolean;
+  items: ContextStatusDataType[];
+  errorMessage?: string;
+}
+
+/** A result of `session.context.sync`, as older declarations have it. */
+export interface ContextSyncResultType extends ApiResponse {
+  success: boolean;
   errorMessage?: string;
 }

@@ -43,6 +43,17 @@ export function failed<Fields extends object>(
   return result;
 }
 
+/** A result that carries more than the surface defines: what can be read but is not enumerable. */
+export function detailed<Fields extends object, Details extends object>(
+  fields: Fields,
+  details: Details,
+): Fields & Readonly<Details> {
+  for (const [name, value] of Object.entries(details)) {
+    Object.defineProperty(fields, name, { value, enumerable: false });
+  }
+  return fields as Fields & Readonly<Details>;
+}
+
 /** The failed result of a method that refuses before anything is sent. */
 export function refused<Fields extends object>(
   errorMessage: string,

@@ -22,11 +22,14 @@ mod wire;
 pub use agb::{Agb, AgbOptions, CreateParams, ListFailure, SdkIdentity, SessionData, SessionPage, SessionRecord};
 pub use channel::{Push, PushSubscription};
 pub use config::Config;
-pub use context::{ContextMount, ContextStatus, MountReport};
+pub use context::{
+    ClearState, Context, ContextFile, ContextFilePage, ContextMount, ContextPage, ContextQuery, ContextRecord,
+    ContextStatus, Contexts, FileUrl, MountReport,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use lifecycle::Clock;
 pub use session::{
-    DesktopInfo, Labels, McpTool, Metrics, MetricsReply, RouteOverride, RoutedSession, Session, SessionDetails,
-    SessionInfo, SessionLink, StatusRecord, ToolCatalogue,
+    ContextItems, DesktopInfo, Labels, McpTool, Metrics, MetricsReply, RouteOverride, RoutedSession, Session,
+    SessionDetails, SessionInfo, SessionLink, StatusRecord, SyncLimits, SyncTarget, ToolCatalogue,
 };
 pub use tool::{CallTool, ToolArgs, ToolLimits, ToolReply};

@@ -27,6 +27,9 @@ pub use crate::wire::tool::McpTool;
 
 mod facts;
 mod life;
+mod sync;
+
+pub use self::sync::{ContextItems, SyncLimits, SyncTarget};
 
 /// What the service said about a session when it was made or found. Every text is empty where it said nothing.
 #[derive(Clone, Default, PartialEq)]
@@ -161,6 +164,8 @@ struct Inner {
     activity: Activity,
     mounts: Option<MountReport>,
     channel: Channel,
+    /// Made here with no contexts mounted; of a session that was found nobody knows.
+    is_without_mounts: bool,
     /// The tool list that a caller gave last, and what is in it, so that it is parsed once and not at each call.
     given_list: Mutex<Option<(String, Arc<Vec<McpTool>>)>>,
     /// The context for file transfer, once it was asked for.
@@ -170,12 +175,13 @@ struct Inner {
 impl Session {
     pub(crate) fn created(agb: Agb, id: &str, details: SessionDetails, mounts: Option<MountReport>) -> Self {
         let activity = agb.activity_of_new(id);
-        Self::with_activity(agb, id, details, activity, mounts)
+        let is_without_mounts = mounts.is_none();
+        Self::with_activity(agb, id, details, activity, mounts, is_without_mounts)
     }
 
     pub(crate) fn found(agb: Agb, id: &str, details: SessionDetails) -> Self {
         let activity = agb.activity_of_found(id);
-        Self::with_activity(agb, id, details, activity, None)
+        Self::with_activity(agb, id, details, activity, None, false)
     }
 
     fn with_activity(
@@ -184,10 +190,19 @@ impl Session {
         details: SessionDetails,
         activity: Activity,
         mounts: Option<MountReport>,
+        is_without_mounts: bool,
     ) -> Self {
-        let (id, channel, given_list) = (id.to_owned(), Channel::default(), Mutex::default());
-        let transfer_context = OnceCell::new();
-        let inner = Inner { agb, id, details, activity, mounts, channel, given_list, transfer_context };
+        let inner = Inner {
+            agb,
+            id: id.to_owned(),
+            details,
+            activity,
+            mounts,
+            is_without_mounts,
+            channel: Channel::default(),
+            given_list: Mutex::default(),
+            transfer_context: OnceCell::new(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -252,6 +267,69 @@ impl Session {
     /// The service refused (`[<code>] <message>`), or the session was still there after 300 s.
     pub async fn delete(&self) -> Result<String> {
         life::delete(self).await
+    }
+
+    /// Stores what its mounts hold, then releases the session as [`delete`](Self::delete) does. What can't be stored does
+    /// not keep it from being released. For a session that was made without mounts it is a plain delete.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete); and when the session was released although its mounts could not be stored, which the
+    /// message says.
+    pub async fn delete_synced(&self) -> Result<String> {
+        if self.inner.is_without_mounts {
+            return self.delete().await;
+        }
+        let stored = self.sync_contexts(&SyncTarget::all(), SyncLimits::default()).await;
+        let request_id = self.delete().await?;
+        match stored {
+            Ok(_) => Ok(request_id),
+            Err(error) => {
+                let text = "The session was released, but its contexts were not synchronised before";
+                Err(error.prefixed(text).with_request_id(request_id))
+            }
+        }
+    }
+
+    /// What became of the synchronisations of this session's contexts: of all, or of one context, path, task type
+    /// (`upload`, `download`).
+    ///
+    /// # Errors
+    /// What the service said, or [`ErrorKind::Protocol`] for an answer that can't be read.
+    pub async fn context_info(
+        &self,
+        context_id: Option<&str>,
+        path: Option<&str>,
+        task_type: Option<&str>,
+    ) -> Result<ContextItems> {
+        sync::info(self, [("contextId", context_id), ("path", path), ("taskType", task_type)], self.agb().deadline())
+            .await
+    }
+
+    /// Starts a synchronisation and gives the request id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for a context without a path or a path without a context; what the service said
+    /// otherwise.
+    pub async fn start_context_sync(&self, target: &SyncTarget) -> Result<String> {
+        sync::start(self, target).await
+    }
+
+    /// Waits until a synchronisation that was started is done: the first looks follow quickly.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Api`] when a task failed, with its reason; [`ErrorKind::Timeout`] after `limits`.
+    pub async fn context_synced(&self, target: &SyncTarget, limits: SyncLimits) -> Result<()> {
+        sync::wait(self, target, limits).await
+    }
+
+    /// Synchronises and waits until it is done. Gives the request id of the start.
+    ///
+    /// # Errors
+    /// As [`start_context_sync`](Self::start_context_sync) and [`context_synced`](Self::context_synced).
+    pub async fn sync_contexts(&self, target: &SyncTarget, limits: SyncLimits) -> Result<String> {
+        let request_id = self.start_context_sync(target).await?;
+        self.context_synced(target, limits).await.map_err(|error| error.with_request_id(&request_id))?;
+        Ok(request_id)
     }
 
     /// The session's desktop address and credentials, anew at each call.

@@ -1,4 +1,5 @@
-//! The state of context synchronisation (docs/protocol.md, section "Context synchronisation").
+//! Contexts, their files, and the state of their synchronisation (docs/protocol.md, sections "Contexts" and "Context
+//! synchronisation").
 
 use std::borrow::Cow;
 
@@ -35,7 +36,7 @@ impl ContextStatus {
 
     fn read(item: &Map<String, Value>) -> Self {
         let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let number = |key: &str| item.get(key).and_then(Value::as_f64).unwrap_or_default();
+        let number = |key: &str| number(item, key).unwrap_or_default();
         Self {
             context_id: text("contextId"),
             path: text("path"),
@@ -45,6 +46,114 @@ impl ContextStatus {
             finish_time: number("finishTime"),
             task_type: text("taskType"),
         }
+    }
+}
+
+/// A context, as the service describes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Context {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// When it was made, as the service writes it.
+    pub created_at: Option<String>,
+    /// When a session last used it, as the service writes it.
+    pub last_used_at: Option<String>,
+    /// `available`, `clearing` or `pre-available`; only a single context is described with it.
+    pub state: Option<String>,
+}
+
+impl Context {
+    pub(crate) fn read(context: &Map<String, Value>) -> Self {
+        Self {
+            id: js::text(context, "id").to_owned(),
+            name: js::text(context, "name").to_owned(),
+            created_at: text(context, "createTime"),
+            last_used_at: text(context, "lastUsedTime"),
+            state: text(context, "state"),
+        }
+    }
+}
+
+/// A file or folder of a context.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ContextFile {
+    /// Its id.
+    pub file_id: Option<String>,
+    /// Its name in its folder.
+    pub name: String,
+    /// Its whole path.
+    pub path: String,
+    /// What it is, in the service's words.
+    pub kind: String,
+    /// When it was made, as the service writes it.
+    pub created_time: Option<String>,
+    /// When it was stored, as the service writes it.
+    pub modified_time: Option<String>,
+    /// Bytes.
+    pub size: Option<f64>,
+    /// In the service's words.
+    pub status: Option<String>,
+}
+
+impl ContextFile {
+    fn read(file: &Map<String, Value>) -> Self {
+        Self {
+            file_id: text(file, "fileId"),
+            name: js::text(file, "fileName").to_owned(),
+            path: js::text(file, "filePath").to_owned(),
+            kind: js::text(file, "fileType").to_owned(),
+            created_time: text(file, "gmtCreate"),
+            modified_time: text(file, "gmtModified"),
+            size: number(file, "size"),
+            status: text(file, "status"),
+        }
+    }
+}
+
+/// What stands beside the data of a list; some services put it into the data.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Paging {
+    pub(crate) next_token: String,
+    pub(crate) max_results: Option<f64>,
+    pub(crate) count: Option<f64>,
+}
+
+impl Paging {
+    pub(crate) fn read(envelope: &Map<String, Value>) -> Self {
+        Self {
+            next_token: js::text(envelope, "nextToken").to_owned(),
+            max_results: number(envelope, "maxResults"),
+            count: number(envelope, "totalCount").or_else(|| number(envelope, "count")),
+        }
+    }
+}
+
+/// The contexts of a list; entries that are no objects are left out.
+pub(crate) fn read_contexts(data: Option<&Value>) -> Vec<Context> {
+    objects(data).map(Context::read).collect()
+}
+
+/// The files of a list; entries that are no objects are left out.
+pub(crate) fn read_files(data: Option<&Value>) -> Vec<ContextFile> {
+    objects(data).map(ContextFile::read).collect()
+}
+
+fn objects(data: Option<&Value>) -> impl Iterator<Item = &Map<String, Value>> {
+    data.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
+}
+
+fn text(object: &Map<String, Value>, key: &str) -> Option<String> {
+    object.get(key).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// A number, which some services write as text.
+pub(crate) fn number(object: &Map<String, Value>, key: &str) -> Option<f64> {
+    match object.get(key)? {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+        _ => None,
     }
 }
 
@@ -102,6 +211,20 @@ mod tests {
         assert_eq!((items[0].context_id.as_str(), items[0].start_time), ("c", 1.0));
         assert!(items.iter().all(ContextStatus::is_final));
         assert_eq!(read(outer).unwrap(), items);
+    }
+
+    #[test]
+    fn lists_leave_out_what_is_no_object_and_numbers_may_be_text() {
+        let data = json!([null, {"id": "c", "name": "n", "createTime": "t"}, 7]);
+        let contexts = read_contexts(Some(&data));
+        assert_eq!(contexts.len(), 1);
+        assert_eq!((contexts[0].id.as_str(), contexts[0].created_at.as_deref()), ("c", Some("t")));
+        assert!(read_contexts(Some(&json!({}))).is_empty());
+        let files = read_files(Some(&json!([{"fileName": "a", "filePath": "/d/a", "fileType": "FILE", "size": "3"}])));
+        assert_eq!((files[0].path.as_str(), files[0].size, &files[0].status), ("/d/a", Some(3.0), &None));
+        let paging = json!({"nextToken": "n", "maxResults": 2, "count": 5});
+        let expected = Paging { next_token: "n".into(), max_results: Some(2.0), count: Some(5.0) };
+        assert_eq!(Paging::read(paging.as_object().unwrap()), expected);
     }
 
     #[test]

@@ -44,13 +44,20 @@ pub(crate) const GET_LINK: Endpoint = repeatable("getLink", Verb::Get, "internet
 pub(crate) const CALL_TOOL: Endpoint = once("callMcpTool", Verb::PostJson, "mcp");
 pub(crate) const LIST_TOOLS: Endpoint = repeatable("listMcpTools", Verb::PostJson, "mcp/listTools");
 pub(crate) const CONTEXT_INFO: Endpoint = repeatable("getContextInfo", Verb::Get, "sdk/GetContextInfo");
-/// Starts a task; starting one more does no harm.
+pub(crate) const LIST_CONTEXTS: Endpoint = repeatable("listContexts", Verb::Get, "sdk/ListContexts");
+/// Makes the context where that is allowed; a second time it is found.
+pub(crate) const GET_CONTEXT: Endpoint = repeatable("getContext", Verb::Get, "sdk/GetContext");
+pub(crate) const MODIFY_CONTEXT: Endpoint = repeatable("modifyContext", Verb::PostEmpty, "sdk/ModifyContext");
+pub(crate) const DELETE_CONTEXT: Endpoint = once("deleteContext", Verb::PostEmpty, "sdk/DeleteContext");
+pub(crate) const CLEAR_CONTEXT: Endpoint = repeatable("clearContext", Verb::PostEmpty, "sdk/ClearContext");
+/// Starts a synchronisation; two of them do what one does.
 pub(crate) const SYNC_CONTEXT: Endpoint = repeatable("syncContext", Verb::PostEmpty, "sdk/SyncContext");
-pub(crate) const FILE_DOWNLOAD_URL: Endpoint =
+pub(crate) const DOWNLOAD_URL: Endpoint =
     repeatable("getContextFileDownloadUrl", Verb::PostEmpty, "sdk/GetContextFileDownloadUrl");
-pub(crate) const FILE_UPLOAD_URL: Endpoint =
+pub(crate) const UPLOAD_URL: Endpoint =
     repeatable("getContextFileUploadUrl", Verb::PostEmpty, "sdk/GetContextFileUploadUrl");
-pub(crate) const DELETE_CONTEXT_FILE: Endpoint =
-    repeatable("deleteContextFile", Verb::PostEmpty, "sdk/DeleteContextFile");
+pub(crate) const DELETE_CONTEXT_FILE: Endpoint = once("deleteContextFile", Verb::PostEmpty, "sdk/DeleteContextFile");
+pub(crate) const LIST_CONTEXT_FILES: Endpoint =
+    repeatable("describeContextFiles", Verb::PostEmpty, "sdk/DescribeContextFiles");
 pub(crate) const INTERNAL_CONTEXT: Endpoint =
     repeatable("getAndLoadInternalContext", Verb::PostEmpty, "sdk/GetAndLoadInternalContext");

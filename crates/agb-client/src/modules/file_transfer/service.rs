@@ -48,12 +48,12 @@ impl<'a> Service<'a> {
 
     /// The request id and the address to store a file at.
     pub(super) async fn upload_url(self, context_id: &str, path: &str) -> (Option<String>, Result<String>) {
-        self.url(&endpoint::FILE_UPLOAD_URL, context_id, path).await
+        self.url(&endpoint::UPLOAD_URL, context_id, path).await
     }
 
     /// The request id and the address to get a file from.
     pub(super) async fn download_url(self, context_id: &str, path: &str) -> (Option<String>, Result<String>) {
-        self.url(&endpoint::FILE_DOWNLOAD_URL, context_id, path).await
+        self.url(&endpoint::DOWNLOAD_URL, context_id, path).await
     }
 
     async fn url(self, endpoint: &Endpoint, context_id: &str, path: &str) -> (Option<String>, Result<String>) {

@@ -1,0 +1,173 @@
+//! Synchronising a session's mounts with their contexts (docs/protocol.md, section "Context synchronisation").
+
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::Session;
+use crate::transport::Deadline;
+use crate::wire::context::{ContextStatus, read_status};
+use crate::wire::endpoint;
+use crate::wire::envelope::Fallback;
+
+/// The second look at a synchronisation; small ones are done by then.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+const UNPAIRED: &str = "context_id and path must be provided together or both omitted. If you want to sync a specific \
+context, both context_id and path are required. If you want to sync all contexts, omit both parameters.";
+
+/// What is synchronised, and which way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SyncTarget {
+    /// Id of one context; blank: all contexts.
+    pub context_id: String,
+    /// Where that context is mounted; blank together with `context_id`.
+    pub path: String,
+    /// `upload`, `download`, or empty for the service's default, which is `upload`.
+    pub mode: String,
+}
+
+impl SyncTarget {
+    /// Everything, the service's default way.
+    pub fn all() -> Self {
+        Self::default()
+    }
+}
+
+/// How long a synchronisation is waited for: `rounds` looks at most `interval` apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyncLimits {
+    /// `rounds` × `interval` is the longest wait. Default 150.
+    pub rounds: u32,
+    /// The interval of looks once the quick first ones are over. Default 1.5 s.
+    pub interval: Duration,
+}
+
+impl Default for SyncLimits {
+    fn default() -> Self {
+        Self { rounds: 150, interval: Duration::from_millis(1_500) }
+    }
+}
+
+/// What became of the synchronisations of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContextItems {
+    /// The service's request id, or an empty text.
+    pub request_id: String,
+    /// The tasks in the service's order.
+    pub items: Vec<ContextStatus>,
+}
+
+pub(super) async fn info(
+    session: &Session,
+    filter: [(&'static str, Option<&str>); 3],
+    deadline: Deadline,
+) -> Result<ContextItems> {
+    let in_flight = session.activity().begin();
+    let endpoint = &endpoint::CONTEXT_INFO;
+    let mut query = vec![("sessionId", session.id().to_owned())];
+    let given = filter.into_iter().filter_map(|(key, value)| Some((key, value.filter(|value| !value.is_empty())?)));
+    query.extend(given.map(|(key, value)| (key, value.to_owned())));
+    let answer = session.agb().call(endpoint, &query, deadline).await?.accept(endpoint.operation, Fallback::Plain)?;
+    in_flight.finished();
+    let items =
+        read_status(answer.data_object()).map_err(|why| answer.error(ErrorKind::Protocol, why, endpoint.operation))?;
+    Ok(ContextItems { items, request_id: answer.request_id })
+}
+
+pub(super) async fn start(session: &Session, target: &SyncTarget) -> Result<String> {
+    let endpoint = &endpoint::SYNC_CONTEXT;
+    if target.context_id.trim().is_empty() != target.path.trim().is_empty() {
+        return Err(Error::new(ErrorKind::InvalidArgument, UNPAIRED).with_operation(endpoint.operation));
+    }
+    let in_flight = session.activity().begin();
+    let mut query = vec![("sessionId", session.id().to_owned())];
+    if let Some((context_id, path)) = one_context(target) {
+        query.push(("contextId", context_id.to_owned()));
+        query.push(("path", path.to_owned()));
+    }
+    if !target.mode.is_empty() {
+        query.push(("mode", target.mode.clone()));
+    }
+    let agb = session.agb();
+    let answer = agb.call(endpoint, &query, agb.deadline()).await?.accept(endpoint.operation, Fallback::Plain)?;
+    in_flight.finished();
+    Ok(answer.request_id)
+}
+
+fn one_context(target: &SyncTarget) -> Option<(&str, &str)> {
+    (!target.context_id.trim().is_empty()).then_some((&target.context_id, &target.path))
+}
+
+/// Looks, quickly first, until every task has come to its end. A look that fails says nothing about the tasks: it is
+/// repeated, unless it says that the session is gone.
+pub(super) async fn wait(session: &Session, target: &SyncTarget, limits: SyncLimits) -> Result<()> {
+    let deadline = Deadline::after(limits.interval.saturating_mul(limits.rounds));
+    let (context_id, path) = one_context(target).unzip();
+    let mut pause = FIRST_PAUSE.min(limits.interval);
+    let mut last_fault = None;
+    while !deadline.left().is_zero() {
+        let filter = [("contextId", context_id), ("path", path), ("taskType", None)];
+        match info(session, filter, session.agb().deadline().min(deadline)).await {
+            Ok(seen) => {
+                let items = considered(&seen.items, &target.mode);
+                if items.iter().all(|item| item.is_final()) {
+                    return outcome(&items);
+                }
+                last_fault = None;
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::SessionNotFound | ErrorKind::Authentication) => {
+                return Err(error);
+            }
+            Err(error) => {
+                tracing::debug!(target: "agb::session", error = error.message(), "state of a synchronisation");
+                last_fault = Some(error);
+            }
+        }
+        // Never nothing: other tasks of the runtime want to go on.
+        tokio::time::sleep(pause.max(Duration::from_millis(1)).min(deadline.left())).await;
+        pause = (pause * 2).min(limits.interval);
+    }
+    Err(not_in_time(limits, last_fault))
+}
+
+/// The tasks of this synchronisation, as far as they can be told from others: a download when the session began may have
+/// failed for good, and says nothing about an upload.
+fn considered<'a>(items: &'a [ContextStatus], mode: &str) -> Vec<&'a ContextStatus> {
+    let of = |task_type: &str| items.iter().filter(|item| item.task_type == task_type).collect::<Vec<_>>();
+    match mode {
+        "upload" | "download" => of(mode),
+        _ => {
+            let uploads = of("upload");
+            if uploads.is_empty() { of("download") } else { uploads }
+        }
+    }
+}
+
+fn outcome(items: &[&ContextStatus]) -> Result<()> {
+    let failed: Vec<String> = items
+        .iter()
+        .filter(|item| item.status == "Failed")
+        .map(|item| match item.error_message.as_str() {
+            "" => format!("{} at {}", item.context_id, item.path),
+            why => format!("{} at {}: {why}", item.context_id, item.path),
+        })
+        .collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let text = format!("Context synchronisation failed for {}", failed.join("; "));
+    Err(Error::new(ErrorKind::Api, text).with_operation(endpoint::SYNC_CONTEXT.operation))
+}
+
+fn not_in_time(limits: SyncLimits, last_fault: Option<Error>) -> Error {
+    let seconds = limits.interval.saturating_mul(limits.rounds).as_secs_f64();
+    let text = format!("Context synchronisation was not finished within {seconds} s");
+    let text = match &last_fault {
+        Some(fault) => format!("{text}; the last look at it failed: {}", fault.message()),
+        None => text,
+    };
+    Error::new(ErrorKind::Timeout, text).with_operation(endpoint::SYNC_CONTEXT.operation)
+}
+
+#[cfg(test)]
+mod tests;
