@@ -11,7 +11,7 @@ import { Emulator } from "agbcloud-native";
 
 import { needs, peer } from "./support/needs";
 
-const PROGRAM = join(__dirname, "..", "conformance", "python", "lifecycle.py");
+const PROGRAMS = join(__dirname, "..", "conformance", "python");
 
 const python = peer("python-sdk");
 const { describe } = needs(python.absence);
@@ -22,11 +22,11 @@ interface Outcome {
   stderr: string;
 }
 
-/** Runs the program where there is no `.env`, with the emulator as the only thing it knows. */
-function runProgram(env: Record<string, string>, cwd: string): Promise<Outcome> {
+/** Runs a program where there is no `.env`, with the emulator as the only thing it knows. */
+function runProgram(name: string, env: Record<string, string>, cwd: string): Promise<Outcome> {
   return new Promise((resolve) => {
     const options = { cwd, env: { PATH: process.env.PATH, AGB_LOG_LEVEL: "CRITICAL", ...env }, timeout: 55_000 };
-    execFile(python.path, [PROGRAM], options, (error, stdout, stderr) => {
+    execFile(python.path, [join(PROGRAMS, name)], options, (error, stdout, stderr) => {
       const code = typeof error?.code === "number" ? error.code : error ? 1 : 0;
       resolve({ code, stdout, stderr });
     });
@@ -47,9 +47,9 @@ describe("the official Python SDK", () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  it("creates, runs code, keeps alive, lists, reads, deletes, and fails as it should afterwards", async () => {
-    const { code, stdout, stderr } = await runProgram(emulator.env, directory);
-
+  /** How many checks of a program passed, which have to be all. */
+  async function passedChecks(name: string): Promise<number> {
+    const { code, stdout, stderr } = await runProgram(name, emulator.env, directory);
     const lines = stdout.trim().split("\n");
     const passed = lines.filter((line) => line.startsWith("ok "));
     const others = lines.filter((line) => !line.startsWith("ok "));
@@ -59,7 +59,11 @@ describe("the official Python SDK", () => {
       others: [`${passed.length} checks`],
       stderr: "",
     });
-    expect(passed.length).toBeGreaterThan(15);
+    return passed.length;
+  }
+
+  it("creates, runs code, keeps alive, lists, reads, deletes, and fails as it should afterwards", async () => {
+    expect(await passedChecks("lifecycle.py")).toBeGreaterThan(15);
     emulator.expectNoLiveSessions();
   });
 
@@ -69,5 +73,10 @@ describe("the official Python SDK", () => {
 
     expect(operations.filter((operation) => operation === "createSession")).toHaveLength(6);
     expect(operations).toEqual(expect.arrayContaining(["run_code", "shell", "read_file", "write_file", "ListSession"]));
+  });
+
+  it("keeps files in contexts and transfers them", async () => {
+    expect(await passedChecks("contexts.py")).toBeGreaterThan(7);
+    emulator.expectNoLiveSessions();
   });
 });

@@ -78,8 +78,9 @@ impl Task {
 pub(crate) struct SessionContexts {
     pub(crate) mounts: Vec<Mount>,
     tasks: Mutex<Tasks>,
-    /// The mounts to which everything stored was brought: only there, what is missing was deleted.
-    complete: Mutex<HashSet<String>>,
+    /// By place, for mounts to which everything stored was brought: the paths that were there at some time. Only they
+    /// can have been deleted here; what another session stored meanwhile is none of them.
+    seen: Mutex<HashMap<String, HashSet<String>>>,
     is_mounted: AtomicBool,
     /// One task at a time: what one writes, another may read.
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -107,12 +108,21 @@ impl SessionContexts {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn completed(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.complete.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_seen(&self) -> MutexGuard<'_, HashMap<String, HashSet<String>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_complete(&self, mount: &Mount) -> bool {
-        self.completed().contains(&mount.place)
+        self.lock_seen().contains_key(&mount.place)
+    }
+
+    /// The paths below a mount that can have been deleted here; `found` are such for the next time.
+    fn seen_so_far(&self, mount: &Mount, found: &[Found]) -> HashSet<String> {
+        let mut seen = self.lock_seen();
+        let Some(seen) = seen.get_mut(&mount.place) else { return HashSet::new() };
+        let before = seen.clone();
+        seen.extend(found.iter().map(|found| found.relative.clone()));
+        before
     }
 
     async fn turn(&self) -> Turn {
@@ -270,9 +280,8 @@ pub(crate) async fn upload_before_release(contexts: &Contexts, session: &Session
 /// From the session to the context.
 async fn upload(contexts: &Contexts, session: &Session, mount: &Mount, only: &str) -> Result<(), String> {
     let files = session_files(session).await?;
-    let is_complete = session.contexts.is_complete(mount);
     if mount.policy.archive {
-        if mount.policy.auto_download && !is_complete {
+        if mount.policy.auto_download && !session.contexts.is_complete(mount) {
             return Err("what is stored was not brought to the session, and an archive would replace it".to_owned());
         }
         return upload_archive(contexts, session, files, mount).await;
@@ -287,13 +296,15 @@ async fn upload(contexts: &Contexts, session: &Session, mount: &Mount, only: &st
     let (directory, policy) = (mount.place.clone(), mount.policy.clone());
     let found = transfer::collect(files, &session.files, directory, policy, known, pack).await?;
     let found: Vec<Found> = found.into_iter().filter(|found| is_at(&found.relative, only)).collect();
+    let seen = session.contexts.seen_so_far(mount, &found);
     let now = contexts.clock.now();
     contexts
         .with_objects(&mount.context_id, |objects| {
-            if mount.policy.delete_missing && is_complete {
+            if mount.policy.delete_missing {
                 let there: HashSet<&str> = found.iter().map(|found| found.relative.as_str()).collect();
                 objects.retain(&mount.stored, |relative, _| {
-                    there.contains(relative) || mount.policy.pick(relative) != Pick::Take || !is_at(relative, only)
+                    let is_gone = seen.contains(relative) && !there.contains(relative) && is_at(relative, only);
+                    !is_gone || mount.policy.pick(relative) != Pick::Take
                 });
             }
             for found in &found {
@@ -371,6 +382,7 @@ async fn download(contexts: &Contexts, session: &Session, mount: &Mount, only: &
     let stored = contexts
         .with_objects(&mount.context_id, |objects| objects.tree(&mount.stored))
         .ok_or_else(|| unknown(&mount.context_id))?;
+    let paths: Vec<String> = stored.iter().map(|(relative, _)| relative.clone()).collect();
     let (archives, files): (Vec<_>, Vec<_>) =
         stored.into_iter().partition(|(_, object)| matches!(object.kind, Kind::Archive { .. }));
     for (relative, object) in archives {
@@ -385,7 +397,7 @@ async fn download(contexts: &Contexts, session: &Session, mount: &Mount, only: &
     let files = files.into_iter().filter(|(relative, _)| wanted(relative)).collect();
     place(session, &mount.place, files).await?;
     if only.is_empty() {
-        session.contexts.completed().insert(mount.place.clone());
+        session.contexts.lock_seen().entry(mount.place.clone()).or_default().extend(paths);
     }
     Ok(())
 }

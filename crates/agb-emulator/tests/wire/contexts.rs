@@ -225,6 +225,26 @@ async fn what_a_session_leaves_in_a_mount_is_there_for_the_next_and_for_no_other
 }
 
 #[tokio::test]
+async fn a_session_deletes_what_it_saw_and_not_what_another_has_stored_meanwhile() {
+    let peer = Peer::start().await;
+    if peer.emulator.isolation() == Isolation::Plain {
+        return; // There two sessions can't mount at one path.
+    }
+    let id = context(&peer, "a").await;
+    let path = place("both");
+    let one = session_with(&peer, &[mount(&id, &path, &json!({}))]).await;
+    let other = session_with(&peer, &[mount(&id, &path, &json!({}))]).await;
+    run(&peer, &one, &format!("cd {path} && touch from-one gone")).await;
+    sync(&peer, &one, "").await;
+    run(&peer, &other, &format!("touch {path}/from-other")).await;
+    sync(&peer, &other, "").await;
+    run(&peer, &one, &format!("rm {path}/gone")).await;
+    release(&peer, &one).await;
+    release(&peer, &other).await;
+    assert_eq!(files(&peer, &id, &path).await, ["from-one", "from-other"]);
+}
+
+#[tokio::test]
 async fn an_archive_is_one_object_that_can_be_fetched_and_is_unpacked_at_the_next_mount() {
     in_both_modes(async |peer: Peer| {
         let id = context(&peer, "a").await;
