@@ -11,6 +11,7 @@
 #![allow(unreachable_pub, reason = "napi exports items by their attribute, not by their path")]
 
 mod agb;
+mod browser;
 mod code;
 mod command;
 mod computer;

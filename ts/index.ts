@@ -49,7 +49,40 @@ export {
   SessionError,
 } from "./errors";
 export { getLogLevel, LogLevel, logDebug, logError, logInfo, logWarn, setLogLevel } from "./logger";
+export {
+  type ActOptions,
+  type ActResult,
+  BrowserAgent,
+  type ExtractOptions,
+  type ExtractResult,
+  type ObserveOptions,
+  type ObserveResult,
+} from "./modules/browser/agent";
 export { Browser } from "./modules/browser/browser";
+export {
+  type Brand,
+  type ExtraProperties,
+  type Fingerprint,
+  FingerprintFormat,
+  type NavigatorFingerprint,
+  type ScreenFingerprint,
+  type UserAgentData,
+  type VideoCard,
+} from "./modules/browser/fingerprint";
+export { BrowserFingerprintGenerator } from "./modules/browser/fingerprint-generator";
+export {
+  type BrowserFingerprint,
+  type BrowserOption,
+  BrowserOptionClass,
+  type BrowserScreen,
+  type BrowserViewport,
+} from "./modules/browser/options";
+export {
+  type BrowserProxy,
+  BrowserProxyClass,
+  type BrowserProxyStrategy,
+  type BrowserProxyType,
+} from "./modules/browser/proxy";
 export { Code } from "./modules/code";
 export { Command } from "./modules/command";
 export { ApplicationManager } from "./modules/computer/app";

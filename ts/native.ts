@@ -20,13 +20,16 @@ export type {
   NativeExecution,
   NativeFailure,
   NativeFileUrl,
+  NativeFindings,
   NativeFoundSession,
   NativeMount,
+  NativePage,
   NativeRoute,
   NativeSession,
-  NativeUpload,
   NativeStreamed,
   NativeSyncTarget,
+  NativeUpload,
+  Outcome,
 } from "../native/index";
 
 /** The name that napi-rs gives a build: platform, architecture, and the C library or tool chain. */

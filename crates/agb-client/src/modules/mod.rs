@@ -3,6 +3,7 @@
 //! Every operation is a free function over [`CallTool`](crate::CallTool): one call of the function, one or more calls
 //! of tools, one owned result. A failed operation is an [`Error`] whose message is ready to be shown.
 
+pub mod browser;
 pub mod code;
 pub mod command;
 pub mod file_transfer;

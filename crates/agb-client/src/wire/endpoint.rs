@@ -61,3 +61,6 @@ pub(crate) const LIST_CONTEXT_FILES: Endpoint =
     repeatable("describeContextFiles", Verb::PostEmpty, "sdk/DescribeContextFiles");
 pub(crate) const INTERNAL_CONTEXT: Endpoint =
     repeatable("getAndLoadInternalContext", Verb::PostEmpty, "sdk/GetAndLoadInternalContext");
+/// Starting a browser twice may be more than starting it once.
+pub(crate) const INIT_BROWSER: Endpoint = once("initBrowser", Verb::PostJson, "browser/init");
+pub(crate) const GET_CDP_LINK: Endpoint = repeatable("getCdpLink", Verb::PostJson, "internet/getCdpLink");

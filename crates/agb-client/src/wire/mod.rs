@@ -1,6 +1,7 @@
 //! The service's requests and responses, by noun. Nothing here sends, waits or logs; every reader takes any bytes and
 //! never panics. Members of an unexpected type count as absent, as the service's own clients have it.
 
+pub(crate) mod browser;
 pub(crate) mod context;
 pub(crate) mod endpoint;
 pub(crate) mod envelope;
