@@ -51,11 +51,6 @@ const CLIENT = [
 const MEMBERS: [string, (session: Session) => object, string[]][] = [
   ["client", () => spec.agb.client, CLIENT],
   ["session.computer", (session) => session.computer, ["app", "keyboard", "mouse", "screen", "window"]],
-  [
-    "session.browser",
-    (session) => session.browser,
-    ["agent", "destroy", "getEndpointUrl", "initialize", "initializeAsync", "isInitialized", "screenshot"],
-  ],
 ];
 
 describe.each(MEMBERS)("%s", (path, targetOf, names) => {

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use agb_client::{Clock, Error, ErrorKind};
-use agb_emulator::{AdvanceHook, Emulator, EmulatorOptions, Isolation, JournalEntry, LastCall, SessionView, cli};
+use agb_emulator::{AdvanceHook, AgentAnswer, AgentTool, Emulator, EmulatorOptions, Isolation, JournalEntry, LastCall, SessionView, cli};
 use napi::bindgen_prelude::PromiseRaw;
 use napi::{Env, Result};
 use napi_derive::napi;
 use tokio::sync::oneshot;
 
-use crate::support::{Outcome, outcome, promise, to_json};
+use crate::support::{NativeFailure, Outcome, outcome, promise, to_json};
 
 /// How an emulator is started.
 #[napi(object, object_to_js = false)]
@@ -35,6 +35,8 @@ pub struct NativeEmulatorOptions {
     pub python: Option<String>,
     /// The Node.js interpreter.
     pub node: Option<String>,
+    /// The Chromium.
+    pub chromium: Option<String>,
     /// Further images to accept.
     pub images: Option<Vec<String>>,
     /// Do sessions get a link URL?
@@ -56,6 +58,7 @@ impl NativeEmulatorOptions {
             isolation: self.isolation.as_deref().map(isolation).transpose()?,
             python: self.python.map(Into::into),
             node: self.node.map(Into::into),
+            chromium: self.chromium.map(Into::into),
             images: self.images.unwrap_or_default(),
             link_url: self.link_url,
             ..defaults
@@ -236,6 +239,49 @@ impl From<JournalEntry> for NativeEmulatorRequest {
     }
 }
 
+/// What the browser agent answers to some of its calls.
+#[napi(object, object_to_js = false)]
+pub struct NativeAgentAnswer {
+    /// `act`, `observe` or `extract`.
+    pub tool: String,
+    /// Only to those whose action or instruction contains this.
+    pub containing: Option<String>,
+    /// JSON.
+    pub answer: Option<String>,
+    /// It fails with this text.
+    pub error: Option<String>,
+    /// How often a task says "not yet" first.
+    pub pending_looks: Option<f64>,
+    /// How often it is given.
+    pub times: Option<f64>,
+}
+
+impl NativeAgentAnswer {
+    fn read(self) -> agb_client::Result<AgentAnswer> {
+        let invalid = |text: String| Error::new(ErrorKind::InvalidArgument, text);
+        let count = |name, value| whole(name, value, f64::from(u32::MAX)).map(|count| count.map(|count| count as u32));
+        Ok(AgentAnswer {
+            tool: match self.tool.as_str() {
+                "act" => AgentTool::Act,
+                "observe" => AgentTool::Observe,
+                "extract" => AgentTool::Extract,
+                other => {
+                    let text = format!("tool must be \"act\", \"observe\" or \"extract\", got {other:?}");
+                    return Err(invalid(text));
+                }
+            },
+            containing: self.containing,
+            answer: match self.error {
+                Some(error) => Err(error),
+                None => Ok(serde_json::from_str(self.answer.as_deref().unwrap_or("null"))
+                    .map_err(|error| invalid(format!("answer must be JSON: {error}")))?),
+            },
+            pending_looks: count("pendingLooks", self.pending_looks)?.unwrap_or(0),
+            times: count("times", self.times)?,
+        })
+    }
+}
+
 /// A running emulator.
 #[napi]
 pub struct NativeEmulator {
@@ -293,6 +339,19 @@ impl NativeEmulator {
     #[napi]
     pub fn clear_journal(&self) {
         self.inner.clear_journal();
+    }
+
+    /// What the browser agent answers from now on; a failure names what is wrong with the script.
+    #[napi]
+    pub fn script_browser_agent(&self, answers: Vec<NativeAgentAnswer>) -> Option<NativeFailure> {
+        let answers: agb_client::Result<Vec<AgentAnswer>> = answers.into_iter().map(NativeAgentAnswer::read).collect();
+        match answers {
+            Ok(answers) => {
+                self.inner.script_browser_agent(answers);
+                None
+            }
+            Err(error) => Some(error.into()),
+        }
     }
 
     /// Stops listening and ends all sessions.

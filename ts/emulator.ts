@@ -28,6 +28,8 @@ export interface EmulatorOptions {
   python?: string;
   /** The Node.js interpreter. Default: the one that runs this program. */
   node?: string;
+  /** The Chromium that browser images start. Default: the one that `CHROMIUM_PATH` names, else found on `PATH`. */
+  chromium?: string;
   /** Further image ids to accept, with the tools of `agb-code-space-1`. */
   images?: string[];
   /** Do sessions get a link URL, on which clients call tools directly? Default: as the image does. */
@@ -55,6 +57,25 @@ export interface EmulatorSession {
   /** Why the session ended, once it has. */
   endReason?: string;
   labels: Record<string, string>;
+}
+
+/** What the browser agent answers to some of its calls, as there is no model here. */
+export interface EmulatorAgentAnswer {
+  /** To which calls, in both of their forms. */
+  tool: "act" | "observe" | "extract";
+  /** Only to those whose action or instruction contains this text. */
+  containing?: string;
+  /**
+   * The answer: for `act` a text, or an object with `steps` and `success`; for `observe` a list of elements; for
+   * `extract` the data.
+   */
+  answer?: unknown;
+  /** The call fails with this text instead. */
+  error?: string;
+  /** How often a task is looked at before it is done. Default 0. */
+  pendingLooks?: number;
+  /** How often this answer is given. Default: always. */
+  times?: number;
 }
 
 /** A request that the emulator has answered. */
@@ -110,7 +131,8 @@ export class Emulator {
   static async start(options: EmulatorOptions = {}): Promise<Emulator> {
     const fault = optionFault(options ?? {});
     if (fault) throw new AGBError(fault);
-    const started = await native.startEmulator(present({ node: process.execPath, ...options }));
+    const defaults = { node: process.execPath, chromium: process.env.CHROMIUM_PATH || undefined };
+    const started = await native.startEmulator(present({ ...defaults, ...options }));
     if (isFailure(started)) throw errorOf(started);
     return new Emulator(started);
   }
@@ -173,6 +195,22 @@ export class Emulator {
     );
   }
 
+  /**
+   * Says what the browser agent answers from now on, in the order in which the answers are tried; none makes it need a
+   * model again.
+   * @throws {AGBError} for answers that can't be used
+   */
+  scriptBrowserAgent(answers: EmulatorAgentAnswer[]): void {
+    const fault = scriptFault(answers);
+    if (fault) throw new AGBError(fault);
+    const failure = this.#native.scriptBrowserAgent(
+      answers.map(({ answer, ...rest }) =>
+        present({ ...rest, answer: answer === undefined ? undefined : JSON.stringify(answer) }),
+      ),
+    );
+    if (failure) throw errorOf(failure);
+  }
+
   /** Forgets the requests answered so far. */
   clearJournal(): void {
     this.#native.clearJournal();
@@ -211,16 +249,28 @@ export class Emulator {
 /** The first option that is not of its type, as a message; undefined when all are. Ranges are the native side's. */
 function optionFault(options: EmulatorOptions): string | undefined {
   const { port, seed, maxSessions, maxBodyBytes, maxOutputBytes, images, linkUrl } = options;
-  const { apiKey, isolation, python, node } = options;
+  const { apiKey, isolation, python, node, chromium } = options;
   if (apiKey === "") return "apiKey must not be empty; leave it out for a random one";
   if (linkUrl !== undefined && linkUrl !== null && typeof linkUrl !== "boolean") {
     return `linkUrl must be true or false, got ${kindOf(linkUrl)}`;
   }
   return (
     notNumber({ port, seed, maxSessions, maxBodyBytes, maxOutputBytes }) ??
-    notText(present({ apiKey, isolation, python, node })) ??
+    notText(present({ apiKey, isolation, python, node, chromium })) ??
     notTexts({ images })
   );
+}
+
+/** What is wrong with a script of the browser agent, as a message. */
+function scriptFault(answers: EmulatorAgentAnswer[]): string | undefined {
+  if (!Array.isArray(answers)) return `answers must be an array, got ${kindOf(answers)}`;
+  for (const answer of answers) {
+    if (typeof answer !== "object" || answer === null) return `an answer must be an object, got ${kindOf(answer)}`;
+    const { tool, containing, error, pendingLooks, times } = answer;
+    const fault = notText({ tool, ...present({ containing, error }) }) ?? notNumber({ pendingLooks, times });
+    if (fault) return fault;
+  }
+  return undefined;
 }
 
 inspectAs(Emulator, (emulator) => emulator.toJSON());

@@ -31,6 +31,7 @@ export {
 } from "./context-sync";
 export {
   Emulator,
+  type EmulatorAgentAnswer,
   type EmulatorIsolation,
   type EmulatorOptions,
   type EmulatorRequest,

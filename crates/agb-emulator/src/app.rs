@@ -17,7 +17,7 @@ use crate::{
     envelope::{Answer, AsIs},
     ids::{Ids, Secret},
     journal::{Journal, JournalEntry},
-    routes::{Trace, context, link, object_store, screenshot, session, tool, ws},
+    routes::{Trace, browser, context, link, object_store, screenshot, session, tool, ws},
     state::Sessions,
     tools::ToolLimits,
 };
@@ -53,6 +53,8 @@ pub(crate) fn app(service: Arc<Service>) -> Router {
         .route("/sdk/GetLabel", get(session::get_label))
         .route("/internet/getLink", get(session::link))
         .route("/mcp/getLink", get(session::link))
+        .route("/browser/init", post(browser::init))
+        .route("/internet/getCdpLink", post(browser::cdp_link))
         .route("/mcp", post(tool::call))
         .route("/mcp/listTools", post(session::list_tools))
         .route("/sdk/ListContexts", get(context::list))
@@ -79,14 +81,8 @@ pub(crate) fn app(service: Arc<Service>) -> Router {
         .merge(Router::new().route("/screenshot/{name}", get(screenshot::get)).with_state(service))
 }
 
-/// Parts of the service that a later version will have, by how their paths begin.
-const LATER: [&str; 2] = ["/browser/", "/internet/getCdpLink"];
-
 async fn unknown_route(request: Request) -> Answer {
     let (method, path) = (request.method(), request.uri().path());
-    if LATER.iter().any(|start| path.starts_with(start)) {
-        return Answer::not_here(format!("{method} {path} is not available in this emulator yet"));
-    }
     Answer::not_here(format!("{method} {path} is not a route of this emulator"))
 }
 

@@ -18,6 +18,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 mod app;
+mod browser;
 pub mod cli;
 mod clock;
 mod connections;
@@ -34,6 +35,7 @@ pub mod tools;
 
 use crate::{
     app::Service,
+    browser::Browsers,
     connections::Connections,
     ids::{Ids, Secret},
     journal::Journal,
@@ -43,6 +45,7 @@ use crate::{
     tools::{ToolLimits, computer::Screenshots},
 };
 pub use crate::{
+    browser::{AgentAnswer, AgentTool},
     journal::JournalEntry,
     options::{AdvanceHook, EmulatorOptions, RequestLog},
     sandbox::Isolation,
@@ -91,7 +94,13 @@ impl Emulator {
             link_url: options.link_url,
             max_body_bytes: options.max_body_bytes,
             tool_limits: ToolLimits { output_bytes: options.max_output_bytes, time: options.max_tool_time },
-            sessions: Arc::new(Sessions::new(host.clone(), screenshots, options.seed, options.max_sessions)),
+            sessions: Arc::new(Sessions::new(
+                host.clone(),
+                Arc::new(Browsers::new(options.chromium)),
+                screenshots,
+                options.seed,
+                options.max_sessions,
+            )),
             journal: Journal::new(options.log),
             request_ids: Ids::new(options.seed, 1),
             closing: CancellationToken::new(),
@@ -151,6 +160,12 @@ impl Emulator {
     /// The last 10,000 finished requests, in the order in which they finished.
     pub fn journal(&self) -> Vec<JournalEntry> {
         self.service.journal.entries()
+    }
+
+    /// What the browser agent answers from now on, in the order in which the answers are tried. Without any it needs a
+    /// model, and says so.
+    pub fn script_browser_agent(&self, answers: Vec<AgentAnswer>) {
+        self.service.sessions.browsers.script.set(answers);
     }
 
     /// Forgets all journal entries.

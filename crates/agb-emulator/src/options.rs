@@ -36,6 +36,8 @@ pub struct EmulatorOptions {
     pub python: Option<PathBuf>,
     /// The Node.js interpreter. Default: found on `PATH`.
     pub node: Option<PathBuf>,
+    /// The Chromium that browser images start. Default: the one that `CHROMIUM_PATH` names, else found on `PATH`.
+    pub chromium: Option<PathBuf>,
     /// Where the directories of sessions are made. Default: the system's directory for temporary files.
     pub base_directory: Option<PathBuf>,
     /// Further image ids to accept (custom images), with the tools of `agb-code-space-1`. Default: none.
@@ -62,6 +64,7 @@ impl Default for EmulatorOptions {
             isolation: None,
             python: None,
             node: None,
+            chromium: None,
             base_directory: None,
             images: Vec::new(),
             link_url: None,

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    browser::{Browsers, SessionBrowser},
     clock::Clock,
     contexts::{
         Contexts,
@@ -142,6 +143,7 @@ pub(crate) struct Session {
     pub(crate) token: Secret,
     pub(crate) has_link: bool,
     pub(crate) sandbox: Sandbox,
+    pub(crate) browser: SessionBrowser,
     /// What the file tools remember of it.
     pub(crate) files: SessionFiles,
     pub(crate) contexts: SessionContexts,
@@ -290,6 +292,7 @@ pub(crate) struct Sessions {
     pub(crate) clock: Arc<Clock>,
     pub(crate) contexts: Contexts,
     host: Arc<Host>,
+    pub(crate) browsers: Arc<Browsers>,
     ids: Ids,
     pub(crate) screenshots: Arc<Screenshots>,
     max_sessions: Option<usize>,
@@ -313,6 +316,7 @@ struct Inner {
 impl Sessions {
     pub(crate) fn new(
         host: Arc<Host>,
+        browsers: Arc<Browsers>,
         screenshots: Arc<Screenshots>,
         seed: Option<u64>,
         max_sessions: Option<usize>,
@@ -323,6 +327,7 @@ impl Sessions {
             clock,
             screenshots,
             host,
+            browsers,
             ids: Ids::new(seed, 0),
             max_sessions,
             inner: Mutex::default(),
@@ -346,8 +351,10 @@ impl Sessions {
             return Err(Refusal::TooMany { limit });
         }
         let id = self.ids.letters("session-", 25);
+        let sandbox = Sandbox::new(self.host.clone(), &id);
         let session = Arc::new(Session {
-            sandbox: Sandbox::new(self.host.clone(), &id),
+            browser: SessionBrowser::new(sandbox.clone(), self.browsers.clone()),
+            sandbox,
             files: SessionFiles::default(),
             contexts: SessionContexts::new(new.mounts),
             screenshots: self.screenshots.clone(),
@@ -488,6 +495,8 @@ impl Sessions {
         session.ended.cancel();
         let teardown = Teardown { sessions: self.clone(), session: session.clone() };
         self.teardowns.spawn(async move {
+            // First, so that it can write its data.
+            teardown.session.browser.stop().await;
             if reason != EndReason::EmulatorClosed {
                 sync::upload_before_release(&teardown.sessions.contexts, &teardown.session).await;
             }

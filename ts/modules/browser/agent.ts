@@ -2,8 +2,8 @@ import { BaseService } from "../../base-service";
 import { BrowserError } from "../../errors";
 import type { NativeFindings, NativePage, Outcome } from "../../native";
 import type { SessionLike } from "../../session-like";
-import { isFailure } from "../../support/call";
-import { kindOf, optional, optionalNumber } from "../../support/check";
+import { isFailure, present } from "../../support/call";
+import { jsonOf, kindOf, notNumber, notText, optional, optionalNumber } from "../../support/check";
 import { targetOf } from "../../support/target";
 import { browserErrorOf } from "./failure";
 
@@ -125,12 +125,14 @@ export class BrowserAgent extends BaseService {
   ): Promise<string> {
     this.#requireBrowser("screenshot");
     const { fullPage, quality, clip, timeout, contextId, pageId } = options ?? {};
+    const fault = notNumber({ quality, timeout });
+    if (fault) throw new BrowserError(fault);
     const { native, route } = targetOf(this.session);
     const outcome = await native.browserScreenshot(route, {
       page: pageOf(contextId, pageId),
       fullPage: Boolean(fullPage ?? true),
       quality: optionalNumber(quality) ?? 80,
-      clip: clip ? JSON.stringify(clip) : undefined,
+      clip: clip ? objectText({ clip }) : undefined,
       timeoutMs: optionalNumber(timeout),
     });
     if (isFailure(outcome)) throw browserErrorOf(outcome);
@@ -198,9 +200,7 @@ export class BrowserAgent extends BaseService {
   async extract<T = unknown>(options: ExtractOptions, contextId = 0, pageId?: string): Promise<ExtractResult<T>> {
     this.#requireBrowser("extract");
     const { native, route } = targetOf(this.session);
-    const data = dataOf<T>(
-      await native.browserExtract(route, objectText({ options }), pageOf(contextId, pageId)),
-    );
+    const data = dataOf<T>(await native.browserExtract(route, objectText({ options }), pageOf(contextId, pageId)));
     return data === undefined ? { success: false, data: null } : { success: true, data };
   }
 
@@ -211,9 +211,7 @@ export class BrowserAgent extends BaseService {
   async extractAsync<T = unknown>(options: ExtractOptions, contextId = 0, pageId?: string): Promise<ExtractResult<T>> {
     this.#requireBrowser("extractAsync");
     const { native, route } = targetOf(this.session);
-    const data = dataOf<T>(
-      await native.browserExtractAsync(route, objectText({ options }), pageOf(contextId, pageId)),
-    );
+    const data = dataOf<T>(await native.browserExtractAsync(route, objectText({ options }), pageOf(contextId, pageId)));
     return { success: true, data: data ?? null };
   }
 
@@ -236,7 +234,10 @@ function dataOf<T>(outcome: Outcome<NativeFindings>): T | undefined {
   return outcome.data === undefined || outcome.data === null ? undefined : JSON.parse(outcome.data);
 }
 
+/** @throws {BrowserError} for ids of the wrong kind */
 function pageOf(contextId: number | null | undefined, pageId: string | null | undefined): NativePage {
+  const fault = notNumber({ contextId }) ?? notText(present({ pageId }));
+  if (fault) throw new BrowserError(fault);
   return { contextId: optionalNumber(contextId) ?? 0, pageId: optional(pageId) };
 }
 
@@ -246,5 +247,7 @@ function objectText(argument: Record<string, unknown>): string {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new BrowserError(`${name} must be an object, got ${kindOf(value)}`);
   }
-  return JSON.stringify(value);
+  const json = jsonOf(value);
+  if ("fault" in json) throw new BrowserError(`${name} can't be sent: ${json.fault}`);
+  return json.text;
 }

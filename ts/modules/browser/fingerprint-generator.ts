@@ -95,7 +95,8 @@ export class BrowserFingerprintGenerator {
       const echo = await native.startHeaderEcho();
       if (isFailure(echo)) throw errorOf(echo);
       const response = await (page as Page).goto(echo.url);
-      const { headers } = (await response?.json()) as { headers: Record<string, string> };
+      if (!response) throw new Error("the page gave no answer");
+      const { headers } = (await response.json()) as { headers: Record<string, string> };
       return Object.fromEntries(HEADERS.filter((name) => headers[name]).map((name) => [name, headers[name] ?? ""]));
     } catch (error) {
       logWarn(`The headers of the browser could not be read: ${messageOf(error)}`);

@@ -112,7 +112,10 @@ export class BrowserOptionClass implements BrowserOption {
     add("fingerprintRawData", this.fingerprintFormat && encoded(this.fingerprintFormat));
     add("fingerprintPersistPath", this.fingerprintPersistent ? FINGERPRINT_PATH : undefined);
     add("solveCaptchas", this.solveCaptchas);
-    add("proxies", readProxies(this.proxies)?.map((proxy) => proxy.toMap()));
+    add(
+      "proxies",
+      readProxies(this.proxies)?.map((proxy) => proxy.toMap()),
+    );
     add("extensionPath", this.extensionPath);
     add("cmdArgs", this.cmdArgs);
     add("defaultNavigateUrl", this.defaultNavigateUrl);

@@ -20,6 +20,7 @@ use crate::{
     state::{InUse, Session},
 };
 
+pub(crate) mod browser;
 pub(crate) mod context;
 pub(crate) mod link;
 pub(crate) mod object_store;

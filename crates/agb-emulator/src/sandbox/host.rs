@@ -166,6 +166,11 @@ impl Host {
         self.base.path().join("contexts")
     }
 
+    /// Does the emulator run as root? Then sessions are another user.
+    pub(crate) fn is_root(&self) -> bool {
+        self.user.is_some()
+    }
+
     pub(super) fn base(&self) -> &BaseDirectory {
         &self.base
     }

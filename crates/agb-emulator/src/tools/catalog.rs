@@ -52,6 +52,7 @@ const FAMILIES: &[Family] = &[
     Family { server: "wuying_app", images: &[ImageKind::Desktop], tools: APPS },
     Family { server: "wuying_capture", images: &[ImageKind::Desktop], tools: CAPTURE },
     Family { server: "mcp-server", images: &[ImageKind::Desktop], tools: STORED_CAPTURE },
+    Family { server: "wuying_browseruse", images: &[ImageKind::Browser, ImageKind::Desktop], tools: BROWSER },
 ];
 
 const SHELL: &[Tool] = &[Tool {
@@ -411,6 +412,147 @@ fn pixels(description: &str) -> Value {
     json!({"type": "number", "description": format!("{description} In pixels.")})
 }
 
+const BROWSER: &[Tool] = &[
+    Tool {
+        name: "stopChrome",
+        description: "Stops the session's browser, after it has written its data.",
+        schema: || object(&[], json!({})),
+    },
+    Tool {
+        name: "page_use_navigate",
+        description: "Opens an address in the browser's first page and waits until it has loaded.",
+        schema: || object(&["url"], json!({"url": text("Address to open.")})),
+    },
+    Tool {
+        name: "page_use_screenshot",
+        description: "Takes a picture of a page: a JPEG file in base64.",
+        schema: || {
+            let clip = object(
+                &["x", "y", "width", "height"],
+                json!({
+                    "x": {"type": "number"}, "y": {"type": "number"},
+                    "width": {"type": "number", "minimum": 1}, "height": {"type": "number", "minimum": 1},
+                }),
+            );
+            let members = with(
+                page_members(),
+                json!({
+                    "full_page": {"type": "boolean", "default": true, "description": "Not only what is in view."},
+                    "quality": {"type": "number", "minimum": 0, "default": 80, "description": "Up to 100."},
+                    "clip": clip,
+                    "timeout": {"type": "number", "description": "Milliseconds it may take."},
+                }),
+            );
+            object(&[], members)
+        },
+    },
+    Tool {
+        name: "page_use_close_session",
+        description: "Ends the agent's work in the browser.",
+        schema: || object(&[], json!({})),
+    },
+    Tool {
+        name: "page_use_act",
+        description: "Lets the agent do something on a page, and answers what it did.",
+        schema: act,
+    },
+    Tool { name: "page_use_act_async", description: "The same as a task; answers its id.", schema: act },
+    Tool { name: "page_use_get_act_result", description: "How a task of page_use_act_async stands.", schema: task },
+    Tool {
+        name: "page_use_observe",
+        description: "Lets the agent find what can be acted on, on a page: a JSON array.",
+        schema: observe,
+    },
+    Tool { name: "page_use_observe_async", description: "The same as a task; answers its id.", schema: observe },
+    Tool {
+        name: "page_use_get_observe_result",
+        description: "The result of a task of page_use_observe_async; empty while it runs.",
+        schema: task,
+    },
+    Tool {
+        name: "page_use_extract",
+        description: "Lets the agent read data of a schema from a page, as JSON.",
+        schema: extract,
+    },
+    Tool { name: "page_use_extract_async", description: "The same as a task; answers its id.", schema: extract },
+    Tool {
+        name: "page_use_get_extract_result",
+        description: "The result of a task of page_use_extract_async; empty while it runs.",
+        schema: task,
+    },
+];
+
+fn act() -> Value {
+    let members = json!({
+        "action": text("What to do, in words, or an observed method with its arguments as JSON."),
+        "variables": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "Values for placeholders in the action.",
+        },
+        "timeout": {"type": "number", "description": "How long it may take."},
+        "timeout_ms": {"type": "number", "description": "The same in milliseconds."},
+        "iframes": flag("Also inside frames."),
+    });
+    object(&["action"], with(agent_members(), members))
+}
+
+fn observe() -> Value {
+    let members = json!({
+        "instruction": text("What to look for, in words."),
+        "selector": text("Only inside this element."),
+        "iframes": flag("Also inside frames."),
+    });
+    object(&["instruction"], with(agent_members(), members))
+}
+
+fn extract() -> Value {
+    let members = json!({
+        "instruction": text("What to read, in words."),
+        "field_schema": text("`schema: ` and the JSON schema of the data."),
+        "use_text_extract": flag("Read the page's text only."),
+        "selector": text("Only inside this element."),
+        "iframe": flag("Also inside frames."),
+        "max_page": {"type": "number", "minimum": 1, "description": "How many pages to read."},
+    });
+    object(&["instruction", "field_schema"], with(agent_members(), members))
+}
+
+fn task() -> Value {
+    object(&["task_id"], json!({"task_id": text("Id of the task.")}))
+}
+
+fn page_members() -> Value {
+    json!({
+        "context_id": {"type": "integer", "minimum": 0, "default": 0, "description": "The browser context; only 0."},
+        "page_id": text("The page, by its target id; the first one if absent."),
+    })
+}
+
+fn agent_members() -> Value {
+    let members = json!({
+        "use_vision": flag("Let the agent see the page."),
+        "dom_settle_timeout_ms": {"type": "number", "description": "How long to wait for a quiet page."},
+    });
+    with(page_members(), members)
+}
+
+/// The members of both objects.
+fn with(mut members: Value, more: Value) -> Value {
+    if let (Some(members), Value::Object(more)) = (members.as_object_mut(), more) {
+        members.extend(more);
+    }
+    members
+}
+
+fn text(description: &str) -> Value {
+    json!({"type": "string", "description": description})
+}
+
+fn flag(description: &str) -> Value {
+    json!({"type": "boolean", "description": description})
+}
+
 fn object(required: &[&str], properties: Value) -> Value {
     json!({"type": "object", "properties": properties, "required": required})
 }
@@ -615,6 +757,20 @@ mod tests {
     }
 
     #[test]
+    fn browser_tools_belong_to_browser_and_desktop_images() {
+        for name in ["stopChrome", "page_use_navigate", "page_use_get_extract_result"] {
+            assert!(knows("agb-browser-use-1", name) && knows("agb-computer-use-1", name), "{name}");
+            assert!(!knows("agb-code-space-1", name), "{name}");
+        }
+        for tool in tools_of_image("agb-browser-use-1") {
+            for name in tool["inputSchema"]["required"].as_array().expect("an array") {
+                let name = name.as_str().expect("a name");
+                assert!(tool["inputSchema"]["properties"].get(name).is_some(), "{} lacks {name}", tool["name"]);
+            }
+        }
+    }
+
+    #[test]
     fn good_arguments_pass() {
         let good = [
             ("shell", json!({"command": "ls"})),
@@ -624,6 +780,8 @@ mod tests {
             ("edit_file", json!({"path": "a", "edits": [{"oldText": "a", "newText": ""}], "dryRun": true})),
             ("search_files", json!({"path": "a", "pattern": "b", "exclude_patterns": ["c"]})),
             ("get_metrics", json!({})),
+            ("page_use_act", json!({"context_id": 0, "action": "a", "timeout_ms": 5, "variables": {"a": "b"}})),
+            ("page_use_screenshot", json!({"full_page": true, "clip": {"x": 1.5, "y": 0, "width": 1, "height": 2}})),
         ];
         for (tool, value) in good {
             assert_eq!(check_args(tool, &args(value.clone())), Ok(()), "{tool} {value}");

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{sandbox::Sandbox, state::Session};
 
+pub(crate) mod browser;
 pub mod catalog;
 pub(crate) mod computer;
 pub mod filesystem;
@@ -83,12 +84,17 @@ async fn dispatch(session: &Session, name: &str, args: &ToolArgs, limits: &ToolL
         "shell" => shell::call(sandbox, args, limits).await,
         "run_code" => run_code::call(sandbox, args, limits).await,
         "get_metrics" => metrics::call(sandbox).await,
-        _ => match filesystem::call(sandbox, &session.files, name, args, limits).await {
-            Some(output) => output,
-            None => computer::call(sandbox, &session.screenshots, name, args)
+        _ => {
+            if let Some(output) = filesystem::call(sandbox, &session.files, name, args, limits).await {
+                return output;
+            }
+            if let Some(output) = browser::call(&session.browser, name, args, limits).await {
+                return output;
+            }
+            computer::call(sandbox, &session.screenshots, name, args)
                 .await
-                .unwrap_or_else(|| ToolOutput::error(format!("Tool {name} is not available in this emulator yet"))),
-        },
+                .unwrap_or_else(|| ToolOutput::error(format!("Tool {name} is not available in this emulator yet")))
+        }
     }
 }
 

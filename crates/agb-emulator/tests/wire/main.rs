@@ -3,6 +3,7 @@
 // Tests may panic: that is how they fail. The exception for tests does not reach the helpers beside them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub)]
 
+mod browser;
 mod cli;
 mod contexts;
 mod lifecycle;

@@ -1,0 +1,381 @@
+/** A session's browser: a real Chromium, and what is said without one. */
+
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+
+import {
+  BrowserError,
+  BrowserFingerprintGenerator,
+  type Browser as BrowserModule,
+  BrowserOptionClass,
+  type Emulator,
+  type Session,
+} from "agbcloud-native";
+import { reply, withServer } from "./support/answers";
+import { clientOf, useEmulator, withEmulator } from "./support/emulator";
+import { absenceOf, needs, which } from "./support/needs";
+import { chromium, firstPage } from "./support/playwright";
+import { processesWith, startNode } from "./support/processes";
+import { until } from "./support/wait";
+
+const IMAGE = "agb-browser-use-1";
+const CHROMIUM = process.env.CHROMIUM_PATH || which("chromium");
+const withChromium = needs(absenceOf("chromium", CHROMIUM));
+
+const PAGE = `<!doctype html><title>Shop</title><body style="margin:0;height:3000px;background:teal">
+<h1 style="margin:0">Hello</h1><img data-src="/late.png"><p data-bg="/back.png">x</p></body>`;
+
+const spec = useEmulator();
+
+/** A session of the browser image. */
+const create = () => spec.create({ imageId: IMAGE });
+
+describe("before it is initialized", () => {
+  let browser: BrowserModule;
+  let session: Session;
+
+  beforeAll(async () => {
+    session = await create();
+    browser = session.browser;
+  });
+  afterAll(() => session.delete());
+
+  it("says so, by what was tried, and sends nothing", async () => {
+    const requests = await spec.requestsOf(async () => {
+      for (const [call, message] of [
+        [() => browser.destroy(), "Browser is not initialized. Cannot destroy browser."],
+        [() => browser.getEndpointUrl(), "Browser is not initialized. Cannot access endpoint URL."],
+        [() => browser.screenshot({}), "Browser must be initialized before calling screenshot."],
+        [() => browser.agent.navigate("x"), "Browser must be initialized before calling navigate."],
+        [() => browser.agent.screenshot(), "Browser must be initialized before calling screenshot."],
+        [() => browser.agent.act({ action: "x" }), "Browser must be initialized before calling act."],
+        [() => browser.agent.actAsync({ action: "x" }), "Browser must be initialized before calling actAsync."],
+        [() => browser.agent.observe({ instruction: "x" }), "Browser must be initialized before calling observe."],
+        [
+          () => browser.agent.extractAsync({ instruction: "x", schema: {} }),
+          "Browser must be initialized before calling extractAsync.",
+        ],
+      ] as [() => Promise<unknown>, string][]) {
+        await expect(call()).rejects.toMatchObject({ name: "BrowserError", message });
+      }
+    });
+
+    expect(requests).toEqual([]);
+    expect([browser.isInitialized(), browser.getOption()]).toEqual([false, null]);
+  });
+
+  it("is not initialized by options that can't be used, and nothing is sent", async () => {
+    const requests = await spec.requestsOf(async () => {
+      for (const option of [
+        { browserType: "firefox" },
+        { cmdArgs: "--x" },
+        { proxies: [{ type: "tunnel" }] },
+        { proxies: [1, 2] },
+        "chrome",
+      ]) {
+        expect(await browser.initialize(option as never)).toBe(false);
+      }
+    });
+
+    expect(requests).toEqual([]);
+  });
+});
+
+it("is not on a code image, and initialize gives false", async () => {
+  const session = await spec.create();
+  const requests = await spec.requestsOf(async () => {
+    expect(await session.browser.initialize({})).toBe(false);
+  });
+
+  expect(requests).toMatchObject([{ path: "/browser/init", status: 400, success: false }]);
+  await session.delete();
+});
+
+it("says what to install where there is no Chromium", async () => {
+  await withEmulator({ chromium: "/no/such/chromium" }, async (emulator, agb) => {
+    const { session } = await agb.create({ imageId: IMAGE });
+
+    expect(await session?.browser.initialize({})).toBe(false);
+    const answer = await fetch(`${emulator.url}/browser/init?sessionId=${session?.getSessionId()}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${emulator.apiKey}` },
+    });
+    const { message } = (await answer.json()) as { message: string };
+    expect([answer.status, message]).toEqual([501, expect.stringContaining("/no/such/chromium")]);
+  });
+});
+
+describe("on the wire", () => {
+  /** Runs `work` with a session of a service that answers the browser's endpoints as `answers` say. */
+  async function withService(
+    answers: Record<string, (index: number) => unknown>,
+    work: (session: Session, requests: { path: string; query: URLSearchParams; body: string }[]) => Promise<void>,
+  ): Promise<void> {
+    const counts: Record<string, number> = {};
+    await withServer(
+      ({ path }, response) => {
+        const index = counts[path] ?? 0;
+        counts[path] = index + 1;
+        const data = path === "/mcp/createSession" ? { sessionId: "s-1", success: true } : answers[path]?.(index);
+        reply(response, 200, { success: true, code: "ok", requestId: "r", data });
+      },
+      async (server) => {
+        const agb = clientOf({ url: server.url, apiKey: "ako-key" } as never);
+        const { session } = await agb.create({ imageId: IMAGE });
+        if (!session) throw new Error("no session");
+        await work(session, server.requests);
+      },
+    );
+  }
+
+  it("one start serves calls at the same time, and a started browser stays as it is", async () => {
+    await withService({ "/browser/init": () => ({ port: 9333 }) }, async ({ browser }, requests) => {
+      const option = new BrowserOptionClass({ useStealth: true });
+      expect(await Promise.all([browser.initialize(option), browser.initializeAsync({})])).toEqual([true, true]);
+      expect(await browser.initialize({ userAgent: "other" })).toBe(true);
+
+      expect(browser.getOption()).toBe(option);
+      const starts = requests.filter(({ path }) => path === "/browser/init");
+      expect(starts).toHaveLength(1);
+      expect(starts[0].body).toBe("{}");
+      expect(Object.fromEntries(starts[0].query)).toEqual({
+        sessionId: "s-1",
+        persistentPath: "/tmp/agb_browser_data",
+        browserOption: '{"useStealth":true,"solveCaptchas":false,"extensionPath":"/tmp/extensions/"}',
+      });
+    });
+  });
+
+  it("an answer without a port is no start, and it can be tried again", async () => {
+    const answers = { "/browser/init": (index: number) => (index === 0 ? {} : { port: 0 }) };
+    await withService(answers, async ({ browser }) => {
+      expect(await browser.initialize({})).toBe(false);
+      expect(browser.isInitialized()).toBe(false);
+      expect(await browser.initialize({})).toBe(true);
+    });
+  });
+
+  it("the address is asked for each time, as it expires", async () => {
+    const answers = {
+      "/browser/init": () => ({ port: 1 }),
+      "/internet/getCdpLink": (index: number) => ({ url: index < 2 ? `ws://x/${index}` : "" }),
+    };
+    await withService(answers, async ({ browser }) => {
+      await browser.initialize({});
+      expect(await browser.getEndpointUrl()).toBe("ws://x/0");
+      expect(await browser.getEndpointUrl()).toBe("ws://x/1");
+      await expect(browser.getEndpointUrl()).rejects.toThrow(
+        expect.objectContaining({ name: "BrowserError", message: "Failed to get CDP link: No URL in response" }),
+      );
+    });
+  });
+
+  it("a browser that could not be stopped counts as running, and one that was does not", async () => {
+    const answers = {
+      "/browser/init": () => ({ port: 1 }),
+      "/mcp": (index: number) => ({ isError: index === 0, content: [{ type: "text", text: "it hangs" }] }),
+    };
+    await withService(answers, async ({ browser }) => {
+      await browser.initialize({});
+      const failed = await browser.destroy();
+      expect(failed).toEqual({ requestId: "r", success: false, data: false, errorMessage: "it hangs" });
+      expect(browser.isInitialized()).toBe(true);
+      expect(await browser.destroy()).toEqual({ requestId: "r", success: true, data: true });
+      expect([browser.isInitialized(), browser.getOption()]).toEqual([false, null]);
+    });
+  });
+
+  it("a picture of a page goes through the page that the caller gave", async () => {
+    await withService({ "/browser/init": () => ({ port: 1 }) }, async ({ browser }) => {
+      await browser.initialize({});
+      const calls: unknown[] = [];
+      let height = 500;
+      const page = {
+        evaluate: async (script: string) => (script.includes("scrollHeight") ? height : undefined),
+        waitForLoadState: async (state: string) => calls.push(state),
+        waitForTimeout: async (ms: number) => {
+          calls.push(ms);
+          height = Math.min(height * 30, 20_000);
+        },
+        setViewportSize: async (size: unknown) => calls.push(size),
+        screenshot: async (options: unknown) => {
+          calls.push(options);
+          return new Uint8Array([1]);
+        },
+      };
+
+      expect(await browser.screenshot(page, true, { type: "jpeg", quality: 5 })).toEqual(new Uint8Array([1]));
+      expect(calls).toEqual([
+        "domcontentloaded",
+        1200,
+        1200,
+        1200,
+        1500,
+        { width: 1920, height: 10_000 },
+        {
+          animations: "disabled",
+          caret: "hide",
+          scale: "css",
+          fullPage: true,
+          timeout: 60_000,
+          type: "jpeg",
+          quality: 5,
+        },
+      ]);
+      await expect(browser.screenshot(null)).rejects.toThrow(new Error("Page cannot be null or undefined"));
+      const broken = { evaluate: () => Promise.reject(new Error("gone")) };
+      await expect(browser.screenshot(broken)).rejects.toThrow(/^Failed to capture screenshot: gone$/);
+    });
+  });
+});
+
+withChromium.describe("a real browser", () => {
+  let site: Server;
+  let address: string;
+
+  beforeAll(async () => {
+    site = createServer((request, response) => {
+      response.writeHead(200, { "Content-Type": "text/html", "Set-Cookie": "seen=yes; Max-Age=3600" });
+      response.end(request.url === "/cookie" ? `<title>${request.headers.cookie ?? "none"}</title>` : PAGE);
+    });
+    await new Promise<void>((resolve) => site.listen(0, "127.0.0.1", resolve));
+    address = `http://127.0.0.1:${(site.address() as AddressInfo).port}/`;
+  });
+  afterAll(() => new Promise((resolve) => site.close(resolve)));
+
+  it("is driven by Playwright and by the agent's tools alike", async () => {
+    const session = await create();
+    const { browser } = session;
+    expect(await browser.initialize({ viewport: { width: 900, height: 600 }, userAgent: "Spec/1" })).toBe(true);
+    const remote = await chromium.connectOverCDP(await browser.getEndpointUrl());
+    const page = firstPage(remote);
+
+    expect(await browser.agent.navigate(address)).toContain(address);
+    expect(await page.title()).toBe("Shop");
+    expect(await page.evaluate("navigator.userAgent")).toBe("Spec/1");
+
+    const picture = Buffer.from(await browser.agent.screenshot({ quality: 50 }), "base64");
+    expect(picture.subarray(0, 3)).toEqual(Buffer.from([0xff, 0xd8, 0xff]));
+    const clip = { x: 0, y: 0, width: 40, height: 30 };
+    const part = Buffer.from(await browser.agent.screenshot({ fullPage: false, clip }), "base64");
+    expect(part.length).toBeLessThan(picture.length);
+
+    const png = Buffer.from(await browser.screenshot(page, true));
+    expect(png.subarray(1, 4).toString()).toBe("PNG");
+    expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([1920, 3000]);
+    expect(await page.evaluate("document.querySelector('img').getAttribute('src')")).toContain("/late.png");
+
+    expect(await browser.agent.close()).toBe(true);
+    expect(await browser.destroy()).toMatchObject({ success: true, data: true });
+    await session.delete();
+  }, 120_000);
+
+  it("says where it can't go, and which page is not there", async () => {
+    const session = await create();
+    const { browser } = session;
+    await browser.initialize({});
+
+    await expect(browser.agent.navigate("http://no-such-host.invalid/")).rejects.toMatchObject({
+      name: "BrowserError",
+      message: expect.stringMatching(/^Navigation failed: net::ERR_.* at http:\/\/no-such-host\.invalid\/$/),
+    });
+    await expect(browser.agent.screenshot({ pageId: "NOPE" })).rejects.toThrow(
+      new BrowserError("Screenshot failed: there is no page NOPE"),
+    );
+    await session.delete();
+  }, 120_000);
+
+  it("keeps its cookies over a stop and a start in one session, and no session sees another's", async () => {
+    const [one, other] = await Promise.all([create(), create()]);
+    const cookieIn = async ({ browser }: Session) => {
+      await browser.agent.navigate(`${address}cookie`);
+      const remote = await chromium.connectOverCDP(await browser.getEndpointUrl());
+      const title = await firstPage(remote).title();
+      await remote.close();
+      return title;
+    };
+    await Promise.all([one.browser.initialize({}), other.browser.initialize({})]);
+    await one.browser.agent.navigate(address);
+    expect(await cookieIn(one)).toBe("seen=yes");
+    expect(await cookieIn(other)).toBe("none");
+
+    await one.browser.destroy();
+    expect(await one.browser.initialize({})).toBe(true);
+    expect(await cookieIn(one)).toBe("seen=yes");
+    await Promise.all([one.delete(), other.delete()]);
+  }, 180_000);
+
+  it("ends with its session", async () => {
+    const session = await create();
+    const mark = `--spec-${session.getSessionId()}`;
+    await session.browser.initialize({ cmdArgs: [mark] });
+    expect(processesWith(mark).length).toBeGreaterThan(0);
+
+    await session.delete();
+
+    expect(processesWith(mark)).toEqual([]);
+    await expect(session.browser.getEndpointUrl()).rejects.toMatchObject({ name: "BrowserError" });
+    expect(await session.browser.destroy()).toMatchObject({ success: false, data: false });
+  }, 120_000);
+
+  it("ends with its emulator, also when that is killed", async () => {
+    const program = startNode("bin/agb-emulator.js", ["--port", "0", "--json"]);
+    const agb = clientOf(JSON.parse(await program.line(/^\{/)) as Emulator);
+    const { session } = await agb.create({ imageId: IMAGE });
+    const mark = `--spec-${session?.getSessionId()}`;
+    expect(await session?.browser.initialize({ cmdArgs: [mark] })).toBe(true);
+    expect(processesWith(mark).length).toBeGreaterThan(0);
+
+    program.child.kill("SIGKILL");
+    await program.ended;
+
+    await until("the browser ends", () => processesWith(mark).length === 0);
+  }, 120_000);
+
+  it("loads the extensions that are in the session", async () => {
+    const session = await create();
+    const { browser, file } = session;
+    // Not below the home: the browser is told where the extensions are inside the session.
+    const { output } = await session.command.run("mkdir -p $TMPDIR/extensions/one && cd $TMPDIR/extensions && pwd");
+    const extensionPath = output.trim();
+    const manifest = {
+      manifest_version: 3,
+      name: "One",
+      version: "1",
+      content_scripts: [{ matches: ["<all_urls>"], js: ["mark.js"] }],
+    };
+    await file.writeFile(`${extensionPath}/one/manifest.json`, JSON.stringify(manifest));
+    await file.writeFile(`${extensionPath}/one/mark.js`, "document.title = 'marked';");
+    await browser.initialize({ extensionPath });
+
+    const remote = await chromium.connectOverCDP(await browser.getEndpointUrl());
+    const page = firstPage(remote);
+    await browser.agent.navigate(address);
+    await page.waitForFunction("document.title === 'marked'");
+    await remote.close();
+    await session.delete();
+  }, 120_000);
+
+  it("gives its fingerprint, and nobody outside this machine is asked", async () => {
+    const local = await chromium.launch({
+      executablePath: CHROMIUM,
+      args: ["--no-sandbox", "--disable-background-networking"],
+    });
+    try {
+      const page = await local.newPage();
+      const generator = new BrowserFingerprintGenerator({ headless: true });
+      const fingerprint = (await generator.extractFingerprintData(page)) as { navigator: { userAgent: string } };
+      const headers = await generator.extractHeadersData(page);
+
+      expect(fingerprint).toMatchObject({ screen: { colorDepth: 24 }, navigator: { language: expect.any(String) } });
+      expect(headers["user-agent"]).toBe(fingerprint.navigator.userAgent);
+      expect(headers).toMatchObject({ "sec-fetch-mode": "navigate", accept: expect.stringContaining("text/html") });
+      expect(Object.keys(headers)).not.toContain("host");
+
+      await page.close();
+      expect(await generator.extractHeadersData(page)).toEqual({});
+    } finally {
+      await local.close();
+    }
+  }, 120_000);
+});
