@@ -129,7 +129,7 @@ describe("on the wire", () => {
   }
 
   it("one start serves calls at the same time, and a started browser stays as it is", async () => {
-    await withService({ "/browser/init": () => ({ port: 9333 }) }, async ({ browser }, requests) => {
+    await withService({ "/browser/init": () => ({ port: 7 }) }, async ({ browser }, requests) => {
       const option = new BrowserOptionClass({ useStealth: true });
       expect(await Promise.all([browser.initialize(option), browser.initializeAsync({})])).toEqual([true, true]);
       expect(await browser.initialize({ userAgent: "other" })).toBe(true);

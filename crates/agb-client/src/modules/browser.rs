@@ -94,10 +94,10 @@ mod tests {
 
     #[tokio::test]
     async fn initialising_sends_session_path_and_options_and_reads_the_port() {
-        let server = Server::start(|_| ok(&json!({"port": 9333}))).await;
+        let server = Server::start(|_| ok(&json!({"port": 7}))).await;
         let option = json!({"useStealth": true, "cmdArgs": ["--a"]});
         let started = initialize(&server.session(), option.as_object().unwrap()).await.unwrap();
-        assert_eq!(started, StartedBrowser { request_id: "r-1".into(), port: 9333.0 });
+        assert_eq!(started, StartedBrowser { request_id: "r-1".into(), port: 7.0 });
         let seen = &server.seen()[0];
         assert_eq!((seen.path.as_str(), seen.body.as_str()), ("/browser/init", "{}"));
         assert_eq!(seen.query["sessionId"], "s-1");
