@@ -50,7 +50,6 @@ const CLIENT = [
 
 const MEMBERS: [string, (session: Session) => object, string[]][] = [
   ["client", () => spec.agb.client, CLIENT],
-  ["session.computer", (session) => session.computer, ["app", "keyboard", "mouse", "screen", "window"]],
 ];
 
 describe.each(MEMBERS)("%s", (path, targetOf, names) => {

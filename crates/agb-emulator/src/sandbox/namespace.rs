@@ -110,10 +110,15 @@ impl Namespace {
 
     /// What has to stand before a command line to run it inside: root there only by name, without the capabilities that
     /// would let it pass the modes of its own files, as no file tool can.
-    pub(super) fn entrance(&self) -> Vec<OsString> {
+    ///
+    /// Capabilities are dropped last: an ordinary user is made by one more user namespace, whose maker needs them.
+    pub(super) fn entrance(&self, as_ordinary_user: bool) -> Vec<OsString> {
         let target = format!("--target={}", self.init.as_raw_pid());
         let mut words: Vec<OsString> = vec![self.nsenter.clone().into(), target.into()];
         words.extend(["--user", "--mount", "--pid", "--preserve-credentials", "--"].map(OsString::from));
+        if as_ordinary_user {
+            words.extend(["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"].map(OsString::from));
+        }
         words.push(self.setpriv.clone().into());
         words.extend(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"].map(OsString::from));
         words

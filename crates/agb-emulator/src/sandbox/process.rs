@@ -22,12 +22,15 @@ pub(crate) struct Invocation {
     pub(crate) no_directory: String,
     /// Whether what stands between the emulator and the process survives an interrupt of the whole group.
     pub(crate) interruptible: bool,
+    /// For a program that would do as root does when it finds itself root, which it only is for the session: set groups,
+    /// refuse to work.
+    pub(crate) as_ordinary_user: bool,
 }
 
 impl Invocation {
     /// A command line in the session's home.
     pub(crate) fn of(argv: Vec<OsString>) -> Invocation {
-        Invocation { argv, directory: None, no_directory: String::new(), interruptible: false }
+        Invocation { argv, directory: None, no_directory: String::new(), interruptible: false, as_ordinary_user: false }
     }
 }
 

@@ -91,7 +91,7 @@ impl Running {
     /// A command in the session, with the session's environment only and a process group of its own.
     pub(crate) fn command(&self, invocation: &Invocation) -> Command {
         let mut words: Vec<OsString> = match &self.kind {
-            Kind::Namespace(namespace) => namespace.entrance(),
+            Kind::Namespace(namespace) => namespace.entrance(invocation.as_ordinary_user),
             Kind::Plain(_) => Vec::new(),
         };
         if invocation.interruptible && !words.is_empty() {
@@ -144,15 +144,6 @@ impl Running {
     /// Sets variables for the commands that are started from now on.
     pub(crate) fn set_variables<const N: usize>(&self, variables: [(&'static str, String); N]) {
         *self.variables.lock().unwrap_or_else(PoisonError::into_inner) = variables.into();
-    }
-
-    /// What has to stand before a command line for a program that would do as root does when it finds itself root, which
-    /// it only is for the session: set groups, refuse to work.
-    pub(crate) fn as_ordinary_user(&self) -> &'static [&'static str] {
-        match self.kind {
-            Kind::Namespace(_) => &["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"],
-            Kind::Plain(_) => &[],
-        }
     }
 
     /// A text that only the environments of this session's processes have, as far as the session sees processes.

@@ -142,7 +142,7 @@ fn invocation(request: &Request, nonce: &str) -> Invocation {
         argv.extend(request.environment.iter().map(|(name, value)| format!("{name}={value}").into()));
     }
     argv.extend(["/bin/sh", "-c", request.command.as_str()].map(OsString::from));
-    Invocation { argv, directory: request.directory.clone(), no_directory: nonce.to_owned(), interruptible: false }
+    Invocation { directory: request.directory.clone(), no_directory: nonce.to_owned(), ..Invocation::of(argv) }
 }
 
 fn answer(request: &Request, status: ExitStatus, stdout: &str, stderr: &str, trace_id: &str) -> ToolOutput {

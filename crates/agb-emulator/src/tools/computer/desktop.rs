@@ -102,8 +102,8 @@ impl Desktop {
 
     /// The command line of an application.
     pub(super) fn application(&self, command_line: &str) -> Invocation {
-        let words = self.running.as_ordinary_user().iter().copied().chain(["/bin/sh", "-c", command_line]);
-        Invocation::of(words.map(OsString::from).collect())
+        let words = ["/bin/sh", "-c", command_line].map(OsString::from).to_vec();
+        Invocation { as_ordinary_user: true, ..Invocation::of(words) }
     }
 
     /// A program on the desktop, not started yet.
