@@ -39,322 +39,35 @@ declare class Client {
     close(): void;
 }
 
-/** Persistent storage that sessions mount. Not in this version yet: every use says so. */
-declare class ContextService {
-    constructor();
-    toJSON(): Record<string, unknown>;
+/** What the contexts of a session need of it. */
+interface ContextManagerSessionLike {
+    getApiKey(): string;
+    getSessionId(): string;
+    getClient(): unknown;
 }
-
-/** The mounts of one session. Not in this version yet: every use says so. */
+/** The contexts that one session has mounted. */
 declare class ContextManager {
     #private;
-    constructor(session: {
-        getSessionId(): string;
-    });
+    constructor(session: ContextManagerSessionLike);
+    /**
+     * What became of the synchronisations: the state of each, of all contexts or of those that fit.
+     *
+     * @param taskType `upload` or `download`
+     */
+    info(contextId?: string, path?: string, taskType?: string): Promise<ContextInfoResult>;
+    /**
+     * Synchronises one context, or all of them when neither id nor path is given.
+     *
+     * Without a callback it resolves when everything is done; `success` is false when a context could not be synchronised,
+     * and `errorMessage` says which and why. With one it resolves when the synchronisation has started, and calls back once
+     * it is done.
+     *
+     * @param mode `upload` (the service's default): from the session to the context; `download`: the other way
+     * @param maxRetries with `retryInterval`, in milliseconds: how long to wait at most. The first looks follow quickly
+     * @param callback told whether everything was synchronised; what it throws is logged
+     */
+    sync(contextId?: string, path?: string, mode?: string, maxRetries?: number, retryInterval?: number, callback?: (success: boolean) => void): Promise<ContextSyncResult>;
     toJSON(): Record<string, unknown>;
-}
-
-/**
- * Failures cross the boundary as data; here they become what a method resolves to.
- */
-
-/** What a failed result carries beside the surface's fields. */
-interface FailureDetails {
-    /** The service's error code, for example `InvalidMcpSession.NotFound`; empty where it sent none. */
-    readonly code?: string;
-    /** The status of the HTTP answer; absent where there was none. */
-    readonly httpStatusCode?: number;
-    /** May the same call succeed when it is made again? */
-    readonly retryable?: boolean;
-    /** How often the request was sent; 0 when it was refused before. */
-    readonly attempts?: number;
-}
-
-/**
- * What the methods of this package resolve to. None of them rejects for a failure of the service: they resolve with
- * `success: false`, an `errorMessage` that says what went wrong, and the request id where the service sent one.
- */
-
-/** Base of every result. */
-interface ApiResponse extends FailureDetails {
-    /** The service's id of the request; empty where it sent none. */
-    requestId?: string;
-}
-/** Result of an operation with or without data. */
-interface OperationResult extends ApiResponse {
-    success: boolean;
-    data?: unknown;
-    errorMessage?: string;
-}
-/** Result of an operation that succeeds or fails. */
-interface BoolResult extends ApiResponse {
-    success: boolean;
-    /** `true` on success. */
-    data?: boolean;
-    errorMessage?: string;
-}
-/** Result of `agb.create` and `agb.get`. */
-interface SessionResult extends ApiResponse {
-    success: boolean;
-    errorMessage?: string;
-    session?: Session | null;
-}
-/** Result of `agb.getSession`. */
-interface GetSessionResult extends ApiResponse {
-    /** Status of the HTTP answer; 0 where there was none. */
-    httpStatusCode: number;
-    code: string;
-    success: boolean;
-    data?: GetSessionData;
-    errorMessage?: string;
-}
-/** What the service says of a session; a member that it does not send is an empty text. */
-interface GetSessionData {
-    appInstanceId: string;
-    resourceId: string;
-    sessionId: string;
-    success: boolean;
-    resourceUrl: string;
-    status: string;
-    linkUrl?: string;
-    wsUrl?: string;
-    token?: string;
-    toolList?: string;
-}
-/** Result of `agb.list`: one page of the active sessions. */
-interface SessionListResult extends ApiResponse {
-    success: boolean;
-    errorMessage?: string;
-    sessionIds: string[];
-    /** Where the next page begins; empty on the last one. */
-    nextToken: string;
-    /** Size of a page. */
-    maxResults: number;
-    /** Sessions over all pages. */
-    totalCount: number;
-}
-/** Result of `session.delete` and `agb.delete`. */
-interface DeleteResult extends ApiResponse {
-    success: boolean;
-    errorMessage?: string;
-}
-/** Result of `session.getStatus`. */
-interface SessionStatusResult extends ApiResponse {
-    httpStatusCode: number;
-    code: string;
-    success: boolean;
-    /** `RUNNING`, `DELETING` or `FINISH`; empty on failure. */
-    status: string;
-    errorMessage?: string;
-}
-/** A tool of a session. */
-interface McpTool {
-    name: string;
-    description: string;
-    /** JSON schema of the arguments. */
-    inputSchema: Record<string, unknown>;
-    server: string;
-    tool: string;
-}
-/** Result of `session.listMcpTools`. */
-interface McpToolsResult extends ApiResponse {
-    success: boolean;
-    tools: McpTool[];
-    errorMessage?: string;
-}
-/** Result of `session.callMcpTool`. */
-interface McpToolResult extends ApiResponse {
-    success: boolean;
-    /** The tool's text. */
-    data?: string;
-    errorMessage?: string;
-}
-/** Load and traffic of a session's machine. */
-interface SessionMetrics {
-    cpuCount: number;
-    /** Percent, 0 to 100. */
-    cpuUsedPct: number;
-    /** Bytes. */
-    diskTotal: number;
-    /** Bytes. */
-    diskUsed: number;
-    /** Bytes. */
-    memTotal: number;
-    /** Bytes. */
-    memUsed: number;
-    rxRateKbytePerS: number;
-    txRateKbytePerS: number;
-    rxUsedKbyte: number;
-    txUsedKbyte: number;
-    /** ISO 8601. */
-    timestamp: string;
-}
-/** Result of `session.getMetrics`. */
-interface SessionMetricsResult extends ApiResponse {
-    success: boolean;
-    metrics?: SessionMetrics;
-    errorMessage?: string;
-    /** What the service sent, with all its members. */
-    raw?: Record<string, unknown>;
-}
-/** Result of `session.command.execute`. */
-interface CommandResult extends ApiResponse {
-    /** Did the command end with exit code 0? */
-    success: boolean;
-    /** Standard output, then standard error. */
-    output: string;
-    exitCode: number;
-    stdout: string;
-    stderr: string;
-    traceId: string;
-    errorMessage?: string;
-}
-/** What a program printed; each chunk keeps its line ends. */
-interface ExecutionLogs {
-    stdout: string[];
-    stderr: string[];
-}
-/** One value that a program displayed, in every form it has. */
-interface ExecutionResult {
-    text?: string;
-    html?: string;
-    markdown?: string;
-    /** Base64. */
-    png?: string;
-    /** Base64. */
-    jpeg?: string;
-    svg?: string;
-    json?: unknown;
-    latex?: string;
-    chart?: unknown;
-    /** Is it the value of the last expression (and not one that was displayed on the way)? */
-    isMainResult: boolean;
-}
-/** How a program failed. */
-interface ExecutionError {
-    name: string;
-    value: string;
-    traceback: string;
-}
-/** Result of `session.code.run`. */
-interface EnhancedCodeExecutionResult extends ApiResponse {
-    success: boolean;
-    executionCount?: number;
-    /** Seconds. */
-    executionTime: number;
-    logs: ExecutionLogs;
-    results: ExecutionResult[];
-    error?: ExecutionError;
-    /** Empty on success. */
-    errorMessage: string;
-}
-/** Result of `session.file.readFile` as text. */
-interface FileContentResult extends ApiResponse {
-    success: boolean;
-    content: string;
-    errorMessage?: string;
-}
-/** Result of `session.file.readFile` as bytes. */
-interface BinaryFileContentResult extends ApiResponse {
-    success: boolean;
-    content: Buffer;
-    /** Bytes. */
-    size?: number;
-    errorMessage?: string;
-}
-/** Result of `session.file.readMultipleFiles`. */
-interface MultipleFileContentResult extends ApiResponse {
-    success: boolean;
-    /** The texts, by path. */
-    files: Record<string, string>;
-    errorMessage?: string;
-}
-/** What is known of a file or directory. */
-interface FileInfo {
-    name: string;
-    path: string;
-    /** Bytes. */
-    size: number;
-    isDirectory: boolean;
-    modTime: string;
-    mode: string;
-    owner?: string;
-    group?: string;
-}
-/** Result of `session.file.getFileInfo`. */
-interface FileInfoResult extends ApiResponse {
-    success: boolean;
-    fileInfo?: FileInfo;
-    errorMessage?: string;
-}
-/** An entry of a directory. */
-interface DirectoryEntry {
-    type: "file" | "directory";
-    name: string;
-}
-/** Result of `session.file.listDirectory`. */
-interface DirectoryListResult extends ApiResponse {
-    success: boolean;
-    entries: DirectoryEntry[];
-    errorMessage?: string;
-}
-/** Result of `session.file.searchFiles`. */
-interface FileSearchResult extends ApiResponse {
-    success: boolean;
-    /** Paths. */
-    matches?: string[];
-    errorMessage?: string;
-}
-/** A change below a watched directory. */
-interface FileChangeEvent {
-    /** `create`, `modify` or `delete`. */
-    eventType: string;
-    path: string;
-    /** `file` or `directory`. */
-    pathType: string;
-}
-/** Result of `session.file.getFileChange`. */
-interface FileChangeResult extends ApiResponse {
-    success: boolean;
-    /** What changed since the previous call for the same path; the first call finds nothing. */
-    events: FileChangeEvent[];
-    /** The answer as it came. */
-    rawData?: string;
-    errorMessage?: string;
-}
-/** Result of `file.upload`. */
-interface UploadResult {
-    success: boolean;
-    /** The request id of asking for the address of the store. */
-    requestIdUploadUrl?: string;
-    /** The request id of asking the service to fetch the file. */
-    requestIdSync?: string;
-    /** The status of the store's answer. */
-    httpStatus?: number;
-    /** The store's tag of the content, with its quotes. */
-    etag?: string;
-    /** The bytes that the store got. */
-    bytesSent: number;
-    /** Where in the session the file is. */
-    path: string;
-    errorMessage?: string;
-}
-/** Result of `file.download`. */
-interface DownloadResult {
-    success: boolean;
-    /** The request id of asking for the address of the store. */
-    requestIdDownloadUrl?: string;
-    /** The request id of asking the service to store the file. */
-    requestIdSync?: string;
-    /** The status of the store's answer. */
-    httpStatus?: number;
-    /** The bytes that were written; 0 after a failure. */
-    bytesReceived: number;
-    /** Where in the session the file is. */
-    path: string;
-    /** Where on this machine the file is; empty for a stream. */
-    localPath: string;
-    errorMessage?: string;
 }
 
 /** What a service needs of a session; a `Session` is one, and so is any object with these members. */
@@ -367,6 +80,8 @@ interface SessionLike {
     mcpTools?: McpTool[];
     /** The tools as the service sent them: JSON text. */
     toolList?: string;
+    /** Where the WebSocket is that streams use. */
+    wsUrl?: string;
 }
 
 /** Base of the modules of a session: anything that calls tools. */
@@ -382,9 +97,422 @@ declare class BaseService {
     toJSON(): Record<string, unknown>;
 }
 
-/** A session's browser. Not in this version yet: every use says so. */
+/** What the agent shall do. */
+interface ActOptions {
+    /** In words. */
+    action: string;
+    /** For `actAsync`: how long to wait, in seconds (default 300). The service's tool gets it, too. */
+    timeout?: number;
+    /** Values for the placeholders in `action`. */
+    variables?: Record<string, string>;
+    useVision?: boolean;
+    iframes?: boolean;
+    /** Milliseconds. */
+    domSettleTimeoutMs?: number;
+}
+/** How an action went. */
+interface ActResult {
+    success: boolean;
+    /** What was done, or why it failed. */
+    message: string;
+}
+/** What the agent shall look for. */
+interface ObserveOptions {
+    /** In words. */
+    instruction: string;
+    useVision?: boolean;
+    /** Look only inside this element. */
+    selector?: string;
+    /** For `observeAsync`: how long to wait, in seconds (default 300). */
+    timeout?: number;
+    iframes?: boolean;
+    /** Milliseconds. */
+    domSettleTimeoutMs?: number;
+}
+/** An element that the agent found, and what can be done with it; `act` takes it as it is. */
+interface ObserveResult {
+    selector: string;
+    description: string;
+    method: string;
+    arguments: Record<string, unknown>;
+}
+/** What the agent shall read. */
+interface ExtractOptions {
+    /** In words. */
+    instruction: string;
+    /** The JSON schema of the data. */
+    schema: Record<string, unknown>;
+    useTextExtract?: boolean;
+    /** Read only inside this element. */
+    selector?: string;
+    useVision?: boolean;
+    /** For `extractAsync`: how long to wait, in seconds (default 300). */
+    timeout?: number;
+    maxPage?: number;
+    iframe?: boolean;
+    /** Milliseconds. */
+    domSettleTimeoutMs?: number;
+}
+/** What the agent read. */
+interface ExtractResult<T = unknown> {
+    success: boolean;
+    data: T | null;
+}
+/** What the agent needs of a browser. */
+interface BrowserLike {
+    isInitialized(): boolean;
+}
+/** Elements that were found, or none because the tool failed. */
+type Observation = {
+    success: boolean;
+    results: ObserveResult[];
+};
+/**
+ * What a language model of the service does in a session's browser. The browser has to be initialized first; every
+ * method but `close` throws a `BrowserError` else.
+ */
+declare class BrowserAgent extends BaseService {
+    #private;
+    constructor(session: SessionLike, browser: BrowserLike);
+    /**
+     * Opens an address and gives the service's words on it.
+     * @throws {BrowserError} `Navigation failed: …`
+     */
+    navigate(url: string): Promise<string>;
+    /**
+     * Takes a picture of a page: base64, or a data URL.
+     *
+     * @param options `quality` from 0 to 100 (default 80); `clip` in pixels; `timeout` in milliseconds
+     * @throws {BrowserError} `Screenshot failed: …`
+     */
+    screenshot(options?: {
+        fullPage?: boolean;
+        quality?: number;
+        clip?: {
+            x: number;
+            y: number;
+            width: number;
+            height: number;
+        };
+        timeout?: number;
+        contextId?: number;
+        pageId?: string;
+    }): Promise<string>;
+    /** Ends the agent's work in the browser; false where the service does not confirm it. */
+    close(): Promise<boolean>;
+    /** Does something on a page, and waits for its end in one call of at most 60 seconds. */
+    act(actionInput: ActOptions | ObserveResult, contextId?: number, pageId?: string): Promise<ActResult>;
+    /**
+     * Does something on a page as a task of the service, for as long as `timeout` says.
+     * @throws {BrowserError} when the task did not start, or was not done in time
+     */
+    actAsync(actionInput: ActOptions | ObserveResult, contextId?: number, pageId?: string): Promise<ActResult>;
+    /**
+     * Looks for elements of a page, in one call of at most 60 seconds.
+     * @throws {BrowserError} when the answer can't be read
+     */
+    observe(options: ObserveOptions, contextId?: number, pageId?: string): Promise<Observation>;
+    /**
+     * Looks for elements of a page as a task of the service, for as long as `timeout` says.
+     * @throws {BrowserError} when the task did not start, was not done in time, or its answer can't be read
+     */
+    observeAsync(options: ObserveOptions, contextId?: number, pageId?: string): Promise<Observation>;
+    /**
+     * Reads data from a page, in one call of at most 60 seconds.
+     * @throws {BrowserError} when the answer can't be read
+     */
+    extract<T = unknown>(options: ExtractOptions, contextId?: number, pageId?: string): Promise<ExtractResult<T>>;
+    /**
+     * Reads data from a page as a task of the service, for as long as `timeout` says.
+     * @throws {BrowserError} when the task did not start, was not done in time, or its answer can't be read
+     */
+    extractAsync<T = unknown>(options: ExtractOptions, contextId?: number, pageId?: string): Promise<ExtractResult<T>>;
+    toJSON(): Record<string, unknown>;
+}
+
+/** A browser's name and version, as it tells them to servers. */
+interface Brand {
+    brand: string;
+    version: string;
+}
+/** What a page can learn of the screen and the window. */
+interface ScreenFingerprint {
+    availHeight: number;
+    availWidth: number;
+    availTop: number;
+    availLeft: number;
+    colorDepth: number;
+    height: number;
+    pixelDepth: number;
+    width: number;
+    devicePixelRatio: number;
+    pageXOffset: number;
+    pageYOffset: number;
+    innerHeight: number;
+    outerHeight: number;
+    outerWidth: number;
+    innerWidth: number;
+    screenX: number;
+    clientWidth: number;
+    clientHeight: number;
+    hasHDR: boolean;
+}
+/** What `navigator.userAgentData` tells. */
+interface UserAgentData {
+    brands: Brand[];
+    mobile: boolean;
+    platform: string;
+    architecture: string;
+    bitness: string;
+    fullVersionList: Brand[];
+    model: string;
+    platformVersion: string;
+    uaFullVersion: string;
+}
+/** Further facts of a browser. */
+interface ExtraProperties {
+    vendorFlavors: string[];
+    isBluetoothSupported: boolean;
+    globalPrivacyControl?: any;
+    pdfViewerEnabled: boolean;
+    installedApps: any[];
+}
+/** What `navigator` tells. */
+interface NavigatorFingerprint {
+    userAgent: string;
+    userAgentData: UserAgentData;
+    doNotTrack: string;
+    appCodeName: string;
+    appName: string;
+    appVersion: string;
+    oscpu: string;
+    webdriver: string;
+    language: string;
+    languages: string[];
+    platform: string;
+    deviceMemory?: number;
+    hardwareConcurrency: number;
+    product: string;
+    productSub: string;
+    vendor: string;
+    vendorSub: string;
+    maxTouchPoints?: number;
+    extraProperties: ExtraProperties;
+}
+/** What WebGL tells of the graphics card. */
+interface VideoCard {
+    renderer: string;
+    vendor: string;
+}
+/** Everything by which a page may recognise a browser. */
+interface Fingerprint {
+    screen: ScreenFingerprint;
+    navigator: NavigatorFingerprint;
+    videoCodecs: Record<string, string>;
+    audioCodecs: Record<string, string>;
+    pluginsData: Record<string, string>;
+    battery?: Record<string, string>;
+    videoCard: VideoCard;
+    multimediaDevices: string[];
+    fonts: string[];
+    mockWebRTC: boolean;
+    slim?: boolean;
+}
+type Data = Record<string, any>;
+/** A browser's fingerprint and the headers it sends, for `BrowserOption.fingerprintFormat`. */
+declare class FingerprintFormat {
+    fingerprint: Fingerprint;
+    headers: Record<string, string>;
+    constructor(fingerprint: Fingerprint, headers: Record<string, string>);
+    /**
+     * Reads a fingerprint from JSON text or from an object of the same shape.
+     * @throws {Error} when it is neither
+     */
+    static load(data: string | Data): FingerprintFormat;
+    /**
+     * Reads a fingerprint from JSON text.
+     * @throws {SyntaxError} when it is no JSON
+     * @throws {Error} when it is no object
+     */
+    static fromJson(jsonStr: string): FingerprintFormat;
+    /**
+     * Reads a fingerprint from an object. What is absent or empty gets its default.
+     * @throws {Error} when it is no object
+     */
+    static fromDict(data: Data): FingerprintFormat;
+    /** A fingerprint of its parts. */
+    static create(screen: ScreenFingerprint, navigator: NavigatorFingerprint, videoCard: VideoCard, headers: Record<string, string>, videoCodecs?: Record<string, string>, audioCodecs?: Record<string, string>, pluginsData?: Record<string, string>, battery?: Record<string, string>, multimediaDevices?: string[], fonts?: string[], mockWebRTC?: boolean, slim?: boolean): FingerprintFormat;
+    /** The same as a plain object, without what is not known. */
+    toDict(): Data;
+    /** The same as JSON text, indented by `indent` spaces. */
+    toJson(indent?: number): string;
+}
+
+/** Where a proxy comes from: your own server, or one of the service's pools. */
+type BrowserProxyType = "custom" | "built-in" | "managed";
+/** How the service chooses among its proxies. */
+type BrowserProxyStrategy = "restricted" | "polling" | "sticky" | "rotating" | "matched";
+/** A proxy that the browser goes through. */
+interface BrowserProxy {
+    type: BrowserProxyType;
+    server?: string;
+    username?: string;
+    password?: string;
+    strategy?: BrowserProxyStrategy;
+    pollsize?: number;
+    userId?: string;
+    isp?: string;
+    country?: string;
+    province?: string;
+    city?: string;
+    toMap(): Record<string, unknown>;
+}
+/**
+ * A proxy whose settings fit its type:
+ * - `custom`: `server`, with `username` and `password` where it asks for them
+ * - `built-in`: `strategy` `restricted` or `polling`, the latter with `pollsize`
+ * - `managed`: `strategy` `polling`, `sticky`, `rotating` or `matched`, and `userId`; `matched` needs at least one of
+ *   `isp`, `country`, `province`, `city`
+ */
+declare class BrowserProxyClass implements BrowserProxy {
+    type: BrowserProxyType;
+    server?: string;
+    username?: string;
+    password?: string;
+    strategy?: BrowserProxyStrategy;
+    pollsize?: number;
+    userId?: string;
+    isp?: string;
+    country?: string;
+    province?: string;
+    city?: string;
+    /** @throws {Error} when something is missing or does not fit the type */
+    constructor(proxyType: BrowserProxyType, server?: string, username?: string, password?: string, strategy?: BrowserProxyStrategy, pollsize?: number, userId?: string, isp?: string, country?: string, province?: string, city?: string);
+    /** The settings as they are sent: those of the proxy's type. */
+    toMap(): Record<string, unknown>;
+    /**
+     * The proxy of a plain object; null for what is none, or names no type.
+     * @throws {Error} for an unknown type, and what the constructor refuses
+     */
+    static fromMap(m: Record<string, unknown> | null | undefined): BrowserProxyClass | null;
+}
+
+/** The size of the page, in pixels. */
+interface BrowserViewport {
+    width: number;
+    height: number;
+}
+/** The size of the screen, in pixels. */
+interface BrowserScreen {
+    width: number;
+    height: number;
+}
+/** What the service shall make a fingerprint of. */
+interface BrowserFingerprint {
+    devices?: ("desktop" | "mobile")[];
+    operatingSystems?: ("windows" | "macos" | "linux" | "android" | "ios")[];
+    locales?: string[];
+}
+/** How a session's browser is started; everything may be left out. */
+interface BrowserOption {
+    /** Not sent: the service keeps the browser's data where it always does. */
+    persistentPath?: string;
+    /** Hide that the browser is driven by a program. Default false. */
+    useStealth?: boolean;
+    userAgent?: string;
+    viewport?: BrowserViewport;
+    screen?: BrowserScreen;
+    fingerprint?: BrowserFingerprint;
+    /** A whole fingerprint to use. */
+    fingerprintFormat?: FingerprintFormat;
+    /** Keep the fingerprint for the next session with the same browser context. */
+    fingerprintPersistent?: boolean;
+    /** Solve slider captchas. Default false. */
+    solveCaptchas?: boolean;
+    /** At most one. */
+    proxies?: BrowserProxy[];
+    /** Where the extensions are inside the session. Default `/tmp/extensions/`. */
+    extensionPath?: string;
+    /** Further arguments of the browser's command line. */
+    cmdArgs?: string[];
+    /** The page to open first. */
+    defaultNavigateUrl?: string;
+    browserType?: "chrome" | "chromium";
+}
+/** Browser options, checked. */
+declare class BrowserOptionClass implements BrowserOption {
+    persistentPath?: string;
+    useStealth?: boolean;
+    userAgent?: string;
+    viewport?: BrowserViewport;
+    screen?: BrowserScreen;
+    fingerprint?: BrowserFingerprint;
+    fingerprintFormat?: FingerprintFormat;
+    fingerprintPersistent?: boolean;
+    fingerprintPersistPath?: string;
+    solveCaptchas?: boolean;
+    proxies?: BrowserProxy[];
+    extensionPath?: string;
+    cmdArgs?: string[];
+    defaultNavigateUrl?: string;
+    browserType?: "chrome" | "chromium";
+    /** @throws {Error} for options that can't be used */
+    constructor(options?: Partial<BrowserOption>);
+    /**
+     * The option map as it is sent.
+     * @throws {Error} for options that were changed to something that can't be used
+     */
+    toMap(): Record<string, unknown>;
+    /**
+     * Takes over the options of a plain object, among them `fingerprintRawData` (base64) as another way to give a
+     * `fingerprintFormat`, and `fingerprintPersistPath` as another way to say `fingerprintPersistent`. What it does not
+     * name gets its default. Nothing is changed by null.
+     *
+     * @throws {Error} for options that can't be used
+     */
+    fromMap(m: Record<string, unknown> | null | undefined): BrowserOptionClass;
+}
+
+/** A session's browser, for Playwright and for the service's own agent. */
 declare class Browser extends BaseService {
+    #private;
+    /** What a language model does in the browser. */
+    agent: BrowserAgent;
     constructor(session: SessionLike);
+    /**
+     * Starts the browser. One that is started already stays as it is; calls at the same time share one start.
+     *
+     * @returns false when the options can't be used or the browser did not start; why is logged as a warning
+     */
+    initialize(option: BrowserOptionClass | BrowserOption): Promise<boolean>;
+    /** Another name of {@link initialize}. */
+    initializeAsync(option: BrowserOptionClass | BrowserOption): Promise<boolean>;
+    /**
+     * Stops the browser; `initialize` starts a new one. When stopping fails, the browser counts as running still, so that
+     * it can be tried again.
+     *
+     * @throws {BrowserError} when the browser is not initialized
+     */
+    destroy(): Promise<BoolResult>;
+    /**
+     * The address for Playwright's `connectOverCDP`. It grants access and expires: ask for it each time.
+     *
+     * @throws {BrowserError} when the browser is not initialized, or the service gives no address
+     */
+    getEndpointUrl(): Promise<string>;
+    /**
+     * Takes a picture of a Playwright page after scrolling through it, so that what loads late is there.
+     *
+     * @param page a page that Playwright gave
+     * @param fullPage the whole page, not only what is in view
+     * @param options options of Playwright's `page.screenshot`; they win
+     * @throws {BrowserError} when the browser is not initialized
+     * @throws {Error} without a page, and when the picture can't be taken
+     */
+    screenshot(page: unknown, fullPage?: boolean, options?: Record<string, unknown>): Promise<Uint8Array>;
+    /** The options that the browser was initialized with; null while it is not. */
+    getOption(): BrowserOptionClass | null;
+    isInitialized(): boolean;
 }
 
 /** How a streamed run tells what happens. */
@@ -396,14 +524,27 @@ interface RunOptions {
 }
 /** Runs programs in a session. Each language keeps its state from one run to the next. */
 declare class Code extends BaseService {
+    #private;
     /**
      * Runs a program and waits for its end.
      *
      * @param language `python`, `javascript`, `java` or `r`; `py`, `python3`, `js`, `node` and `nodejs` work too
      * @param timeoutS how long it may run, in seconds
-     * @param options `streamBeta` is not in this version yet
+     * @param options with `streamBeta`, the other three are called while the program runs, the last time before the
+     * promise resolves: `onStdout` and `onStderr` with what it prints, `onError` with how it or its stream failed
      */
     run(code: string, language: string, timeoutS?: number, options?: RunOptions): Promise<EnhancedCodeExecutionResult>;
+    /**
+     * Runs a program and gives what happens as it happens: output as it is printed, displayed values, errors, and at last
+     * the event `end` with the same result as {@link run}.
+     *
+     * The program starts with the first look at the stream. Leaving the loop early gives it up.
+     *
+     * @param language as for {@link run}
+     * @throws {AGBError} while it is read, when an argument is refused, or when the stream breaks or is incomplete; a
+     * program that fails does not throw. An aborted `signal` throws its reason.
+     */
+    stream(code: string, language: string, options?: CodeStreamOptions): AsyncGenerator<CodeEvent, void, void>;
 }
 
 /** Runs shell commands in a session, each in a fresh shell. */
@@ -424,9 +565,146 @@ declare class Command extends BaseService {
     execute(command: string, timeoutMs?: number, cwd?: string, envs?: Record<string, string>): Promise<CommandResult>;
 }
 
-/** A session's desktop. Not in this version yet: every use says so. */
+/** The applications of a session's desktop. */
+declare class ApplicationManager extends BaseService {
+    /**
+     * Starts an application.
+     *
+     * @param command as in `start_cmd` of {@link listInstalled}
+     * @param workDirectory where it starts; default: where the service starts it
+     * @param activity part of the application to begin with, where it has such parts
+     * @returns its processes
+     */
+    start(command: string, workDirectory?: string, activity?: string): Promise<ProcessListResult>;
+    /**
+     * The applications that can be started.
+     *
+     * @param startMenu those of the start menu
+     * @param desktop those on the desktop
+     * @param ignoreSystemApps leave out those of the system itself
+     */
+    listInstalled(startMenu?: boolean, desktop?: boolean, ignoreSystemApps?: boolean): Promise<InstalledAppListResult>;
+    /** The processes that show a window. */
+    getVisible(): Promise<ProcessListResult>;
+    /** Ends an application by the name of its process. */
+    stopByPname(processName: string): Promise<AppOperationResult>;
+    /** Ends an application by the number of its process. */
+    stopByPid(pid: number): Promise<AppOperationResult>;
+    /** Ends an application by a command that does it, such as `kill -9 <pid>`. */
+    stopByCmd(stopCmd: string): Promise<AppOperationResult>;
+}
+
+/** The keyboard of a session's desktop: what it types goes to the active window. */
+declare class KeyboardController extends BaseService {
+    /** Types a text. */
+    type(text: string): Promise<BoolResult>;
+    /**
+     * Presses keys together, for example `["Ctrl", "a"]`.
+     *
+     * @param hold keep them down until {@link release}
+     */
+    press(keys: string | string[], hold?: boolean): Promise<BoolResult>;
+    /** Lets go of keys. */
+    release(keys: string | string[]): Promise<BoolResult>;
+}
+
+/** A button of the mouse; the last is a double click. */
+declare enum MouseButton {
+    LEFT = "left",
+    RIGHT = "right",
+    MIDDLE = "middle",
+    DOUBLE_LEFT = "double_left"
+}
+/** Where to scroll to. */
+declare enum ScrollDirection {
+    UP = "up",
+    DOWN = "down",
+    LEFT = "left",
+    RIGHT = "right"
+}
+/** The mouse of a session's desktop. Places are in pixels from the upper left corner. */
+declare class MouseController extends BaseService {
+    /** Clicks at a place. */
+    click(x: number, y: number, button?: MouseButton): Promise<BoolResult>;
+    /** Moves the mouse. */
+    move(x: number, y: number): Promise<BoolResult>;
+    /**
+     * Moves the mouse from one place to another while a button is down.
+     *
+     * @param button any but `DOUBLE_LEFT`
+     */
+    drag(startX: number, startY: number, endX: number, endY: number, button?: MouseButton): Promise<BoolResult>;
+    /**
+     * Turns the wheel at a place.
+     *
+     * @param amount steps of the wheel, at least 1
+     */
+    scroll(x: number, y: number, direction?: ScrollDirection, amount?: number): Promise<BoolResult>;
+    /** Where the mouse is. */
+    getPosition(): Promise<CursorPosition>;
+}
+
+/**
+ * The screen of a session's desktop. A session either has a link, and then pictures come as bytes
+ * ({@link betaTakeScreenshot}), or it has none, and then they come as URLs ({@link capture}).
+ */
+declare class ScreenController extends BaseService {
+    /** Takes a picture; its URL is in `data`. For sessions without `linkUrl`. */
+    capture(): Promise<OperationResult>;
+    /** How large the screen is, in pixels. */
+    getSize(): Promise<ScreenSize>;
+    /**
+     * Takes a picture; its bytes are in `data`. For sessions with `linkUrl`.
+     *
+     * @param format `png` or `jpeg` (`jpg` is another name)
+     * @throws {ScreenError} for a session without `linkUrl`, when no picture could be taken, or the answer holds none
+     * @throws {Error} for another format
+     */
+    betaTakeScreenshot(format?: string): Promise<ScreenshotResult>;
+}
+
+/** The windows of a session's desktop, each known by its `window_id`. */
+declare class WindowManager extends BaseService {
+    /**
+     * The windows that are open.
+     *
+     * @param timeoutMs how long the service may look for them, in milliseconds
+     */
+    listRootWindows(timeoutMs?: number): Promise<WindowListResult>;
+    /** The window that has the keyboard. */
+    getActiveWindow(): Promise<WindowInfoResult>;
+    /** Brings a window to the front and gives it the keyboard. */
+    activate(windowId: number): Promise<BoolResult>;
+    /** Closes a window. */
+    close(windowId: number): Promise<BoolResult>;
+    /** Makes a window as large as the screen allows. */
+    maximize(windowId: number): Promise<BoolResult>;
+    /** Puts a window away; {@link restore} or {@link activate} brings it back. */
+    minimize(windowId: number): Promise<BoolResult>;
+    /** Gives a window its own size and place back. */
+    restore(windowId: number): Promise<BoolResult>;
+    /** Gives a window another size, in pixels. */
+    resize(windowId: number, width: number, height: number): Promise<BoolResult>;
+    /** Lets a window fill the whole screen, without its frame. */
+    fullscreen(windowId: number): Promise<BoolResult>;
+    /** Keeps the active window in front, or lets the others come forward again. */
+    focusMode(on: boolean): Promise<BoolResult>;
+}
+
+/** A session's desktop. */
 declare class Computer {
-    constructor();
+    mouse: MouseController;
+    keyboard: KeyboardController;
+    window: WindowManager;
+    app: ApplicationManager;
+    screen: ScreenController;
+    constructor(session: SessionLike);
+    /** @deprecated Use `screen.capture()`, or `screen.betaTakeScreenshot()` for a session with `linkUrl`. */
+    screenshot(): Promise<OperationResult>;
+    /** @deprecated Use `mouse.click()`. */
+    mouseClick(x: number, y: number, button?: MouseButton): Promise<BoolResult>;
+    /** @deprecated Use `keyboard.press()`. */
+    keyPress(key: string): Promise<BoolResult>;
     toJSON(): Record<string, unknown>;
 }
 
@@ -625,7 +903,8 @@ declare class Session {
     /**
      * Deletes the session and waits until it is gone, at most 300 seconds.
      *
-     * @param syncContext upload its mounts first; without mounts there is nothing to upload
+     * @param syncContext store what its mounts hold first. If that fails the session is deleted all the same, and the
+     *   result says so with `success: false`
      */
     delete(syncContext?: boolean): Promise<DeleteResult>;
     /** Where the session's screen can be seen, and what a viewer needs. The URL grants access; it is valid for 30 minutes. */
@@ -664,18 +943,779 @@ declare class Session {
     toJSON(): Record<string, unknown>;
 }
 
-/** A context to mount into a session. Sessions with mounts are not in this version yet; creating one says so. */
+/**
+ * Failures cross the boundary as data; here they become what a method resolves to.
+ */
+
+/** What a failed result carries beside the surface's fields. */
+interface FailureDetails {
+    /** The service's error code, for example `InvalidMcpSession.NotFound`; empty where it sent none. */
+    readonly code?: string;
+    /** The status of the HTTP answer; absent where there was none. */
+    readonly httpStatusCode?: number;
+    /** May the same call succeed when it is made again? */
+    readonly retryable?: boolean;
+    /** How often the request was sent; 0 when it was refused before. */
+    readonly attempts?: number;
+}
+
+/**
+ * What the methods of this package resolve to. None of them rejects for a failure of the service: they resolve with
+ * `success: false`, an `errorMessage` that says what went wrong, and the request id where the service sent one.
+ */
+
+/** Base of every result. */
+interface ApiResponse extends FailureDetails {
+    /** The service's id of the request; empty where it sent none. */
+    requestId?: string;
+}
+/** Result of an operation with or without data. */
+interface OperationResult extends ApiResponse {
+    success: boolean;
+    data?: unknown;
+    errorMessage?: string;
+}
+/** Result of an operation that succeeds or fails. */
+interface BoolResult extends ApiResponse {
+    success: boolean;
+    /** `true` on success. */
+    data?: boolean;
+    errorMessage?: string;
+}
+/** Result of `agb.create` and `agb.get`. */
+interface SessionResult extends ApiResponse {
+    success: boolean;
+    errorMessage?: string;
+    session?: Session | null;
+    /** How the mounts came out, for a session that was created with some. */
+    readonly mounts?: MountReport;
+}
+/** How the mounts of a new session came out. */
+interface MountReport {
+    /** Did every mount come to its end, good or bad? False when the wait for them ended before. */
+    finished: boolean;
+    /** The last state seen of each; `Failed` ones say why. */
+    items: ContextStatusData[];
+    /** What the last look at them failed with, if it failed. */
+    errorMessage?: string;
+}
+/** Result of `agb.getSession`. */
+interface GetSessionResult extends ApiResponse {
+    /** Status of the HTTP answer; 0 where there was none. */
+    httpStatusCode: number;
+    code: string;
+    success: boolean;
+    data?: GetSessionData;
+    errorMessage?: string;
+}
+/** What the service says of a session; a member that it does not send is an empty text. */
+interface GetSessionData {
+    appInstanceId: string;
+    resourceId: string;
+    sessionId: string;
+    success: boolean;
+    resourceUrl: string;
+    status: string;
+    linkUrl?: string;
+    wsUrl?: string;
+    token?: string;
+    toolList?: string;
+}
+/** Result of `agb.list`: one page of the active sessions. */
+interface SessionListResult extends ApiResponse {
+    success: boolean;
+    errorMessage?: string;
+    sessionIds: string[];
+    /** Where the next page begins; empty on the last one. */
+    nextToken: string;
+    /** Size of a page. */
+    maxResults: number;
+    /** Sessions over all pages. */
+    totalCount: number;
+}
+/** Result of `session.delete` and `agb.delete`. */
+interface DeleteResult extends ApiResponse {
+    success: boolean;
+    errorMessage?: string;
+}
+/** Result of `session.getStatus`. */
+interface SessionStatusResult extends ApiResponse {
+    httpStatusCode: number;
+    code: string;
+    success: boolean;
+    /** `RUNNING`, `DELETING` or `FINISH`; empty on failure. */
+    status: string;
+    errorMessage?: string;
+}
+/** A tool of a session. */
+interface McpTool {
+    name: string;
+    description: string;
+    /** JSON schema of the arguments. */
+    inputSchema: Record<string, unknown>;
+    server: string;
+    tool: string;
+}
+/** Result of `session.listMcpTools`. */
+interface McpToolsResult extends ApiResponse {
+    success: boolean;
+    tools: McpTool[];
+    errorMessage?: string;
+}
+/** Result of `session.callMcpTool`. */
+interface McpToolResult extends ApiResponse {
+    success: boolean;
+    /** The tool's text. */
+    data?: string;
+    errorMessage?: string;
+}
+/** Load and traffic of a session's machine. */
+interface SessionMetrics {
+    cpuCount: number;
+    /** Percent, 0 to 100. */
+    cpuUsedPct: number;
+    /** Bytes. */
+    diskTotal: number;
+    /** Bytes. */
+    diskUsed: number;
+    /** Bytes. */
+    memTotal: number;
+    /** Bytes. */
+    memUsed: number;
+    rxRateKbytePerS: number;
+    txRateKbytePerS: number;
+    rxUsedKbyte: number;
+    txUsedKbyte: number;
+    /** ISO 8601. */
+    timestamp: string;
+}
+/** Result of `session.getMetrics`. */
+interface SessionMetricsResult extends ApiResponse {
+    success: boolean;
+    metrics?: SessionMetrics;
+    errorMessage?: string;
+    /** What the service sent, with all its members. */
+    raw?: Record<string, unknown>;
+}
+/** Result of `session.command.execute`. */
+interface CommandResult extends ApiResponse {
+    /** Did the command end with exit code 0? */
+    success: boolean;
+    /** Standard output, then standard error. */
+    output: string;
+    exitCode: number;
+    stdout: string;
+    stderr: string;
+    traceId: string;
+    errorMessage?: string;
+}
+/** What a program printed; each chunk keeps its line ends. */
+interface ExecutionLogs {
+    stdout: string[];
+    stderr: string[];
+}
+/** One value that a program displayed, in every form it has. */
+interface ExecutionResult {
+    text?: string;
+    html?: string;
+    markdown?: string;
+    /** Base64. */
+    png?: string;
+    /** Base64. */
+    jpeg?: string;
+    svg?: string;
+    json?: unknown;
+    latex?: string;
+    chart?: unknown;
+    /** Is it the value of the last expression (and not one that was displayed on the way)? */
+    isMainResult: boolean;
+}
+/** How a program failed. */
+interface ExecutionError {
+    name: string;
+    value: string;
+    traceback: string;
+}
+/** Result of `session.code.run`. */
+interface EnhancedCodeExecutionResult extends ApiResponse {
+    success: boolean;
+    executionCount?: number;
+    /** Seconds. */
+    executionTime: number;
+    logs: ExecutionLogs;
+    results: ExecutionResult[];
+    error?: ExecutionError;
+    /** Empty on success. */
+    errorMessage: string;
+}
+/** What happens while a program runs: an event of `session.code.stream`. */
+type CodeEvent = 
+/** A piece of its output, as it was printed. */
+{
+    type: "stdout" | "stderr";
+    chunk: string;
+}
+/** A value that it displayed. */
+ | {
+    type: "result";
+    result: ExecutionResult;
+}
+/** It failed; `end` still follows. */
+ | {
+    type: "error";
+    error: ExecutionError;
+}
+/** It has ended, with or without an error. Always the last event. */
+ | {
+    type: "end";
+    result: EnhancedCodeExecutionResult;
+};
+/** Options of `session.code.stream`. */
+interface CodeStreamOptions {
+    /** How long the program may run, in seconds; default 60. */
+    timeoutS?: number;
+    /** Gives the program up: the loop throws the signal's reason. */
+    signal?: AbortSignal;
+}
+/** Result of `session.file.readFile` as text. */
+interface FileContentResult extends ApiResponse {
+    success: boolean;
+    content: string;
+    errorMessage?: string;
+}
+/** Result of `session.file.readFile` as bytes. */
+interface BinaryFileContentResult extends ApiResponse {
+    success: boolean;
+    content: Buffer;
+    /** Bytes. */
+    size?: number;
+    errorMessage?: string;
+}
+/** Result of `session.file.readMultipleFiles`. */
+interface MultipleFileContentResult extends ApiResponse {
+    success: boolean;
+    /** The texts, by path. */
+    files: Record<string, string>;
+    errorMessage?: string;
+}
+/** What is known of a file or directory. */
+interface FileInfo {
+    name: string;
+    path: string;
+    /** Bytes. */
+    size: number;
+    isDirectory: boolean;
+    modTime: string;
+    mode: string;
+    owner?: string;
+    group?: string;
+}
+/** Result of `session.file.getFileInfo`. */
+interface FileInfoResult extends ApiResponse {
+    success: boolean;
+    fileInfo?: FileInfo;
+    errorMessage?: string;
+}
+/** An entry of a directory. */
+interface DirectoryEntry {
+    type: "file" | "directory";
+    name: string;
+}
+/** Result of `session.file.listDirectory`. */
+interface DirectoryListResult extends ApiResponse {
+    success: boolean;
+    entries: DirectoryEntry[];
+    errorMessage?: string;
+}
+/** Result of `session.file.searchFiles`. */
+interface FileSearchResult extends ApiResponse {
+    success: boolean;
+    /** Paths. */
+    matches?: string[];
+    errorMessage?: string;
+}
+/** A change below a watched directory. */
+interface FileChangeEvent {
+    /** `create`, `modify` or `delete`. */
+    eventType: string;
+    path: string;
+    /** `file` or `directory`. */
+    pathType: string;
+}
+/** Result of `session.file.getFileChange`. */
+interface FileChangeResult extends ApiResponse {
+    success: boolean;
+    /** What changed since the previous call for the same path; the first call finds nothing. */
+    events: FileChangeEvent[];
+    /** The answer as it came. */
+    rawData?: string;
+    errorMessage?: string;
+}
+/** Result of `file.upload`. */
+interface UploadResult {
+    success: boolean;
+    /** The request id of asking for the address of the store. */
+    requestIdUploadUrl?: string;
+    /** The request id of asking the service to fetch the file. */
+    requestIdSync?: string;
+    /** The status of the store's answer. */
+    httpStatus?: number;
+    /** The store's tag of the content, with its quotes. */
+    etag?: string;
+    /** The bytes that the store got. */
+    bytesSent: number;
+    /** Where in the session the file is. */
+    path: string;
+    errorMessage?: string;
+}
+/** Result of `file.download`. */
+interface DownloadResult {
+    success: boolean;
+    /** The request id of asking for the address of the store. */
+    requestIdDownloadUrl?: string;
+    /** The request id of asking the service to store the file. */
+    requestIdSync?: string;
+    /** The status of the store's answer. */
+    httpStatus?: number;
+    /** The bytes that were written; 0 after a failure. */
+    bytesReceived: number;
+    /** Where in the session the file is. */
+    path: string;
+    /** Where on this machine the file is; empty for a stream. */
+    localPath: string;
+    errorMessage?: string;
+}
+/** Result of `session.computer.mouse.getPosition`. */
+interface CursorPosition extends ApiResponse {
+    success: boolean;
+    /** Pixels from the left; 0 on failure. */
+    x: number;
+    /** Pixels from the top; 0 on failure. */
+    y: number;
+    errorMessage?: string;
+}
+/** A window, as the service sent it. */
+interface WindowInfo {
+    /** What the window is known by. */
+    window_id?: number;
+    title?: string;
+    /** Pixels. */
+    absolute_upper_left_x?: number;
+    /** Pixels. */
+    absolute_upper_left_y?: number;
+    /** Pixels. */
+    width?: number;
+    /** Pixels. */
+    height?: number;
+    /** Number of the process that owns it. */
+    pid?: number;
+    /** Name of the process that owns it. */
+    pname?: string;
+    child_windows?: WindowInfo[];
+    /** Never sent; use `window_id`. */
+    id?: string;
+    /** Never sent; use `absolute_upper_left_x`. */
+    x?: number;
+    /** Never sent; use `absolute_upper_left_y`. */
+    y?: number;
+    [member: string]: unknown;
+}
+/** Result of `session.computer.window.listRootWindows`. */
+interface WindowListResult extends ApiResponse {
+    success: boolean;
+    windows: WindowInfo[];
+    errorMessage?: string;
+}
+/** Result of `session.computer.window.getActiveWindow`. */
+interface WindowInfoResult extends ApiResponse {
+    success: boolean;
+    window?: WindowInfo;
+    errorMessage?: string;
+}
+/** A process, as the service sent it. */
+interface ProcessInfo {
+    /** Its name. */
+    pname?: string;
+    pid?: number;
+    /** Its command line. */
+    cmdline?: string;
+    /** Never sent; use `pname`. */
+    name?: string;
+    [member: string]: unknown;
+}
+/** Result of `session.computer.app.start` and `getVisible`. */
+interface ProcessListResult extends ApiResponse {
+    success: boolean;
+    data: ProcessInfo[];
+    errorMessage?: string;
+}
+/** An application, as the service sent it. */
+interface InstalledAppInfo {
+    name?: string;
+    /** For `session.computer.app.start`. */
+    start_cmd?: string;
+    /** For `session.computer.app.stopByCmd`. */
+    stop_cmd?: string;
+    work_directory?: string;
+    [member: string]: unknown;
+}
+/** Result of `session.computer.app.listInstalled`. */
+interface InstalledAppListResult extends ApiResponse {
+    success: boolean;
+    data: InstalledAppInfo[];
+    errorMessage?: string;
+}
+/** Result of `session.computer.app.stopByPname`, `stopByPid` and `stopByCmd`. */
+interface AppOperationResult extends ApiResponse {
+    success: boolean;
+    /** Empty on success. */
+    errorMessage?: string;
+}
+/** Result of `session.computer.screen.getSize`. */
+interface ScreenSize extends ApiResponse {
+    success: boolean;
+    /** Pixels; 0 on failure. */
+    width: number;
+    /** Pixels; 0 on failure. */
+    height: number;
+    /** Physical pixels per logical pixel. */
+    dpiScalingFactor: number;
+    errorMessage?: string;
+}
+/** Result of `session.computer.screen.betaTakeScreenshot`. */
+interface ScreenshotResult extends ApiResponse {
+    success: boolean;
+    /** What the service calls it. */
+    type?: string;
+    /** The file's bytes. */
+    data?: Buffer;
+    /** `image/png` or `image/jpeg`. */
+    mimeType?: string;
+    /** Pixels. */
+    width?: number;
+    /** Pixels. */
+    height?: number;
+    errorMessage?: string;
+}
+/** What the service says of a context. */
+interface ContextData {
+    id: string;
+    name: string;
+    createdAt?: string;
+    lastUsedAt?: string;
+}
+/** Result of `agb.context.get` and `agb.context.create`. */
+interface ContextResult extends ApiResponse {
+    success: boolean;
+    context?: ContextData;
+    errorMessage?: string;
+}
+/** Which page of contexts to list. */
+interface ContextListParams {
+    /** Contexts a page; default 10. */
+    maxResults?: number;
+    /** `nextToken` of the page before. */
+    nextToken?: string;
+}
+/** Result of `agb.context.list`. */
+interface ContextListResult extends ApiResponse {
+    success: boolean;
+    contexts: ContextData[];
+    errorMessage?: string;
+    /** Where the next page begins; empty on the last. */
+    readonly nextToken?: string;
+    /** Size of a page, where the service tells it. */
+    readonly maxResults?: number;
+    /** Contexts over all pages, where the service tells it. */
+    readonly totalCount?: number;
+}
+/** A file or folder of a context. */
+interface ContextFileEntry {
+    fileId?: string;
+    name: string;
+    path: string;
+    type: string;
+    createdTime?: string;
+    modifiedTime?: string;
+    /** Bytes. */
+    size?: number;
+    status?: string;
+}
+/** Result of `agb.context.listFiles`. */
+interface ContextFileListResult extends ApiResponse {
+    success: boolean;
+    files: ContextFileEntry[];
+    /** Entries over all pages. */
+    count?: number;
+    errorMessage?: string;
+}
+/** Result of `agb.context.getFileUploadUrl` and `getFileDownloadUrl`. */
+interface FileUrlResult extends ApiResponse {
+    success: boolean;
+    /** Whoever has it has access. */
+    url?: string;
+    errorMessage?: string;
+    /** When the URL expires, in seconds since 1970, where the service tells it. */
+    readonly expireTime?: number;
+}
+/** Result of `agb.context.clear`, `clearAsync` and `getClearStatus`. */
+interface ClearContextResult extends ApiResponse {
+    success: boolean;
+    /** `clearing`, or `available` when it is done. */
+    state?: string;
+    errorMessage?: string;
+}
+/** One synchronisation of a mounted context. */
+interface ContextStatusData {
+    contextId: string;
+    path: string;
+    /** Why it failed; else empty. */
+    errorMessage: string;
+    /** `Success`, `Failed`, or a word for "under way". */
+    status: string;
+    startTime: number;
+    finishTime: number;
+    /** `upload` or `download`. */
+    taskType: string;
+}
+/** Result of `session.context.info`. */
+interface ContextInfoResult extends FailureDetails {
+    requestId: string;
+    success: boolean;
+    items: ContextStatusData[];
+    errorMessage?: string;
+}
+/** Result of `session.context.sync`. */
+interface ContextSyncResult extends FailureDetails {
+    requestId: string;
+    success: boolean;
+    errorMessage?: string;
+}
+/** One synchronisation, as older declarations have it. */
+interface ContextStatusDataType {
+    contextId: string;
+    path: string;
+    status: string;
+    errorMessage?: string;
+    startTime?: string;
+    finishTime?: string;
+    taskType?: string;
+}
+/** A result of `session.context.info`, as older declarations have it. */
+interface ContextInfoResultType extends ApiResponse {
+    success: boolean;
+    items: ContextStatusDataType[];
+    errorMessage?: string;
+}
+/** A result of `session.context.sync`, as older declarations have it. */
+interface ContextSyncResultType extends ApiResponse {
+    success: boolean;
+    errorMessage?: string;
+}
+
+/** Persistent storage that sessions can mount. */
+declare class Context {
+    id: string;
+    name: string;
+    createdAt?: string;
+    lastUsedAt?: string;
+    constructor(id: string, name: string, createdAt?: string, lastUsedAt?: string);
+}
+/** What the service of contexts needs of the `AGB` that it belongs to. */
+interface AGBLike {
+    apiKey: string;
+    client: unknown;
+}
+/** Makes, finds, changes and deletes contexts and the files in them. */
+declare class ContextService {
+    #private;
+    constructor(agb: AGBLike);
+    /** Lists contexts, newest first, a page at a time; the result also has `nextToken`, `maxResults` and `totalCount`. */
+    list(params?: ContextListParams): Promise<ContextListResult>;
+    /**
+     * Finds a context by name or id.
+     *
+     * @param create make it when there is none of that name
+     * @param loginRegionId the region; the service's default is `cn-hangzhou`
+     */
+    get(name?: string, create?: boolean, loginRegionId?: string, contextId?: string): Promise<ContextResult>;
+    /** Makes a context, or finds the one of that name. */
+    create(name: string): Promise<ContextResult>;
+    /** Gives the context `context.id` the name `context.name`. */
+    update(context: Context): Promise<OperationResult>;
+    /** Deletes a context with everything in it. */
+    delete(context: Context): Promise<OperationResult>;
+    /** A URL under which a file of a context can be read with `GET`; `expireTime` tells when it ends. */
+    getFileDownloadUrl(contextId: string, filePath: string): Promise<FileUrlResult>;
+    /** A URL under which a file of a context can be written with `PUT`; `expireTime` tells when it ends. */
+    getFileUploadUrl(contextId: string, filePath: string): Promise<FileUrlResult>;
+    /** Deletes a file of a context. */
+    deleteFile(contextId: string, filePath: string): Promise<OperationResult>;
+    /**
+     * Lists what lies directly in a folder of a context.
+     *
+     * @param parentFolderPath by its full path; default: the top
+     * @param pageNumber from 1
+     * @param pageSize default 50
+     */
+    listFiles(contextId: string, parentFolderPath?: string, pageNumber?: number, pageSize?: number): Promise<ContextFileListResult>;
+    /** Starts to delete everything in a context; {@link getClearStatus} tells when it is done. */
+    clearAsync(contextId: string): Promise<ClearContextResult>;
+    /** The state of a context: `clearing`, or `available` when clearing is done. */
+    getClearStatus(contextId: string): Promise<ClearContextResult>;
+    /**
+     * Deletes everything in a context and waits until that is done.
+     *
+     * @param timeout the longest wait, in seconds
+     * @param pollInterval how often to look once the quick first looks are over, in seconds
+     * @throws {ClearanceTimeoutError} when it takes longer, and at once when `timeout` is shorter than `pollInterval`
+     */
+    clear(contextId: string, timeout?: number, pollInterval?: number): Promise<ClearContextResult>;
+    toJSON(): Record<string, unknown>;
+}
+
+/**
+ * What is synchronised between a context and the path where a session mounts it, and how. The wire's names and defaults:
+ * docs/protocol.md, section "Policies".
+ */
+/** When changes are stored. */
+declare enum UploadStrategy {
+    /** Before the session is released. */
+    UPLOAD_BEFORE_RESOURCE_RELEASE = "UploadBeforeResourceRelease"
+}
+/** How stored data come into a session. */
+declare enum DownloadStrategy {
+    /** In the background, from the session's beginning. */
+    DOWNLOAD_ASYNC = "DownloadAsync"
+}
+/** In which form data are stored. Don't mix both in one context. */
+declare enum UploadMode {
+    /** Each file by itself. */
+    FILE = "File",
+    /** Everything in one archive. */
+    ARCHIVE = "Archive"
+}
+/** How long stored data are kept. */
+declare enum Lifecycle {
+    LIFECYCLE_1DAY = "Lifecycle_1Day",
+    LIFECYCLE_3DAYS = "Lifecycle_3Days",
+    LIFECYCLE_5DAYS = "Lifecycle_5Days",
+    LIFECYCLE_10DAYS = "Lifecycle_10Days",
+    LIFECYCLE_15DAYS = "Lifecycle_15Days",
+    LIFECYCLE_30DAYS = "Lifecycle_30Days",
+    LIFECYCLE_90DAYS = "Lifecycle_90Days",
+    LIFECYCLE_180DAYS = "Lifecycle_180Days",
+    LIFECYCLE_360DAYS = "Lifecycle_360Days",
+    LIFECYCLE_FOREVER = "Lifecycle_Forever"
+}
+/** Whether, when and how changes are stored. */
+interface UploadPolicy {
+    autoUpload: boolean;
+    uploadStrategy: UploadStrategy;
+    uploadMode: UploadMode;
+}
+/** Whether and how stored data come into the session. */
+interface DownloadPolicy {
+    autoDownload: boolean;
+    downloadStrategy: DownloadStrategy;
+}
+/** Whether what is deleted in the session is deleted in the context. */
+interface DeletePolicy {
+    syncLocalFile: boolean;
+}
+/** What becomes of archives on their way into the session. */
+interface ExtractPolicy {
+    extract: boolean;
+    /** Leave the archive itself out. */
+    deleteSrcFile: boolean;
+    /** On the wire `extractToCurrentFolder`. */
+    extractCurrentFolder: boolean;
+}
+/** How long what lies at some paths is kept. */
+interface RecyclePolicy {
+    lifecycle: Lifecycle;
+    /** Relative to the mount, without wildcards; an empty one stands for everything. */
+    paths: string[];
+}
+/** A path that is synchronised, and what is left out of it. */
+interface WhiteList {
+    /** Relative to the mount, without wildcards. */
+    path: string;
+    excludePaths: string[];
+}
+/** What alone is synchronised; an empty list stands for everything. */
+interface BWList {
+    whiteLists: WhiteList[];
+}
+/** Where the data lived when they were stored, if that is not where they are mounted now. */
+interface MappingPolicy {
+    path: string;
+}
+/** All policies of one mount. */
+interface SyncPolicy {
+    uploadPolicy?: UploadPolicy;
+    downloadPolicy?: DownloadPolicy;
+    deletePolicy?: DeletePolicy;
+    extractPolicy?: ExtractPolicy;
+    recyclePolicy?: RecyclePolicy;
+    bwList?: BWList;
+    mappingPolicy?: MappingPolicy;
+}
+/** An upload policy; what is left out gets its default. */
+declare function newUploadPolicy(options?: Partial<UploadPolicy>): UploadPolicy;
+/** A download policy; what is left out gets its default. */
+declare function newDownloadPolicy(options?: Partial<DownloadPolicy>): DownloadPolicy;
+/** A delete policy; what is left out gets its default. */
+declare function newDeletePolicy(options?: Partial<DeletePolicy>): DeletePolicy;
+/** An extract policy; what is left out gets its default. */
+declare function newExtractPolicy(options?: Partial<ExtractPolicy>): ExtractPolicy;
+/**
+ * A recycle policy; what is left out gets its default.
+ *
+ * @throws {Error} for a path with a wildcard
+ */
+declare function newRecyclePolicy(options?: Partial<RecyclePolicy>): RecyclePolicy;
+/** All policies; one that is left out gets its default, one that is given stays as it is. */
+declare function newSyncPolicy(options?: Partial<SyncPolicy>): SyncPolicy;
+/** A policy under the wire's names and in the wire's order; what the policy leaves out is left out. */
+declare function syncPolicyToDict(policy: SyncPolicy): Record<string, unknown>;
+/** A context to mount into a session. Without a policy it gets the default one. */
 declare class ContextSync {
     contextId: string;
     path: string;
-    constructor(contextId: string, path: string);
+    policy?: SyncPolicy;
+    constructor(contextId: string, path: string, policy?: SyncPolicy);
+    /** The same as the constructor. */
+    static new(contextId: string, path: string, policy?: SyncPolicy): ContextSync;
+    /** Sets the policy; calls can be chained. */
+    withPolicy(policy: SyncPolicy): ContextSync;
 }
 
-/** A browser whose data live in a context. Sessions with one are not in this version yet; creating one says so. */
+/** Extensions of a context that a browser shall have; `ExtensionOption` is one. */
+interface SessionParamsExtensionOption {
+    contextId: string;
+    extensionIds: string[];
+}
+/** A context that keeps a browser's fingerprint. */
+declare class BrowserFingerprintContext {
+    fingerprintContextId: string;
+    /** @throws {Error} for a blank id */
+    constructor(fingerprintContextId: string);
+}
+/** A browser whose data live in a context, with extensions and a fingerprint from other contexts. */
 declare class BrowserContext {
     contextId: string;
+    /** Whether the browser's data are stored when the session is released. */
     autoUpload: boolean;
-    constructor(contextId: string, autoUpload?: boolean);
+    extensionOption?: SessionParamsExtensionOption;
+    fingerprintContext?: BrowserFingerprintContext;
+    fingerprintContextId?: string;
+    fingerprintContextSync?: ContextSync;
+    constructor(contextId: string, autoUpload?: boolean, extensionOption?: SessionParamsExtensionOption, fingerprintContext?: BrowserFingerprintContext);
+    /** The mount of the extensions; none without a context and at least one extension. */
+    getExtensionContextSyncs(): ContextSync[];
+    /** The mount of the fingerprint, if there is one. */
+    getFingerprintContextSync(): ContextSync | undefined;
 }
 /** What a new session shall be; a plain object of this shape works wherever `CreateSessionParams` does. */
 interface CreateSessionParamsOptions {
@@ -694,7 +1734,7 @@ interface CreateSessionParamsOptions {
     /** Seconds without a request after which the service releases the session. Default of the service: 300. */
     idleReleaseTimeout?: number;
 }
-/** Parameters of `agb.create`. */
+/** Parameters of `agb.create`. The mounts of a browser's extensions and fingerprint are added to `contextSync`. */
 declare class CreateSessionParams {
     imageId?: string;
     labels?: Record<string, string>;
@@ -729,7 +1769,8 @@ declare class AGB {
      */
     constructor(options?: AGBOptions | string);
     /**
-     * Creates a session. It is usable at once; delete it when done.
+     * Creates a session. It is usable at once; delete it when done. With mounts it resolves when what they hold is there;
+     * `mounts` of the result tells how each came out.
      *
      * @param params at least an `imageId`
      */
@@ -749,7 +1790,8 @@ declare class AGB {
     /**
      * Deletes a session and waits until it is gone.
      *
-     * @param syncContext upload its mounts first; without mounts there is nothing to upload
+     * @param syncContext store what its mounts hold first. If that fails the session is deleted all the same, and the
+     *   result says so with `success: false`
      */
     delete(session: Session, syncContext?: boolean): Promise<DeleteResult>;
     toJSON(): Record<string, unknown>;
@@ -777,6 +1819,8 @@ interface EmulatorOptions {
     python?: string;
     /** The Node.js interpreter. Default: the one that runs this program. */
     node?: string;
+    /** The Chromium that browser images start. Default: the one that `CHROMIUM_PATH` names, else found on `PATH`. */
+    chromium?: string;
     /** Further image ids to accept, with the tools of `agb-code-space-1`. */
     images?: string[];
     /** Do sessions get a link URL, on which clients call tools directly? Default: as the image does. */
@@ -806,6 +1850,24 @@ interface EmulatorSession {
     /** Why the session ended, once it has. */
     endReason?: string;
     labels: Record<string, string>;
+}
+/** What the browser agent answers to some of its calls, as there is no model here. */
+interface EmulatorAgentAnswer {
+    /** To which calls, in both of their forms. */
+    tool: "act" | "observe" | "extract";
+    /** Only to those whose action or instruction contains this text. */
+    containing?: string;
+    /**
+     * The answer: for `act` a text, or an object with `steps` and `success`; for `observe` a list of elements; for
+     * `extract` the data.
+     */
+    answer?: unknown;
+    /** The call fails with this text instead. */
+    error?: string;
+    /** How often a task is looked at before it is done. Default 0. */
+    pendingLooks?: number;
+    /** How often this answer is given. Default: always. */
+    times?: number;
 }
 /** A request that the emulator has answered. */
 interface EmulatorRequest {
@@ -878,6 +1940,12 @@ declare class Emulator {
     sessions(): EmulatorSession[];
     /** The requests answered so far, oldest first. */
     journal(): EmulatorRequest[];
+    /**
+     * Says what the browser agent answers from now on, in the order in which the answers are tried; none makes it need a
+     * model again.
+     * @throws {AGBError} for answers that can't be used
+     */
+    scriptBrowserAgent(answers: EmulatorAgentAnswer[]): void;
     /** Forgets the requests answered so far. */
     clearJournal(): void;
     /**
@@ -946,6 +2014,29 @@ declare function logWarn(message: string, ...args: unknown[]): void;
 /** Logs what went wrong. */
 declare function logError(message: string, ...args: unknown[]): void;
 
+/**
+ * Takes the fingerprint of a browser on this machine: drives Playwright, which only JavaScript can do. Playwright is
+ * the caller's: `playwright` or `playwright-core`, whichever is installed.
+ */
+
+/** Makes fingerprints of a browser on this machine, for `BrowserOption.fingerprintFormat`. Nobody else is asked. */
+declare class BrowserFingerprintGenerator {
+    #private;
+    /** `headless` (default false); `useChromeChannel` (default true) takes Google Chrome, else Playwright's Chromium. */
+    constructor(options?: {
+        headless?: boolean;
+        useChromeChannel?: boolean;
+    });
+    /** The fingerprint; null when it can't be taken, which is logged as a warning with what to do. */
+    generateFingerprint(): Promise<FingerprintFormat | null>;
+    /** The same, written to a file as JSON; false when that can't be done. */
+    generateFingerprintToFile(outputFilename?: string): Promise<boolean>;
+    /** What a page can learn of its browser, for `FingerprintFormat.fromDict`. */
+    extractFingerprintData(page: any): Promise<Record<string, unknown>>;
+    /** The headers that the page's browser sends when it opens an address; none after any error. */
+    extractHeadersData(page: any): Promise<Record<string, string>>;
+}
+
 /** The version of this package. */
 declare const VERSION: string;
 /** The version of this package. */
@@ -953,5 +2044,5 @@ declare function getSdkVersion(): string;
 /** Was this package built for release? */
 declare function isReleaseVersion(): boolean;
 
-export { AGB, AGBError, APIError, ApplicationError, AuthenticationError, BaseService, Browser, BrowserContext, BrowserError, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, ContextManager, ContextService, ContextSync, CreateSessionParams, Emulator, FileError, FileSystem, LogLevel, ScreenError, Session, SessionError, VERSION, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, setLogLevel };
-export type { AGBOptions, ApiResponse, BinaryFileContentResult, BoolResult, CommandResult, Config, ConfigOptions, CreateSessionParamsOptions, DeleteResult, DirectoryEntry, DirectoryListResult, DownloadResult, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, GetSessionData, GetSessionResult, McpTool, McpToolResult, McpToolsResult, MultipleFileContentResult, OperationResult, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, UploadResult };
+export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateSessionParams, DownloadStrategy, Emulator, FileError, FileSystem, FingerprintFormat, KeyboardController, Lifecycle, LogLevel, MouseButton, MouseController, ScreenController, ScreenError, ScrollDirection, Session, SessionError, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
+export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetSessionData, GetSessionResult, InstalledAppInfo, InstalledAppListResult, MappingPolicy, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };

@@ -7,7 +7,7 @@ import {
   type Session,
 } from "agbcloud-native";
 import { clientOf, startEmulator } from "./support/emulator";
-import { runModule } from "./support/processes";
+import { runModule, runNode } from "./support/processes";
 import { createSession, must } from "./support/session";
 import { until } from "./support/wait";
 import { withWebSocket } from "./support/web-socket";
@@ -31,8 +31,7 @@ afterEach(async () => {
 /** Prints `one`, and `two` once the file `go` is there. */
 const WAITING = {
   python: "import os, time\nprint('one')\nwhile not os.path.exists('go'): time.sleep(0.01)\nprint('two')\n42",
-  javascript:
-    "const fs = require('fs'); console.log('one'); while (!fs.existsSync('go')) {}; console.log('two'); 42",
+  javascript: "const fs = require('fs'); console.log('one'); while (!fs.existsSync('go')) {}; console.log('two'); 42",
 };
 const FOREVER = "import time\nprint('on')\ntime.sleep(300)";
 
@@ -76,7 +75,9 @@ describe("code.run with streamBeta", () => {
     const chunks: string[] = [];
     const code = "import sys\nfor i in range(2000): print(i, flush=True)\nprint('err', file=sys.stderr)";
     const stderr: string[] = [];
-    const result = must(await streamed(code, { onStdout: (c: string) => chunks.push(c), onStderr: (c: string) => stderr.push(c) }));
+    const result = must(
+      await streamed(code, { onStdout: (c: string) => chunks.push(c), onStderr: (c: string) => stderr.push(c) }),
+    );
     expect(chunks).toEqual(result.logs.stdout);
     expect(chunks.join("")).toBe(Array.from({ length: 2000 }, (_, i) => `${i}\n`).join(""));
     expect(stderr.join("")).toBe("err\n");
@@ -98,7 +99,11 @@ describe("code.run with streamBeta", () => {
     must(await streamed("x = 42"));
     expect((await session.code.run("print(x)", "python")).logs.stdout).toEqual(["42\n"]);
     const late = await streamed("print('so far', flush=True)\nwhile True: pass", {}, "python", 0.5);
-    expect(late).toMatchObject({ success: false, errorMessage: "Execution timeout after 0.5 s", logs: { stdout: ["so far\n"] } });
+    expect(late).toMatchObject({
+      success: false,
+      errorMessage: "Execution timeout after 0.5 s",
+      logs: { stdout: ["so far\n"] },
+    });
     expect(must(await streamed("x")).results).toEqual([{ text: "42", isMainResult: true }]);
   });
 
@@ -211,9 +216,14 @@ describe("code.stream", () => {
   });
 
   it("does not throw for a program that fails", async () => {
-    const events = await eventsOf(session.code.stream("import sys\nprint('e', file=sys.stderr)\nnope", "py", { timeoutS: 30 }));
+    const events = await eventsOf(
+      session.code.stream("import sys\nprint('e', file=sys.stderr)\nnope", "py", { timeoutS: 30 }),
+    );
     expect(events.map(({ type }) => type)).toEqual(expect.arrayContaining(["stderr", "error", "end"]));
-    expect(events.at(-1)).toMatchObject({ type: "end", result: { success: false, errorMessage: expect.stringContaining("NameError") } });
+    expect(events.at(-1)).toMatchObject({
+      type: "end",
+      result: { success: false, errorMessage: expect.stringContaining("NameError") },
+    });
   });
 
   it("sends nothing before it is read", async () => {
@@ -236,7 +246,9 @@ describe("code.stream", () => {
   it("throws the reason of a signal aborted before, and sends nothing", async () => {
     emulator.clearJournal();
     const reason = new Error("before");
-    await expect(eventsOf(session.code.stream("1", "python", { signal: AbortSignal.abort(reason) }))).rejects.toBe(reason);
+    await expect(eventsOf(session.code.stream("1", "python", { signal: AbortSignal.abort(reason) }))).rejects.toBe(
+      reason,
+    );
     expect(emulator.journal()).toEqual([]);
   });
 
@@ -270,7 +282,11 @@ describe("a WebSocket that misbehaves", () => {
 
   it.each([
     ["is dropped", (socket: { drop(): void }) => socket.drop(), /^connection closed: code=1006/],
-    ["sends half a frame", (socket: { text(text: string): void }) => socket.text('{"invocationId":'), /^Invalid JSON message/],
+    [
+      "sends half a frame",
+      (socket: { text(text: string): void }) => socket.text('{"invocationId":'),
+      /^Invalid JSON message/,
+    ],
   ])("fails the run when it %s, and keeps what came", async (_name, misbehave, message) => {
     await withWebSocket(
       async (socket) => {
@@ -336,7 +352,10 @@ describe("a WebSocket that misbehaves", () => {
       },
       async (session, sockets) => {
         const silent = await session.code.run("1", "python", 0.1, { streamBeta: true });
-        expect(silent).toMatchObject({ success: false, errorMessage: expect.stringMatching(/^timeout of 15100ms exceeded/) });
+        expect(silent).toMatchObject({
+          success: false,
+          errorMessage: expect.stringMatching(/^timeout of 15100ms exceeded/),
+        });
         expect(must(await session.code.run("1", "python", 60, { streamBeta: true })).executionTime).toBe(0.5);
         expect(sockets()).toBe(2);
       },
@@ -359,29 +378,7 @@ describe("a program", () => {
   });
 
   it("may end with streams in flight, in workers too", async () => {
-    const { code, signal, stdout } = await runModule(
-      `import { Worker, isMainThread } from "node:worker_threads";
-       import { AGB } from "agbcloud-native";
-       const { session } = await new AGB().create({ imageId: "agb-code-space-1" });
-       const code = "for i in range(100000): print(i, flush=True)";
-       const runs = Array.from({ length: 5 }, () =>
-         session.code.run(code, "python", 60, { streamBeta: true, onStdout: () => {} }));
-       const worker = new Worker(
-         \`const { AGB } = require("agbcloud-native");
-          (async () => {
-            const { session } = await new AGB().create({ imageId: "agb-code-space-1" });
-            session.code.run("for i in range(100000): print(i, flush=True)", "python", 60, {
-              streamBeta: true, onStdout: () => require("node:worker_threads").parentPort.postMessage(1),
-            });
-          })();\`,
-         { eval: true },
-       );
-       await new Promise((resolve) => worker.once("message", resolve));
-       await worker.terminate();
-       console.log("terminated", isMainThread, runs.length);
-       process.exit(3);`,
-      emulator.env,
-    );
-    expect({ code, signal, stdout }).toEqual({ code: 3, signal: null, stdout: "terminated true 5\n" });
+    const { code, signal, stdout } = await runNode("__test__/programs/streams.mjs", [], emulator.env);
+    expect({ code, signal, stdout }).toEqual({ code: 3, signal: null, stdout: "worker ended with 1\n".repeat(3) });
   });
 });

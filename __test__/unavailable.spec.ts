@@ -48,9 +48,7 @@ const CLIENT = [
   "syncContext",
 ];
 
-const MEMBERS: [string, (session: Session) => object, string[]][] = [
-  ["client", () => spec.agb.client, CLIENT],
-];
+const MEMBERS: [string, (session: Session) => object, string[]][] = [["client", () => spec.agb.client, CLIENT]];
 
 describe.each(MEMBERS)("%s", (path, targetOf, names) => {
   it.each(names)("%s fails by name and version, and sends nothing", async (name) => {

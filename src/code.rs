@@ -173,7 +173,7 @@ impl NativeSession {
 
     /// Runs a program and calls `on_event` for what happens; gives nothing when `cancel` was used.
     #[napi]
-    #[expect(clippy::too_many_arguments, reason = "one call makes one crossing")]
+    #[allow(clippy::too_many_arguments, reason = "one call makes one crossing")]
     pub fn code_stream<'env>(
         &self,
         env: &'env Env,

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use agb_client::{Clock, Error, ErrorKind};
-use agb_emulator::{AdvanceHook, AgentAnswer, AgentTool, Emulator, EmulatorOptions, Isolation, JournalEntry, LastCall, SessionView, cli};
+use agb_emulator::{
+    AdvanceHook, AgentAnswer, AgentTool, Emulator, EmulatorOptions, Isolation, JournalEntry, LastCall, SessionView, cli,
+};
 use napi::bindgen_prelude::PromiseRaw;
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -373,7 +375,7 @@ pub struct NativeEmulatorCli {
 impl NativeEmulatorCli {
     /// Nothing runs yet.
     #[napi(constructor)]
-    #[expect(clippy::new_without_default, reason = "JavaScript calls it")]
+    #[allow(clippy::new_without_default, reason = "JavaScript calls it")]
     pub fn new() -> Self {
         let (stop, stopped) = oneshot::channel();
         Self { stop: Mutex::new(Some(stop)), stopped: Mutex::new(Some(stopped)) }

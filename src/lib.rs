@@ -8,6 +8,8 @@
 //! agb-emulator  the service, on this machine
 //! ```
 
+// Under test the macros export nothing.
+#![cfg_attr(test, allow(dead_code))]
 #![allow(unreachable_pub, reason = "napi exports items by their attribute, not by their path")]
 
 mod agb;

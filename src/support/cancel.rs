@@ -16,7 +16,7 @@ pub struct NativeCancel {
 impl NativeCancel {
     /// Nothing is given up yet.
     #[napi(constructor)]
-    #[expect(clippy::new_without_default, reason = "JavaScript calls it")]
+    #[allow(clippy::new_without_default, reason = "JavaScript calls it")]
     pub fn new() -> Self {
         Self { wish: Arc::new(Notify::new()) }
     }

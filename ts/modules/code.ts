@@ -1,6 +1,6 @@
 import { BaseService } from "../base-service";
 import { AGBError, errorOf } from "../errors";
-import { type NativeCodeEvent, type NativeExecution, type NativeStreamed, native as library } from "../native";
+import { native as library, type NativeCodeEvent, type NativeExecution, type NativeStreamed } from "../native";
 import { notSignal, onAbort } from "../support/abort";
 import { failed, isFailure, present, refusal, refused } from "../support/call";
 import { guarded, notFunction } from "../support/callback";

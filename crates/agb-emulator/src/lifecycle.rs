@@ -83,8 +83,7 @@ mod tests {
         let host = Host::probe(HostOptions::default()).await.unwrap();
         // Only now: a probe of the machine must not see time jump.
         tokio::time::pause();
-        let sessions =
-            Arc::new(Sessions::new(host, Arc::new(Browsers::new(None)), Arc::default(), Some(1), None));
+        let sessions = Arc::new(Sessions::new(host, Arc::new(Browsers::new(None)), Arc::default(), Some(1), None));
         let (advances, wishes) = mpsc::unbounded_channel();
         tokio::spawn(run(sessions.clone(), wishes, None, CancellationToken::new()));
         (sessions, advances)
@@ -190,8 +189,7 @@ mod tests {
     #[tokio::test]
     async fn closing_ends_an_advance_that_waits_for_its_hook() {
         let host = Host::probe(HostOptions::default()).await.unwrap();
-        let sessions =
-            Arc::new(Sessions::new(host, Arc::new(Browsers::new(None)), Arc::default(), Some(1), None));
+        let sessions = Arc::new(Sessions::new(host, Arc::new(Browsers::new(None)), Arc::default(), Some(1), None));
         let (advances, wishes) = mpsc::unbounded_channel();
         let closing = CancellationToken::new();
         let hook: AdvanceHook = Arc::new(|_| Box::pin(std::future::pending()));

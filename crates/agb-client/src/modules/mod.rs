@@ -6,8 +6,8 @@
 pub mod browser;
 pub mod code;
 pub mod command;
-pub mod file_transfer;
 pub mod computer;
+pub mod file_transfer;
 pub mod filesystem;
 pub mod watch;
 

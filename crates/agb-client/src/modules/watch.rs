@@ -96,7 +96,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_answer_is_delivered_at_the_interval() {
         let tools = scripted(|call| Ok(Some(if call == 1 { ONE } else { "[]" }.to_owned())));
-        assert_eq!(deliveries(&tools, 3).await, [(0, INTERVAL * 0), (1, INTERVAL), (0, INTERVAL * 2)]);
+        assert_eq!(deliveries(&tools, 3).await, [(0, Duration::ZERO), (1, INTERVAL), (0, INTERVAL * 2)]);
         assert_eq!(tools.calls().len(), 3);
     }
 

@@ -83,7 +83,7 @@ pub(super) enum Landing {
 impl Landing {
     pub(super) async fn open(self) -> Result<Sink> {
         match self {
-            Self::File(destination) => Ok(Sink::File(destination.open().await?)),
+            Self::File(destination) => Ok(Sink::File(Box::new(destination.open().await?))),
             Self::Pipe(pipe) => Ok(Sink::Pipe(pipe)),
         }
     }
@@ -92,7 +92,7 @@ impl Landing {
 /// Takes the content, and makes it count at the end.
 #[derive(Debug)]
 pub(super) enum Sink {
-    File(Draft),
+    File(Box<Draft>),
     Pipe(DownloadPipe),
 }
 

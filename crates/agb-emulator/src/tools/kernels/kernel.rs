@@ -160,7 +160,7 @@ impl Kernel {
             Results { limit_bytes: request.output_bytes, live: request.live.clone(), ..Results::default() };
 
         let ended = self.run_to_end(request, sandbox, &mut results).await;
-        let mut outcome = self.outcome(ended, request.limit, &mut results).await;
+        let mut outcome = self.outcome(ended, request.limit, sandbox, &mut results).await;
         tokio::select! {
             biased;
             () = sandbox.released() => {}
@@ -224,7 +224,7 @@ impl Kernel {
         }
     }
 
-    async fn outcome(&mut self, ended: Ended, limit: Duration, results: &mut Results) -> Outcome {
+    async fn outcome(&mut self, ended: Ended, limit: Duration, sandbox: &Sandbox, results: &mut Results) -> Outcome {
         let language = self.language;
         match ended {
             Ended::Finished(event) => Outcome::finished(event),
@@ -238,19 +238,26 @@ impl Kernel {
                 Outcome::lost(format!("the {language} interpreter was killed, as it could not be understood ({error})"))
             }
             Ended::TimedOut => {
-                self.interrupt(format!("Execution timeout after {} s", limit.as_secs_f64()), results).await
+                self.interrupt(format!("Execution timeout after {} s", limit.as_secs_f64()), sandbox, results).await
             }
-            Ended::Cancelled => self.interrupt("the run was cancelled".to_owned(), results).await,
-            Ended::Released => {
-                self.kill().await;
-                Outcome { is_lost: true, is_released: true, ..Outcome::default() }
-            }
+            Ended::Cancelled => self.interrupt("the run was cancelled".to_owned(), sandbox, results).await,
+            Ended::Released => self.end_with_session().await,
         }
     }
 
+    async fn end_with_session(&mut self) -> Outcome {
+        self.kill().await;
+        Outcome { is_lost: true, is_released: true, ..Outcome::default() }
+    }
+
     /// Interrupts the run; the interpreter lives on if it obeys in time.
-    async fn interrupt(&mut self, text: String, results: &mut Results) -> Outcome {
-        match tokio::time::timeout(INTERRUPT_GRACE, self.interrupt_and_wait(results)).await {
+    async fn interrupt(&mut self, text: String, sandbox: &Sandbox, results: &mut Results) -> Outcome {
+        let obeyed = tokio::select! {
+            biased;
+            () = sandbox.released() => return self.end_with_session().await,
+            obeyed = tokio::time::timeout(INTERRUPT_GRACE, self.interrupt_and_wait(results)) => obeyed,
+        };
+        match obeyed {
             Ok(Ended::Finished(event)) => Outcome { error: Some(text), ..Outcome::finished(event) },
             Ok(_) => {
                 self.kill().await;
