@@ -711,7 +711,7 @@ mod tests {
 
     #[test]
     fn only_desktop_images_have_a_desktop() {
-        for (image, count) in [("agb-computer-use-1", 41), ("agb-computer-use-ubuntu-2204", 41)] {
+        for (image, count) in [("agb-computer-use-1", 54), ("agb-computer-use-ubuntu-2204", 54)] {
             let tools = tools_of_image(image);
             assert_eq!(tools.len(), count);
             for tool in &tools {
