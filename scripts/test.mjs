@@ -4,6 +4,7 @@
  *
  *   node scripts/test.mjs [STEP…]     only these steps; --list names them
  *
+ *   AGB_FRESH=1                       also what passed before with the same sources
  *   AGB_REQUIRE=all                   whatever is skipped for something absent is a failure
  *   AGB_REQUIRE=pypi,matplotlib       … only these
  */
@@ -12,6 +13,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 
 import { requiredNeeds, skipTable } from "./lib/needs.mjs";
+import { recall, remember, sourcesDigest } from "./lib/passed.mjs";
 import { cache, root } from "./lib/paths.mjs";
 import { run } from "./lib/process.mjs";
 import { setUp } from "./lib/set-up.mjs";
@@ -155,9 +157,21 @@ async function jestInPlainIsolation() {
   return jest(name, { AGB_TEST_ISOLATION: "plain" }, files);
 }
 
-async function runStep(name) {
+/** The steps that take minutes: one that passed with the very same sources on this machine is not run again. */
+const LONG = ["cargo", "jest", "jest, plain isolation"];
+
+/** Runs a step, or tells what it gave when nothing was different. CI runs everything, and so does AGB_FRESH=1. */
+async function resultOf(name, digest) {
+  const before = LONG.includes(name) && !process.env.CI && !process.env.AGB_FRESH && (await recall(name, digest));
+  if (before) return { ...before, note: "passed before with the same sources; AGB_FRESH=1 runs it again" };
+  const result = await STEPS[name]().catch((error) => ({ ok: false, failed: 1, details: error.stack }));
+  if (result.ok && LONG.includes(name)) await remember(name, digest, result);
+  return result;
+}
+
+async function runStep(name, digest) {
   await step(name, async () => {
-    const result = await STEPS[name]().catch((error) => ({ ok: false, failed: 1, details: error.stack }));
+    const result = await resultOf(name, digest);
     total.passed += result.passed ?? 0;
     total.failed += result.failed ?? 0;
     total.skips.push(...(result.skips ?? []));
@@ -201,9 +215,10 @@ async function main(names) {
   await mkdir(logs, { recursive: true });
   console.log("\nTests");
   const isWanted = (name) => names.length === 0 || names.includes(name);
+  const digest = await sourcesDigest();
   await Promise.all(
     LANES.map(async (lane) => {
-      for (const name of Object.keys(lane).filter(isWanted)) await runStep(name);
+      for (const name of Object.keys(lane).filter(isWanted)) await runStep(name, digest);
     }),
   );
   return printSummary(required);
