@@ -242,15 +242,20 @@ describe("the way down", () => {
     await session.code.run("1", "python");
     await session.command.execute("sleep 100 > /dev/null 2>&1 & seq 1 2000 | xargs touch", 20_000);
     const way: string[] = [];
+    const look = () => {
+      const { wireStatus } = spec.view(session);
+      if (way.at(-1) !== wireStatus) way.push(wireStatus);
+    };
+    look();
     let deleted = false;
     const deleting = session.delete().finally(() => {
       deleted = true;
     });
     while (!deleted) {
-      const { wireStatus } = spec.view(session);
-      if (way.at(-1) !== wireStatus) way.push(wireStatus);
+      look();
       await new Promise(setImmediate);
     }
+    look();
     expect(await deleting).toMatchObject({ success: true });
     expect(way).toEqual(["RUNNING", "DELETING", "FINISH"]);
     await spec.emulator.advance(60_000);
