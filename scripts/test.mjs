@@ -122,7 +122,7 @@ async function jest(name, env, files = []) {
     {
       env,
       show: (line) => !line.startsWith('{"'),
-      endOn: /did not exit one second after the test run/,
+      endOn: LEFT_RUNNING,
       log: `${logs}/${title}.log`,
     },
   );

@@ -21,8 +21,13 @@ pub(crate) struct Session {
 
 /// Runs a test in every isolation that this machine has.
 pub(crate) async fn in_both_modes<F: Future<Output = ()>>(test: impl Fn(Session) -> F) {
+    in_both_modes_with(HostOptions::default(), test).await;
+}
+
+/// The same on a machine as `options` say.
+pub(crate) async fn in_both_modes_with<F: Future<Output = ()>>(options: HostOptions, test: impl Fn(Session) -> F) {
     for isolation in [Isolation::Namespace, Isolation::Plain] {
-        if let Some(host) = host(isolation, HostOptions::default()).await {
+        if let Some(host) = host(isolation, options.clone()).await {
             eprintln!("--- {isolation}");
             in_session(host, &test).await;
         }
