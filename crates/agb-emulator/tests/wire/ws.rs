@@ -282,12 +282,16 @@ async fn a_stream_holds_the_idle_timer_and_its_end_starts_it_anew() {
     let session = peer.create(json!({"timeout": 60})).await;
     let id = session["sessionId"].as_str().unwrap();
     let mut client = Client::of(&session).await;
-    let code = "import os, time\nprint('on')\nwhile not os.path.exists('go'): time.sleep(0.01)";
-    let stream = client.run("python", code).await;
+    // The code ends when this test hangs up: a call that told it to would set the idle timer itself.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let code = format!("import socket\nprint('on')\nsocket.create_connection(('127.0.0.1', {port})).recv(1)");
+    let stream = client.run("python", &code).await;
     assert_eq!(client.next(&stream).await["chunk"], "on\n");
+    let (held, _) = listener.accept().await.unwrap();
     peer.advance(600).await;
     assert_eq!(peer.view(id).state, SessionState::Active);
-    assert!(!peer.shell(id, "touch go").await.tool().0);
+    drop(held);
     client.rest(&stream).await;
     let view = peer.view(id);
     assert_eq!((view.state, view.last_call.unwrap().operation.as_str()), (SessionState::Idle, "run_code"));
