@@ -4,11 +4,11 @@ use agb_client::modules::code;
 use agb_client::modules::code::stream::{CodeEvent, StreamFailure};
 use napi::Env;
 use napi::Result;
-use napi::bindgen_prelude::{Function, PromiseRaw};
+use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
 
 use crate::session::{NativeRoute, NativeSession};
-use crate::support::{NativeCancel, NativeFailure, Outcome, outcome, promise, promise_with_callback, to_json};
+use crate::support::{Callback, Emitter, NativeCancel, NativeFailure, Outcome, outcome, promise, to_json};
 
 /// What a program gave.
 #[napi(object, object_from_js = false)]
@@ -171,8 +171,10 @@ impl NativeSession {
         promise(env, async move { outcome(code::run(&tools, &code, &language, timeout_s).await) })
     }
 
-    /// Runs a program and calls `on_event` for what happens; gives nothing when `cancel` was used.
-    #[napi]
+    /// Runs a program and calls `on_event` for what happens; gives nothing when `cancel` was used. `on_event`
+    /// must not throw.
+    #[napi(ts_args_type = "route: NativeRoute | undefined | null, code: string, language: string, timeoutS: number, \
+                           cancel: NativeCancel, onEvent: (event: NativeCodeEvent) => void")]
     #[allow(clippy::too_many_arguments, reason = "one call makes one crossing")]
     pub fn code_stream<'env>(
         &self,
@@ -182,14 +184,16 @@ impl NativeSession {
         language: String,
         timeout_s: f64,
         cancel: &NativeCancel,
-        on_event: Function<'_, NativeCodeEvent, ()>,
+        on_event: Callback<NativeCodeEvent, ()>,
     ) -> Result<PromiseRaw<'env, Option<NativeStreamed>>> {
         let tools = self.tools(route);
-        promise_with_callback(env, &on_event, |events| {
-            cancel.unless_cancelled(async move {
-                let tell = |event: CodeEvent| events.emit(event.into());
-                code::stream::stream(&tools, &code, &language, timeout_s, tell).await.into()
-            })
-        })
+        let run = cancel.unless_cancelled(async move {
+            let events = Emitter::new(on_event);
+            let tell = |event: CodeEvent| events.emit(event.into());
+            let streamed = code::stream::stream(&tools, &code, &language, timeout_s, tell).await.into();
+            events.all_returned().await;
+            streamed
+        });
+        promise(env, run)
     }
 }

@@ -8,9 +8,9 @@ mod logging;
 mod promise;
 mod runtime;
 
-pub(crate) use callback::{Callback, call};
+pub(crate) use callback::{Callback, Emitter, call};
 pub(crate) use cancel::NativeCancel;
 pub(crate) use failure::{NativeFailure, Outcome, outcome};
 pub(crate) use json::{json_object, to_json};
-pub(crate) use promise::{promise, promise_with_callback};
+pub(crate) use promise::promise;
 pub(crate) use runtime::spawn;

@@ -5,24 +5,20 @@
 //! or emulator never keeps the process alive, and a pending call does. When the environment ends (a terminated worker),
 //! a cleanup hook closes the queue under its lock: results that come later are dropped on the thread they came from.
 //!
-//! Calls of callbacks take the same queue, so that all of them have returned when their promise is settled.
-//!
 //! This file is one of the two that may hold unsafe code: Node-API is a C interface.
 
 #![allow(unsafe_code, reason = "Node-API is a C interface; every call here is made as its documentation demands")]
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ffi::c_void;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
-use napi::bindgen_prelude::{Function, JsValue, JsValuesTupleIntoVec, PromiseRaw, ToNapiValue};
+use napi::bindgen_prelude::{PromiseRaw, ToNapiValue};
 use napi::{Env, Error, JsError, Result, Status, check_status, sys};
 
 use super::runtime;
@@ -36,37 +32,6 @@ where
     T: ToNapiValue + Send + 'static,
 {
     let queue = Queue::of(env.raw())?;
-    start(env, &queue, None, future)
-}
-
-/// As [`promise`], for a future that calls `callback` on its way. The calls go through the same queue, so each has
-/// returned before the promise is settled. A callback does not keep the process alive; the pending promise does.
-pub(crate) fn promise_with_callback<'env, T, E, F>(
-    env: &'env Env,
-    callback: &Function<'_, E, ()>,
-    make: impl FnOnce(Emitter<E>) -> F,
-) -> Result<PromiseRaw<'env, T>>
-where
-    F: Future<Output = T> + Send + 'static,
-    T: ToNapiValue + Send + 'static,
-    E: JsValuesTupleIntoVec + ToNapiValue + Send + 'static,
-{
-    let queue = Queue::of(env.raw())?;
-    let id = keep_callback(env.raw(), callback.value().value)?;
-    let future = make(Emitter { queue: Arc::clone(&queue), callback: id, event: PhantomData });
-    start(env, &queue, Some(id), future).inspect_err(|_| release_callback(env.raw(), id))
-}
-
-fn start<'env, T, F>(
-    env: &'env Env,
-    queue: &Arc<Queue>,
-    callback: Option<CallbackId>,
-    future: F,
-) -> Result<PromiseRaw<'env, T>>
-where
-    F: Future<Output = T> + Send + 'static,
-    T: ToNapiValue + Send + 'static,
-{
     let runtime = runtime::handle()?;
     let mut deferred = ptr::null_mut();
     let mut value = ptr::null_mut();
@@ -78,91 +43,18 @@ where
     queue.hold(env.raw());
 
     let deferred = Deferred(deferred);
-    let queue = Arc::clone(queue);
     runtime.spawn(async move {
         let outcome = AssertUnwindSafe(future).catch_unwind().await;
-        queue.enqueue(Item::Settled(Settled {
+        queue.enqueue(Settled {
             deferred,
-            callback,
             convert: Box::new(move |env| match outcome {
                 // SAFETY: runs on the JavaScript thread of `env`, inside its callback scope.
                 Ok(value) => unsafe { T::to_napi_value(env, value) },
                 Err(panic) => Err(Error::new(Status::GenericFailure, panic_message(panic.as_ref()))),
             }),
-        }));
+        });
     });
     Ok(PromiseRaw::new(env.raw(), value))
-}
-
-/// Calls a JavaScript function from any thread, in the order of the calls.
-pub(crate) struct Emitter<E> {
-    queue: Arc<Queue>,
-    callback: CallbackId,
-    event: PhantomData<fn(E)>,
-}
-
-impl<E: ToNapiValue + Send + 'static> Emitter<E> {
-    /// Has the function called with `event`, and does not wait for it.
-    pub(crate) fn emit(&self, event: E) {
-        self.queue.enqueue(Item::Call(Call {
-            callback: self.callback,
-            // SAFETY: runs on the JavaScript thread of `env`, inside its callback scope.
-            convert: Box::new(move |env| unsafe { E::to_napi_value(env, event) }),
-        }));
-    }
-}
-
-type CallbackId = u64;
-
-thread_local! {
-    /// The functions that the pending promises of this thread's environments may call.
-    static CALLBACKS: RefCell<HashMap<CallbackId, (sys::napi_env, sys::napi_ref)>> = RefCell::default();
-}
-
-/// Keeps a function from being collected until it is released.
-fn keep_callback(env: sys::napi_env, function: sys::napi_value) -> Result<CallbackId> {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let mut reference = ptr::null_mut();
-    // SAFETY: `function` is an argument of the call in progress, and the out-pointer is valid.
-    check_status!(
-        unsafe { sys::napi_create_reference(env, function, 1, &mut reference) },
-        "Failed to keep the callback"
-    )?;
-    let id = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-    CALLBACKS.with_borrow_mut(|callbacks| callbacks.insert(id, (env, reference)));
-    Ok(id)
-}
-
-fn release_callback(env: sys::napi_env, id: CallbackId) {
-    let kept = CALLBACKS.with_borrow_mut(|callbacks| callbacks.remove(&id));
-    if let Some((_, reference)) = kept {
-        // SAFETY: made by `keep_callback` on this thread for this environment, and taken out of the table once.
-        unsafe { sys::napi_delete_reference(env, reference) };
-    }
-}
-
-/// Calls the function, if its promise is still pending. What it throws is logged: no caller is left to throw to.
-///
-/// # Safety
-/// On the JavaScript thread of `env`, inside a handle scope.
-unsafe fn call(env: sys::napi_env, call: Call) {
-    let known = CALLBACKS.with_borrow(|callbacks| callbacks.get(&call.callback).copied());
-    let Some((_, reference)) = known else { return };
-    let Ok(event) = (call.convert)(env) else {
-        tracing::warn!(target: "agb::binding", "an event could not be handed to its callback");
-        return;
-    };
-    let (mut function, mut receiver, mut exception) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-    // SAFETY: as the caller promises; the reference is alive, being in the table, and all out-pointers are valid.
-    unsafe {
-        sys::napi_get_reference_value(env, reference, &mut function);
-        sys::napi_get_undefined(env, &mut receiver);
-        let status = sys::napi_call_function(env, receiver, function, 1, &event, ptr::null_mut());
-        if status == sys::Status::napi_pending_exception {
-            sys::napi_get_and_clear_last_exception(env, &mut exception);
-            tracing::warn!(target: "agb::binding", "a callback threw");
-        }
-    }
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
@@ -182,26 +74,12 @@ struct Deferred(sys::napi_deferred);
 // SAFETY: a deferred is an opaque handle; other threads only carry it, the JavaScript thread alone uses it.
 unsafe impl Send for Deferred {}
 
-/// What waits for the JavaScript thread.
-enum Item {
-    Call(Call),
-    Settled(Settled),
-}
-
-/// A call of a callback.
-struct Call {
-    callback: CallbackId,
-    convert: Convert,
-}
-
 struct Settled {
     deferred: Deferred,
-    /// Released with the promise.
-    callback: Option<CallbackId>,
     convert: Convert,
 }
 
-/// All settled promises and calls of callbacks of one environment on their way to its JavaScript thread.
+/// All settled promises of one environment on their way to its JavaScript thread.
 struct Queue {
     /// Promises not yet settled; only the JavaScript thread changes it.
     pending: AtomicUsize,
@@ -213,7 +91,7 @@ struct State {
     wake: sys::napi_threadsafe_function,
     /// Is a wake-up on its way that has not yet taken what is ready?
     scheduled: bool,
-    ready: Vec<Item>,
+    ready: Vec<Settled>,
 }
 
 // SAFETY: a threadsafe function may be called from any thread; `state` is only reached through its lock.
@@ -307,13 +185,13 @@ impl Queue {
         }
     }
 
-    /// Hands a settled promise or a call over; any thread.
-    fn enqueue(&self, item: Item) {
+    /// Hands a settled promise over; any thread.
+    fn enqueue(&self, settled: Settled) {
         let mut state = self.lock();
         if state.wake.is_null() {
             return;
         }
-        state.ready.push(item);
+        state.ready.push(settled);
         if state.scheduled {
             return;
         }
@@ -328,7 +206,7 @@ impl Queue {
         }
     }
 
-    fn take_ready(&self) -> Vec<Item> {
+    fn take_ready(&self) -> Vec<Settled> {
         let mut state = self.lock();
         state.scheduled = false;
         std::mem::take(&mut state.ready)
@@ -343,19 +221,13 @@ unsafe extern "C" fn drain(env: sys::napi_env, _callback: sys::napi_value, conte
     if env.is_null() {
         return;
     }
-    let mut settled = 0;
-    for item in ready {
+    let settled = ready.len();
+    for promise in ready {
         let mut scope = ptr::null_mut();
         // SAFETY: on the JavaScript thread with a live environment; every scope opened is closed below.
         unsafe {
             sys::napi_open_handle_scope(env, &mut scope);
-            match item {
-                Item::Call(waiting) => call(env, waiting),
-                Item::Settled(promise) => {
-                    settled += 1;
-                    settle(env, promise);
-                }
-            }
+            settle(env, promise);
             sys::napi_close_handle_scope(env, scope);
         }
     }
@@ -366,10 +238,7 @@ unsafe extern "C" fn drain(env: sys::napi_env, _callback: sys::napi_value, conte
 
 /// # Safety
 /// On the JavaScript thread of `env`, inside a handle scope.
-unsafe fn settle(env: sys::napi_env, Settled { deferred, callback, convert }: Settled) {
-    if let Some(callback) = callback {
-        release_callback(env, callback);
-    }
+unsafe fn settle(env: sys::napi_env, Settled { deferred, convert }: Settled) {
     // SAFETY: as the caller promises; the deferred is settled once.
     unsafe {
         match convert(env) {
@@ -393,8 +262,6 @@ unsafe extern "C" fn close(env: *mut c_void) {
         Some(queues.swap_remove(position).1)
     });
     let Some(queue) = queue else { return };
-    // The references themselves end with their environment.
-    CALLBACKS.with_borrow_mut(|callbacks| callbacks.retain(|_, (owner, _)| *owner != env));
     let (wake, unsettled) = {
         let mut state = queue.lock();
         (std::mem::replace(&mut state.wake, ptr::null_mut()), std::mem::take(&mut state.ready))
