@@ -5,10 +5,13 @@ use std::io::{Error as IoError, ErrorKind as IoErrorKind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use agb_client::{Clock, Error, ErrorKind};
+use agb_client::lifecycle::{Clock, keep_alive};
+use agb_client::{Error, ErrorKind};
 use agb_emulator::{
-    AdvanceHook, AgentAnswer, AgentTool, Emulator, EmulatorOptions, Isolation, JournalEntry, LastCall, SessionView, cli,
+    AgentAnswer, AgentTool, ClockFollower, Emulator, EmulatorOptions, Isolation, JournalEntry, LastCall, SessionView,
+    cli,
 };
+use futures_util::future::BoxFuture;
 use napi::bindgen_prelude::PromiseRaw;
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -100,20 +103,31 @@ pub fn start_emulator(env: &Env, options: NativeEmulatorOptions) -> Result<Promi
 }
 
 async fn start(options: NativeEmulatorOptions) -> agb_client::Result<NativeEmulator> {
-    let clock = Arc::new(OnceLock::<Clock>::new());
-    let clients = Arc::clone(&clock);
-    // The clients of this process that use this emulator are moved with it; its address is known once it has started.
-    let on_advance: AdvanceHook = Arc::new(move |step| {
-        if let Some(clock) = clients.get() {
-            clock.advance(step);
-        }
-        Box::pin(std::future::ready(()))
-    });
-    let options = EmulatorOptions { on_advance: Some(on_advance), ..options.into_options()? };
+    let clients = Arc::new(Clients::default());
+    let options = EmulatorOptions { follower: Some(clients.clone()), ..options.into_options()? };
     let port = options.port;
     let inner = Emulator::start(options).await.map_err(|error| not_started(port, error))?;
-    clock.get_or_init(|| Clock::of_service(inner.url()));
+    clients.clock.get_or_init(|| Clock::of_service(inner.url()));
     Ok(NativeEmulator { inner: Arc::new(inner) })
+}
+
+/// The clients of this process that use an emulator: they are moved with it, and their keep-alives come in time.
+#[derive(Default)]
+struct Clients {
+    /// Known once the emulator has an address.
+    clock: OnceLock<Clock>,
+}
+
+impl ClockFollower for Clients {
+    fn next_due(&self) -> Option<Duration> {
+        keep_alive::next_due(self.clock.get()?)
+    }
+
+    fn advanced(&self, step: Duration) -> BoxFuture<'static, ()> {
+        let Some(clock) = self.clock.get().cloned() else { return Box::pin(std::future::ready(())) };
+        clock.advance(step);
+        Box::pin(async move { keep_alive::settled(&clock).await })
+    }
 }
 
 fn not_started(port: u16, error: IoError) -> Error {

@@ -14,8 +14,7 @@ use serde_json::{Map, Value};
 use crate::config::{self, Config, Sources};
 use crate::context::{ContextMount, ContextStatus, MountReport};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::activity::WeakActivity;
-use crate::lifecycle::{Activity, Clock};
+use crate::lifecycle::{Clock, Life, WeakLife};
 use crate::session::{Session, SessionDetails};
 use crate::transport::{Deadline, Method, Request, Resend, RetryPolicy, Transport, redact};
 use crate::wire::endpoint::{self, Endpoint, Verb};
@@ -164,8 +163,10 @@ struct Inner {
     sdk: SdkIdentity,
     transport: Transport,
     clock: Clock,
-    /// The activity of each session that somebody holds, so that two objects of one session agree.
-    activities: Mutex<HashMap<String, WeakActivity>>,
+    /// The connections of keep-alives: they are driven by another thread than the others.
+    beats: Transport,
+    /// The life of each session that somebody holds, so that two objects of one session agree.
+    lives: Mutex<HashMap<String, WeakLife>>,
 }
 
 impl Agb {
@@ -187,9 +188,10 @@ impl Agb {
         let config = sources.config(options.endpoint.as_deref(), options.timeout_ms)?;
         let base_url = config::base_url(&config.endpoint)?;
         let transport = Transport::new(&options.env, policy);
+        let beats = Transport::new(&options.env, policy);
         let clock = Clock::of_service(&base_url);
-        let activities = Mutex::default();
-        let inner = Inner { api_key, config, base_url, sdk: options.sdk, transport, clock, activities };
+        let lives = Mutex::default();
+        let inner = Inner { api_key, config, base_url, sdk: options.sdk, transport, beats, clock, lives };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -241,8 +243,9 @@ impl Agb {
         };
         tracing::debug!(target: "agb::session", session = data.session_id, "created");
         let session_id = data.session_id.clone();
+        let idle_timeout = params.idle_release_timeout_s.flatten().and_then(|s| Duration::try_from_secs_f64(s).ok());
         let details = details(data, params.image_id, answer.request_id);
-        Ok(Session::created(self.clone(), &session_id, details, mounts))
+        Ok(Session::created(self.clone(), &session_id, details, idle_timeout, mounts))
     }
 
     fn sdk_stats(&self) -> String {
@@ -314,7 +317,13 @@ impl Agb {
     /// # Errors
     /// [`ErrorKind::SessionNotFound`] for an unknown or released session.
     pub async fn get_session(&self, session_id: &str) -> Result<SessionRecord> {
-        let in_flight = self.known_activity(session_id).map(|activity| activity.begin());
+        match self.known_life(session_id) {
+            Some(life) => life.using(self.ask_for_session(session_id)).await,
+            None => self.ask_for_session(session_id).await,
+        }
+    }
+
+    async fn ask_for_session(&self, session_id: &str) -> Result<SessionRecord> {
         let endpoint = &endpoint::GET_SESSION;
         let answer = if session_id.is_empty() {
             self.post_empty_object(endpoint, &Vec::new(), self.deadline()).await?
@@ -322,9 +331,6 @@ impl Agb {
             self.post(endpoint, &Vec::new(), &wire::SessionIdBody { session_id }, self.deadline()).await?
         };
         let answer = answer.accept(endpoint.operation, Fallback::Plain)?;
-        if let Some(in_flight) = in_flight {
-            in_flight.finished();
-        }
         let data = answer.data_object().map(|data| {
             let mut data = SessionData::read(data);
             if data.session_id.is_empty() {
@@ -477,35 +483,54 @@ impl Agb {
     }
 
     pub(crate) async fn exchange(&self, request: &Request) -> Result<Answer> {
-        let reply = self.inner.transport.send(request).await?;
+        self.exchange_on(&self.inner.transport, request).await
+    }
+
+    async fn exchange_on(&self, transport: &Transport, request: &Request) -> Result<Answer> {
+        let reply = transport.send(request).await?;
         let answer = Answer::read(reply.status, &reply.request_id, reply.attempts, &reply.body);
         Ok(answer.without_secret(self.api_key()))
     }
 
-    /// The activity of a session that was created now.
-    pub(crate) fn activity_of_new(&self, session_id: &str) -> Activity {
-        self.remember(session_id, Activity::of_new_session(self.inner.clock.clone()))
+    /// One keep-alive on the connections of the engine, which alone calls this. It repeats by its own rules.
+    pub(crate) async fn beat(&self, session_id: &str, deadline: Deadline) -> Result<()> {
+        let endpoint = &endpoint::KEEP_ALIVE;
+        let query = vec![("sessionId", session_id.to_owned())];
+        let mut request = self.request(endpoint, &query, Bytes::from_static(b"{}"), deadline);
+        request.resend = Resend::Never;
+        let answer = self.exchange_on(&self.inner.beats, &request).await?;
+        answer.accept(endpoint.operation, Fallback::Plain).map(drop)
     }
 
-    /// The activity of a session that somebody in this client may hold already.
-    pub(crate) fn activity_of_found(&self, session_id: &str) -> Activity {
-        self.known_activity(session_id)
-            .unwrap_or_else(|| self.remember(session_id, Activity::of_found_session(self.inner.clock.clone())))
+    /// The life of a session that was created now.
+    pub(crate) fn life_of_new(&self, session_id: &str, idle_timeout: Option<Duration>) -> Life {
+        let mut lives = self.lock_lives();
+        // Now and then is enough: what is left over is small.
+        if lives.len().is_power_of_two() {
+            lives.retain(|_, known| known.upgrade().is_some());
+        }
+        let life = Life::of_new_session(self.inner.clock.clone(), idle_timeout);
+        lives.insert(session_id.to_owned(), life.downgrade());
+        life
     }
 
-    fn known_activity(&self, session_id: &str) -> Option<Activity> {
-        self.lock_activities().get(session_id).and_then(WeakActivity::upgrade)
+    /// The life of a session that somebody in this client may hold already.
+    pub(crate) fn life_of_found(&self, session_id: &str) -> Life {
+        let mut lives = self.lock_lives();
+        if let Some(life) = lives.get(session_id).and_then(WeakLife::upgrade) {
+            return life;
+        }
+        let life = Life::of_found_session(self.inner.clock.clone());
+        lives.insert(session_id.to_owned(), life.downgrade());
+        life
     }
 
-    fn remember(&self, session_id: &str, activity: Activity) -> Activity {
-        let mut activities = self.lock_activities();
-        activities.retain(|_, known| known.upgrade().is_some());
-        activities.insert(session_id.to_owned(), activity.downgrade());
-        activity
+    fn known_life(&self, session_id: &str) -> Option<Life> {
+        self.lock_lives().get(session_id).and_then(WeakLife::upgrade)
     }
 
-    fn lock_activities(&self) -> MutexGuard<'_, HashMap<String, WeakActivity>> {
-        self.inner.activities.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_lives(&self) -> MutexGuard<'_, HashMap<String, WeakLife>> {
+        self.inner.lives.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

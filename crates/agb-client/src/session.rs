@@ -13,8 +13,9 @@ use crate::context::MountReport;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
-use crate::lifecycle::Activity;
-use crate::lifecycle::activity::InFlight;
+use crate::lifecycle::{
+    Hold, InFlight, KeepAliveOptions, KeepAliveStatus, Life, LifecycleView, Listener, Subscription, keep_alive,
+};
 use crate::tool::route::{self, Route};
 use crate::tool::{CallTool, ToolArgs, ToolLimits, ToolReply};
 use crate::transport::Deadline;
@@ -161,7 +162,7 @@ struct Inner {
     agb: Agb,
     id: String,
     details: SessionDetails,
-    activity: Activity,
+    life: Life,
     mounts: Option<MountReport>,
     channel: Channel,
     /// Made here with no contexts mounted; of a session that was found nobody knows.
@@ -173,22 +174,28 @@ struct Inner {
 }
 
 impl Session {
-    pub(crate) fn created(agb: Agb, id: &str, details: SessionDetails, mounts: Option<MountReport>) -> Self {
-        let activity = agb.activity_of_new(id);
-        let is_without_mounts = mounts.is_none();
-        Self::with_activity(agb, id, details, activity, mounts, is_without_mounts)
-    }
-
-    pub(crate) fn found(agb: Agb, id: &str, details: SessionDetails) -> Self {
-        let activity = agb.activity_of_found(id);
-        Self::with_activity(agb, id, details, activity, None, false)
-    }
-
-    fn with_activity(
+    pub(crate) fn created(
         agb: Agb,
         id: &str,
         details: SessionDetails,
-        activity: Activity,
+        idle_timeout: Option<Duration>,
+        mounts: Option<MountReport>,
+    ) -> Self {
+        let life = agb.life_of_new(id, idle_timeout);
+        let is_without_mounts = mounts.is_none();
+        Self::with_life(agb, id, details, life, mounts, is_without_mounts)
+    }
+
+    pub(crate) fn found(agb: Agb, id: &str, details: SessionDetails) -> Self {
+        let life = agb.life_of_found(id);
+        Self::with_life(agb, id, details, life, None, false)
+    }
+
+    fn with_life(
+        agb: Agb,
+        id: &str,
+        details: SessionDetails,
+        life: Life,
         mounts: Option<MountReport>,
         is_without_mounts: bool,
     ) -> Self {
@@ -196,7 +203,7 @@ impl Session {
             agb,
             id: id.to_owned(),
             details,
-            activity,
+            life,
             mounts,
             is_without_mounts,
             channel: Channel::default(),
@@ -232,17 +239,62 @@ impl Session {
 
     /// Clock time since the last call that started the service's idle timer anew; zero while one runs.
     pub fn idle_for(&self) -> Duration {
-        self.inner.activity.idle_for()
+        self.inner.life.idle_for()
     }
 
     /// Clock time since creation; `None` for sessions that were found.
     pub fn age(&self) -> Option<Duration> {
-        self.inner.activity.age()
+        self.inner.life.age()
     }
 
-    /// When this session was last used.
-    pub fn activity(&self) -> &Activity {
-        &self.inner.activity
+    /// What is known of this session's life.
+    pub fn life(&self) -> &Life {
+        &self.inner.life
+    }
+
+    /// Where this session is in its life and what is left of it, without asking the service.
+    pub fn lifecycle(&self) -> LifecycleView {
+        self.inner.life.view()
+    }
+
+    /// Keeps the session alive from now on, from a thread of its own: a beat comes some time after the last activity, and
+    /// is repeated quickly when it fails. It ends with the session, and with the process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for a session whose idle time-out is neither known nor given, or an option out of
+    /// range; [`ErrorKind::SessionNotFound`] for a session that is gone.
+    pub fn start_keep_alive(&self, options: KeepAliveOptions) -> Result<()> {
+        self.inner.life.start_beating(options)?;
+        self.watch()
+    }
+
+    /// Ends the keep-alive; nothing happens where there is none.
+    pub fn stop_keep_alive(&self) {
+        self.inner.life.stop_beating();
+    }
+
+    /// How the keep-alive is doing; `None` where none was started.
+    pub fn keep_alive_status(&self) -> Option<KeepAliveStatus> {
+        self.inner.life.beating()
+    }
+
+    /// Holds the session until the mark is dropped: a keep-alive "while held" beats meanwhile.
+    pub fn hold(&self) -> Hold {
+        self.inner.life.hold()
+    }
+
+    /// Has `listener` called at every event of the session's life, from any thread, until the subscription is dropped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] when the thread that watches the times can't be started.
+    pub fn on_lifecycle(&self, listener: Listener) -> Result<Subscription> {
+        let subscription = self.inner.life.subscribe(listener);
+        self.watch()?;
+        Ok(subscription)
+    }
+
+    fn watch(&self) -> Result<()> {
+        keep_alive::watch(self.agb(), self.id(), &self.inner.life)
     }
 
     /// The session's status on the wire. Does not count as activity.
@@ -480,7 +532,7 @@ impl RoutedSession {
         };
         let server = server.filter(|server| !server.is_empty()).unwrap_or_else(|| default_server.to_owned());
         let address = self.session.address(self.route.as_deref());
-        let in_flight = self.session.activity().begin();
+        let in_flight = self.session.life().begin();
         let transport = self.session.agb().transport();
         let channel = &self.session.inner.channel;
         let invocation = channel.invoke(transport, &address, &server, data, deadline).await?;

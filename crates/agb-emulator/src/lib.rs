@@ -47,7 +47,7 @@ use crate::{
 pub use crate::{
     browser::{AgentAnswer, AgentTool},
     journal::JournalEntry,
-    options::{AdvanceHook, EmulatorOptions, RequestLog},
+    options::{ClockFollower, EmulatorOptions, RequestLog},
     sandbox::Isolation,
     state::{EndReason, LastCall, SessionState, SessionView},
 };
@@ -108,7 +108,7 @@ impl Emulator {
         let (advances, wishes) = mpsc::unbounded_channel();
         let closing = service.closing.clone();
         let lifecycle =
-            tokio::spawn(lifecycle::run(service.sessions.clone(), wishes, options.on_advance, closing.clone()));
+            tokio::spawn(lifecycle::run(service.sessions.clone(), wishes, options.follower, closing.clone()));
         let severed = CancellationToken::new();
         let server = tokio::spawn(
             axum::serve(Connections { listener, severed: severed.clone() }, app::app(service.clone()))

@@ -9,8 +9,15 @@ use crate::{journal::JournalEntry, sandbox::Isolation};
 /// Called once for each finished request.
 pub type RequestLog = Arc<dyn Fn(&JournalEntry) + Send + Sync>;
 
-/// Called with each step that the emulator's clock is advanced by; the emulator goes on when its future is done.
-pub type AdvanceHook = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
+/// What lives on the emulator's clock beside its sessions: clients that keep them alive. It must not advance the emulator
+/// and wait for it.
+pub trait ClockFollower: Send + Sync {
+    /// Time until it has something to do; `None`: nothing. The clock is not moved beyond it in one step.
+    fn next_due(&self) -> Option<Duration>;
+
+    /// The clock was moved by a step, which may be none at all; the emulator goes on when the future is done.
+    fn advanced(&self, step: Duration) -> BoxFuture<'static, ()>;
+}
 
 /// Options of [`crate::Emulator::start`].
 #[derive(Clone)]
@@ -47,8 +54,8 @@ pub struct EmulatorOptions {
     pub link_url: Option<bool>,
     /// Told of each finished request. Default: nobody.
     pub log: Option<RequestLog>,
-    /// Told of each step of [`crate::Emulator::advance`]. It must not call `advance` and wait for it. Default: nobody.
-    pub on_advance: Option<AdvanceHook>,
+    /// Moved with [`crate::Emulator::advance`]. Default: nobody.
+    pub follower: Option<Arc<dyn ClockFollower>>,
 }
 
 impl Default for EmulatorOptions {
@@ -69,7 +76,7 @@ impl Default for EmulatorOptions {
             images: Vec::new(),
             link_url: None,
             log: None,
-            on_advance: None,
+            follower: None,
         }
     }
 }

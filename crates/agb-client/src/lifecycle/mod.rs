@@ -1,7 +1,13 @@
-//! What the client knows about the life of sessions without asking: the clock, and when a session was last used.
+//! The life of sessions: what the client knows of it without asking, what keeps them alive, and who hears of it.
 
-pub mod activity;
+mod beat;
 pub mod clock;
+mod events;
+pub mod keep_alive;
+mod life;
 
-pub use activity::Activity;
+pub use beat::{DEFAULT_AT, KeepAliveMode, KeepAliveOptions, KeepAliveStatus, LoopWatch, StopReason};
 pub use clock::Clock;
+pub use events::{Expiring, KeepAliveFailure, LifecycleEvent, Listener, ReleaseReason, Subscription};
+pub(crate) use life::WeakLife;
+pub use life::{DEFAULT_IDLE_TIMEOUT, Hold, InFlight, Life, LifecycleView, MAXIMUM_LIFETIME, Release, SessionState};

@@ -13,12 +13,13 @@ use crate::wire::tool::parse_catalogue;
 use crate::wire::{Query, js};
 
 pub(super) async fn info(session: &Session) -> Result<SessionInfo> {
-    let in_flight = session.activity().begin();
     let agb = session.agb();
     let body = SessionIdBody { session_id: session.id() };
-    let answer = agb.post(&endpoint::SESSION_RESOURCE, &Vec::new(), &body, agb.deadline()).await?;
-    let answer = answer.accept(endpoint::SESSION_RESOURCE.operation, Fallback::Plain)?;
-    in_flight.finished();
+    let call = async {
+        let answer = agb.post(&endpoint::SESSION_RESOURCE, &Vec::new(), &body, agb.deadline()).await?;
+        answer.accept(endpoint::SESSION_RESOURCE.operation, Fallback::Plain)
+    };
+    let answer = session.life().using(call).await?;
     match answer.data_object() {
         Some(data) => Ok(SessionInfo::read(answer.request_id.clone(), data)),
         None => Err(protocol(&answer, &endpoint::SESSION_RESOURCE, "No resource data found in response")),
@@ -73,11 +74,9 @@ pub(super) async fn link(session: &Session, protocol_type: Option<&str>, port: O
 
 /// A call without body that starts the idle timer anew.
 async fn exchange(session: &Session, endpoint: &Endpoint, query: &Query) -> Result<Answer> {
-    let in_flight = session.activity().begin();
     let agb = session.agb();
-    let answer = agb.call(endpoint, query, agb.deadline()).await?.accept(endpoint.operation, Fallback::Plain)?;
-    in_flight.finished();
-    Ok(answer)
+    let call = async { agb.call(endpoint, query, agb.deadline()).await?.accept(endpoint.operation, Fallback::Plain) };
+    session.life().using(call).await
 }
 
 pub(super) async fn list_tools(session: &Session, image_id: Option<&str>) -> Result<ToolCatalogue> {

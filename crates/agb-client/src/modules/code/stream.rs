@@ -94,7 +94,11 @@ pub async fn stream(
     data.insert("method".into(), TOOL.into());
     data.insert("mode".into(), "stream".into());
     data.insert("params".into(), params);
-    run_within(session, &data, Deadline::after(limit.saturating_add(MARGIN)), on_event).await
+    let outcome = run_within(session, &data, Deadline::after(limit.saturating_add(MARGIN)), on_event).await;
+    if outcome.as_ref().is_err_and(|failure| failure.error.kind() == ErrorKind::SessionNotFound) {
+        session.session().life().gone();
+    }
+    outcome
 }
 
 async fn run_within(
