@@ -70,6 +70,103 @@ declare class ContextManager {
     toJSON(): Record<string, unknown>;
 }
 
+/**
+ * The life of a session without asking the service: where it is, what is left of it, what keeps it alive, what happens.
+ */
+/** Why a session was released. `unknown`: the service no longer knows it, and its times don't tell why. */
+type ReleaseReason = "idleTimeout" | "lifetimeCap" | "deleted" | "unknown";
+/** What is known of a session's life without a request; what isn't known is `null`. */
+interface SessionLifecycle {
+    /** `created`: not used yet; `active`: a call is under way; `idle`: none is; `released`: gone for good. */
+    state: "created" | "active" | "idle" | "released";
+    /** Seconds without activity after which it is released; `null` for a session from `agb.get`. */
+    idleReleaseTimeout: number | null;
+    /** What is left of that, in milliseconds; all of it while a call is under way. */
+    idleRemainingMs: number | null;
+    /** What is left of the 30 minutes that a session may live, in milliseconds. */
+    lifetimeRemainingMs: number | null;
+    createdAt: Date | null;
+    /** When the last call that set the idle timer back has ended; `null` while there was none. */
+    lastActivityAt: Date | null;
+    /** Why it was released; absent while it lives. */
+    releaseReason?: ReleaseReason;
+    /** Did the service say that it is released? `false`: its time is over, and nothing was heard of it. */
+    confirmed?: boolean;
+}
+/** How a session is kept alive. */
+interface KeepAliveOptions {
+    /**
+     * `always` (the default), or `whileHeld`: only while something holds it ({@link Session.hold}) or a call is in flight.
+     */
+    mode?: "always" | "whileHeld";
+    /** After which share of the idle time-out without activity a beat comes, give or take 0.1. Default 0.6. */
+    at?: number;
+    /** For how many seconds from now. Default: as long as the session may live. */
+    maxDurationS?: number;
+    /** Ends when the event loop has not run for so many seconds. Default: whatever the event loop does. */
+    stopIfLoopStalledS?: number;
+    /** The session's idle time-out in seconds; needed for a session from `agb.get` alone, of which it is not known. */
+    idleReleaseTimeout?: number;
+}
+/** How a keep-alive is doing. */
+interface KeepAliveStatus {
+    running: boolean;
+    /** Why it no longer runs; absent while it does. */
+    stopReason?: "stopped" | "released" | "lifetimeCap" | "maxDuration" | "loopStalled";
+    mode: "always" | "whileHeld";
+    at: number;
+    /** The idle time-out that it reckons with, in seconds. */
+    idleReleaseTimeout: number;
+    /** Beats that the service answered. */
+    beats: number;
+    /** Beats that failed. */
+    failures: number;
+    lastBeatAt: Date | null;
+    /** Milliseconds until the next beat; `null` while none is wanted. */
+    nextBeatInMs: number | null;
+    /** What went wrong at the last beat; absent if it was answered. */
+    lastError?: string;
+}
+/** A time of the session that is running out. */
+interface ExpiringEvent {
+    /** `idle`: a fifth of the idle time-out is left; `lifetime`: two minutes of the longest life are left. */
+    what: "idle" | "lifetime";
+    /** What is left of it, in milliseconds. */
+    remainingMs: number;
+}
+/** A keep-alive that failed. */
+interface KeepAliveFailedEvent {
+    message: string;
+    /** How often it was tried since the last success. */
+    attempt: number;
+    /** What is left of the idle time-out, in milliseconds. */
+    idleRemainingMs: number;
+    willRetry: boolean;
+}
+/** The end of a session. */
+interface ReleasedEvent {
+    reason: ReleaseReason;
+    /** Did the service say so? `false`: its time is over, and nothing was heard of it. */
+    confirmed: boolean;
+}
+/** What listeners of {@link Session.on} are given. */
+interface SessionEvents {
+    active: [];
+    idle: [];
+    expiring: [event: ExpiringEvent];
+    keepAliveFailed: [event: KeepAliveFailedEvent];
+    released: [event: ReleasedEvent];
+}
+/** Something that needs a session; `using hold = session.hold()` lets go at the end of the block. */
+declare class SessionHold {
+    #private;
+    /** What the session is held for, as the caller said. */
+    readonly reason: string;
+    /** Lets go; calling twice is fine. */
+    release(): void;
+    [Symbol.dispose](): void;
+}
+
 /** What a service needs of a session; a `Session` is one, and so is any object with these members. */
 interface SessionLike {
     getApiKey(): string;
@@ -907,6 +1004,45 @@ declare class Session {
      *   result says so with `success: false`
      */
     delete(syncContext?: boolean): Promise<DeleteResult>;
+    /**
+     * Where the session is in its life and what is left of it, without a request. It goes by the calls of this process;
+     * what others do with the session it does not see.
+     */
+    get lifecycle(): SessionLifecycle;
+    /**
+     * Keeps the session alive from now on, whatever the program does: beats come from a thread of their own after some of
+     * the idle time-out has passed without activity, and are repeated quickly when they fail. It ends with the session, at
+     * the latest 30 minutes after its creation, and with the process, which it does not keep running. Called again, it goes
+     * on with the new options.
+     *
+     * @throws {AGBError} for an option out of range, and for a session from `agb.get` without `idleReleaseTimeout`
+     * @throws {SessionError} when the session is known to be gone
+     */
+    startKeepAlive(options?: KeepAliveOptions): void;
+    /** Ends the keep-alive; nothing happens where there is none. */
+    stopKeepAlive(): void;
+    /** How the keep-alive is doing; `null` when none was started. */
+    keepAliveStatus(): KeepAliveStatus | null;
+    /**
+     * Holds the session until `release()` or the end of the `using` block: in the mode `whileHeld` it is kept alive
+     * meanwhile.
+     *
+     * @param reason what for, for those who debug it
+     */
+    hold(reason?: string): SessionHold;
+    /**
+     * Hears of the session's life. Listeners don't keep the process running; what one throws is logged, and the others are
+     * called all the same.
+     *
+     * @param event `active` and `idle`: a call began, the last one ended; `expiring`: a time is running out;
+     *   `keepAliveFailed`; `released`
+     * @throws {TypeError} for another event, or a listener that is no function
+     */
+    on<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this;
+    /** As {@link on}, for the next time alone. */
+    once<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this;
+    /** Takes a listener of {@link on} or {@link once} away. */
+    off<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this;
     /** Where the session's screen can be seen, and what a viewer needs. The URL grants access; it is valid for 30 minutes. */
     info(): Promise<OperationResult>;
     /** Replaces the session's labels. */
@@ -1733,6 +1869,8 @@ interface CreateSessionParamsOptions {
     browserContext?: BrowserContext;
     /** Seconds without a request after which the service releases the session. Default of the service: 300. */
     idleReleaseTimeout?: number;
+    /** Keeps the session alive from its creation on; see {@link Session.startKeepAlive}. Default: nothing does. */
+    autoKeepAlive?: boolean | KeepAliveOptions;
 }
 /** Parameters of `agb.create`. The mounts of a browser's extensions and fingerprint are added to `contextSync`. */
 declare class CreateSessionParams {
@@ -1743,6 +1881,8 @@ declare class CreateSessionParams {
     contextSync: ContextSync[];
     browserContext?: BrowserContext;
     idleReleaseTimeout?: number;
+    /** Not there unless it was given. */
+    autoKeepAlive?: boolean | KeepAliveOptions;
     constructor(options?: CreateSessionParamsOptions);
 }
 
@@ -2044,5 +2184,5 @@ declare function getSdkVersion(): string;
 /** Was this package built for release? */
 declare function isReleaseVersion(): boolean;
 
-export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateSessionParams, DownloadStrategy, Emulator, FileError, FileSystem, FingerprintFormat, KeyboardController, Lifecycle, LogLevel, MouseButton, MouseController, ScreenController, ScreenError, ScrollDirection, Session, SessionError, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
-export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetSessionData, GetSessionResult, InstalledAppInfo, InstalledAppListResult, MappingPolicy, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };
+export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateSessionParams, DownloadStrategy, Emulator, FileError, FileSystem, FingerprintFormat, KeyboardController, Lifecycle, LogLevel, MouseButton, MouseController, ScreenController, ScreenError, ScrollDirection, Session, SessionError, SessionHold, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
+export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetSessionData, GetSessionResult, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, MappingPolicy, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };

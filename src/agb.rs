@@ -9,6 +9,7 @@ use napi::{Either, Env, Result};
 use napi_derive::napi;
 
 use crate::context::NativeMount;
+use crate::lifecycle::NativeKeepAliveOptions;
 use crate::session::{NativeFoundSession, NativeSession};
 use crate::support::{NativeFailure, Outcome, json_object, outcome, promise};
 
@@ -121,6 +122,22 @@ pub struct NativeCreateParams {
     pub idle_release_timeout: Option<f64>,
     /// The contexts to mount, in their order.
     pub mounts: Vec<NativeMount>,
+    /// How the session is kept alive.
+    pub keep_alive: Option<NativeKeepAliveOptions>,
+}
+
+impl NativeCreateParams {
+    /// On the JavaScript thread, as the keep-alive demands.
+    fn read(self) -> agb_client::Result<CreateParams> {
+        Ok(CreateParams {
+            image_id: self.image_id,
+            labels: self.labels.as_deref().map(json_object).transpose()?,
+            policy_id: self.policy_id,
+            idle_release_timeout_s: self.idle_release_timeout.map(Some),
+            persistence: self.mounts.into_iter().map(Into::into).collect(),
+            keep_alive: self.keep_alive.map(NativeKeepAliveOptions::read).transpose()?,
+        })
+    }
 }
 
 /// Answer of `getSession`.
@@ -253,17 +270,9 @@ impl NativeAgb {
         params: NativeCreateParams,
     ) -> Result<PromiseRaw<'env, Outcome<NativeFoundSession>>> {
         let agb = self.inner.clone();
+        let params = params.read();
         promise(env, async move {
-            let create = async {
-                agb.create(CreateParams {
-                    image_id: params.image_id,
-                    labels: params.labels.as_deref().map(json_object).transpose()?,
-                    policy_id: params.policy_id,
-                    idle_release_timeout_s: params.idle_release_timeout.map(Some),
-                    persistence: params.mounts.into_iter().map(Into::into).collect(),
-                })
-                .await
-            };
+            let create = async { agb.create(params?).await };
             outcome(create.await)
         })
     }

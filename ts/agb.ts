@@ -2,6 +2,7 @@ import { Client } from "./client";
 import type { Config, ConfigOptions } from "./config";
 import { ContextService } from "./context";
 import { type ContextSync, newSyncPolicy, syncPolicyToDict } from "./context-sync";
+import { nativeKeepAlive } from "./lifecycle";
 import type { NativeFoundSession, NativeMount } from "./native";
 import { Session } from "./session";
 import { type CreateSessionParams, type CreateSessionParamsOptions, mountsOf } from "./session-params";
@@ -65,12 +66,15 @@ export class AGB {
 
     const mounts = nativeMounts(params);
     if ("fault" in mounts) return refused(mounts.fault, {});
+    const keepAlive = nativeKeepAlive(params.autoKeepAlive);
+    if ("fault" in keepAlive) return refused(keepAlive.fault, {});
     const outcome = await nativeAgbOf(this.client, this.apiKey).create({
       imageId,
       labels: json?.text,
       policyId: policyId || mcpPolicyId || undefined,
       idleReleaseTimeout: optionalNumber(idleReleaseTimeout),
       mounts: mounts.native,
+      keepAlive: keepAlive.native,
     });
     if (isFailure(outcome)) return failed(outcome, {});
     return this.#sessionResult(outcome);

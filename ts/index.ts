@@ -49,6 +49,17 @@ export {
   ScreenError,
   SessionError,
 } from "./errors";
+export {
+  type ExpiringEvent,
+  type KeepAliveFailedEvent,
+  type KeepAliveOptions,
+  type KeepAliveStatus,
+  type ReleasedEvent,
+  type ReleaseReason,
+  type SessionEvents,
+  SessionHold,
+  type SessionLifecycle,
+} from "./lifecycle";
 export { getLogLevel, LogLevel, logDebug, logError, logInfo, logWarn, setLogLevel } from "./logger";
 export {
   type ActOptions,

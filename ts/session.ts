@@ -1,6 +1,18 @@
 import { callTool } from "./base-service";
 import type { Client } from "./client";
 import { ContextManager } from "./context-manager";
+import { AGBError, errorOf } from "./errors";
+import {
+  type KeepAliveOptions,
+  type KeepAliveStatus,
+  keepAliveStatusOf,
+  lifecycleOf,
+  nativeKeepAlive,
+  type SessionEvents,
+  SessionHold,
+  type SessionLifecycle,
+  SessionListeners,
+} from "./lifecycle";
 import { Browser } from "./modules/browser/browser";
 import { Code } from "./modules/code";
 import { Command } from "./modules/command";
@@ -51,6 +63,7 @@ export class Session {
 
   readonly #agb: SessionAGB;
   readonly #sessionId: string;
+  readonly #listeners = new SessionListeners(() => targetOf(this).native);
 
   /** Sessions are made by `agb.create` and `agb.get`; one made here speaks to an existing session of that id. */
   constructor(agb: SessionAGB, sessionId: string) {
@@ -113,6 +126,77 @@ export class Session {
     const outcome = await targetOf(this).native.delete(Boolean(syncContext));
     if (isFailure(outcome)) return failed(outcome, {});
     return { requestId: outcome.requestId, success: true };
+  }
+
+  /**
+   * Where the session is in its life and what is left of it, without a request. It goes by the calls of this process;
+   * what others do with the session it does not see.
+   */
+  get lifecycle(): SessionLifecycle {
+    return lifecycleOf(targetOf(this).native.lifecycle());
+  }
+
+  /**
+   * Keeps the session alive from now on, whatever the program does: beats come from a thread of their own after some of
+   * the idle time-out has passed without activity, and are repeated quickly when they fail. It ends with the session, at
+   * the latest 30 minutes after its creation, and with the process, which it does not keep running. Called again, it goes
+   * on with the new options.
+   *
+   * @throws {AGBError} for an option out of range, and for a session from `agb.get` without `idleReleaseTimeout`
+   * @throws {SessionError} when the session is known to be gone
+   */
+  startKeepAlive(options: KeepAliveOptions = {}): void {
+    const read = nativeKeepAlive(options ?? true);
+    if ("fault" in read) throw new AGBError(read.fault, { kind: "InvalidArgument" });
+    const failure = targetOf(this).native.startKeepAlive(read.native ?? {});
+    if (failure) throw errorOf(failure);
+  }
+
+  /** Ends the keep-alive; nothing happens where there is none. */
+  stopKeepAlive(): void {
+    targetOf(this).native.stopKeepAlive();
+  }
+
+  /** How the keep-alive is doing; `null` when none was started. */
+  keepAliveStatus(): KeepAliveStatus | null {
+    const status = targetOf(this).native.keepAliveStatus();
+    return status ? keepAliveStatusOf(status) : null;
+  }
+
+  /**
+   * Holds the session until `release()` or the end of the `using` block: in the mode `whileHeld` it is kept alive
+   * meanwhile.
+   *
+   * @param reason what for, for those who debug it
+   */
+  hold(reason = ""): SessionHold {
+    const hold = targetOf(this).native.hold();
+    return new SessionHold(String(reason), () => hold.release());
+  }
+
+  /**
+   * Hears of the session's life. Listeners don't keep the process running; what one throws is logged, and the others are
+   * called all the same.
+   *
+   * @param event `active` and `idle`: a call began, the last one ended; `expiring`: a time is running out;
+   *   `keepAliveFailed`; `released`
+   * @throws {TypeError} for another event, or a listener that is no function
+   */
+  on<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this {
+    this.#listeners.add(event, listener, false);
+    return this;
+  }
+
+  /** As {@link on}, for the next time alone. */
+  once<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this {
+    this.#listeners.add(event, listener, true);
+    return this;
+  }
+
+  /** Takes a listener of {@link on} or {@link once} away. */
+  off<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this {
+    this.#listeners.remove(event, listener);
+    return this;
   }
 
   /** Where the session's screen can be seen, and what a viewer needs. The URL grants access; it is valid for 30 minutes. */

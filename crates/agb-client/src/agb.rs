@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::config::{self, Config, Sources};
 use crate::context::{ContextMount, ContextStatus, MountReport};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::{Clock, Life, WeakLife};
+use crate::lifecycle::{Clock, KeepAliveOptions, Life, WeakLife};
 use crate::session::{Session, SessionDetails};
 use crate::transport::{Deadline, Method, Request, Resend, RetryPolicy, Transport, redact};
 use crate::wire::endpoint::{self, Endpoint, Verb};
@@ -96,7 +96,7 @@ impl fmt::Debug for AgbOptions {
 }
 
 /// What a new session shall be.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct CreateParams {
     /// The image; must not be blank.
     pub image_id: String,
@@ -109,6 +109,8 @@ pub struct CreateParams {
     pub idle_release_timeout_s: Option<Option<f64>>,
     /// The contexts to mount, in the order in which they go out.
     pub persistence: Vec<ContextMount>,
+    /// Keeps the session alive from its creation on; `None`: nothing does.
+    pub keep_alive: Option<KeepAliveOptions>,
 }
 
 /// What `getSession` answered.
@@ -224,6 +226,9 @@ impl Agb {
         if params.image_id.trim().is_empty() {
             return Err(invalid(&endpoint::CREATE_SESSION, "imageId is required and cannot be empty or null"));
         }
+        if let Some(options) = &params.keep_alive {
+            options.check()?;
+        }
         let query = vec![("imageId", params.image_id.clone()), ("sdkStats", self.sdk_stats())];
         let answer = self.post(&endpoint::CREATE_SESSION, &query, &create_body(&params), self.deadline()).await?;
         let data = answer.data_object().map(SessionData::read).unwrap_or_default();
@@ -245,7 +250,13 @@ impl Agb {
         let session_id = data.session_id.clone();
         let idle_timeout = params.idle_release_timeout_s.flatten().and_then(|s| Duration::try_from_secs_f64(s).ok());
         let details = details(data, params.image_id, answer.request_id);
-        Ok(Session::created(self.clone(), &session_id, details, idle_timeout, mounts))
+        let session = Session::created(self.clone(), &session_id, details, idle_timeout, mounts);
+        if let Some(options) = params.keep_alive
+            && let Err(error) = session.start_keep_alive(options)
+        {
+            return Err(self.released_after(&session_id, error).await);
+        }
+        Ok(session)
     }
 
     fn sdk_stats(&self) -> String {

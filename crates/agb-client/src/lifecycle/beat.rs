@@ -63,6 +63,25 @@ pub struct KeepAliveOptions {
     pub idle_release_timeout: Option<Duration>,
 }
 
+impl KeepAliveOptions {
+    /// Can a session be kept alive like this?
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for a share that is not between 0 and 1.
+    pub fn check(&self) -> Result<()> {
+        let at = self.share();
+        if at > 0.0 && at < 1.0 {
+            return Ok(());
+        }
+        let text = format!("`at` must be a share of the idle time-out between 0 and 1, got {at}");
+        Err(Error::new(ErrorKind::InvalidArgument, text).with_operation("startKeepAlive"))
+    }
+
+    fn share(&self) -> f64 {
+        self.at.unwrap_or(DEFAULT_AT)
+    }
+}
+
 impl fmt::Debug for KeepAliveOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeepAliveOptions")
@@ -147,14 +166,10 @@ pub(super) struct Beating {
 
 impl Beating {
     pub(super) fn start(options: KeepAliveOptions, now: Instant) -> Result<Self> {
-        let at = options.at.unwrap_or(DEFAULT_AT);
-        if !(at > 0.0 && at < 1.0) {
-            let text = format!("`at` must be a share of the idle time-out between 0 and 1, got {at}");
-            return Err(Error::new(ErrorKind::InvalidArgument, text).with_operation("startKeepAlive"));
-        }
+        options.check()?;
         Ok(Self {
             end: options.max_duration.and_then(|limit| now.checked_add(limit)),
-            share: with_jitter(at),
+            share: with_jitter(options.share()),
             options,
             stopped: None,
             is_under_way: false,
@@ -172,7 +187,11 @@ impl Beating {
     }
 
     pub(super) fn stop(&mut self, reason: StopReason) {
-        self.stopped.get_or_insert(reason);
+        let reason = *self.stopped.get_or_insert(reason);
+        // Only an end that was reckoned can turn out to be none.
+        if reason != StopReason::Released {
+            self.options.stop_if_stalled = None;
+        }
     }
 
     /// Shall the session be kept alive now?
@@ -233,7 +252,7 @@ impl Beating {
         self.beats += 1;
         self.last_beat_at = Some(at);
         self.last_error = None;
-        self.share = with_jitter(self.options.at.unwrap_or(DEFAULT_AT));
+        self.share = with_jitter(self.options.share());
     }
 
     /// `left` is what is left of the time-out.
@@ -272,7 +291,7 @@ impl Beating {
         KeepAliveStatus {
             stopped: self.stopped,
             mode: self.options.mode,
-            at: self.options.at.unwrap_or(DEFAULT_AT),
+            at: self.options.share(),
             idle_release_timeout,
             beats: self.beats,
             failures: self.failures,
