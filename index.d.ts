@@ -156,6 +156,7 @@ interface SessionEvents {
     expiring: [event: ExpiringEvent];
     keepAliveFailed: [event: KeepAliveFailedEvent];
     released: [event: ReleasedEvent];
+    releaseFailed: [error: Error];
 }
 /** Something that needs a session; `using hold = session.hold()` lets go at the end of the block. */
 declare class SessionHold {
@@ -1035,7 +1036,7 @@ declare class Session {
      * called all the same.
      *
      * @param event `active` and `idle`: a call began, the last one ended; `expiring`: a time is running out;
-     *   `keepAliveFailed`; `released`
+     *   `keepAliveFailed`; `released`; `releaseFailed`: it could not be deleted at the end of its block
      * @throws {TypeError} for another event, or a listener that is no function
      */
     on<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this;
@@ -1043,6 +1044,12 @@ declare class Session {
     once<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this;
     /** Takes a listener of {@link on} or {@link once} away. */
     off<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this;
+    /**
+     * Deletes the session at the end of an `await using` block; one that is gone already is no failure.
+     *
+     * @throws {SessionError} when it could not be deleted; the event `releaseFailed` tells it, too
+     */
+    [Symbol.asyncDispose](): Promise<void>;
     /** Where the session's screen can be seen, and what a viewer needs. The URL grants access; it is valid for 30 minutes. */
     info(): Promise<OperationResult>;
     /** Replaces the session's labels. */
@@ -1871,6 +1878,11 @@ interface CreateSessionParamsOptions {
     idleReleaseTimeout?: number;
     /** Keeps the session alive from its creation on; see {@link Session.startKeepAlive}. Default: nothing does. */
     autoKeepAlive?: boolean | KeepAliveOptions;
+    /**
+     * Finds the session again when the answer of its creation gets lost; one that turns up too late is released. Sends a
+     * label for it. Default: false, but true with `agb.open` and `agb.withSession`.
+     */
+    recoverCreate?: boolean;
 }
 /** Parameters of `agb.create`. The mounts of a browser's extensions and fingerprint are added to `contextSync`. */
 declare class CreateSessionParams {
@@ -1883,6 +1895,8 @@ declare class CreateSessionParams {
     idleReleaseTimeout?: number;
     /** Not there unless it was given. */
     autoKeepAlive?: boolean | KeepAliveOptions;
+    /** Not there unless it was given. */
+    recoverCreate?: boolean;
     constructor(options?: CreateSessionParamsOptions);
 }
 
@@ -1894,6 +1908,15 @@ interface AGBOptions {
     config?: ConfigOptions;
     /** A file to read instead of `.env` in the current directory. */
     envFile?: string;
+}
+/** How a session is opened. */
+interface OpenOptions {
+    /** Gives up the creation. */
+    signal?: AbortSignal;
+}
+/** What became of one session of `agb.deleteAll`. */
+interface DeletedSession extends DeleteResult {
+    sessionId: string;
 }
 /** The way into the service: creates, finds, lists and deletes sessions. */
 declare class AGB {
@@ -1915,6 +1938,27 @@ declare class AGB {
      * @param params at least an `imageId`
      */
     create(params?: CreateSessionParams | CreateSessionParamsOptions | null): Promise<SessionResult>;
+    /**
+     * Creates a session as {@link create} does, and throws when that fails. `await using session = await agb.open(…)`
+     * deletes it at the end of the block. Should the service's answer get lost, the session that it made is found again, or
+     * released as soon as it turns up.
+     *
+     * @param params at least an `imageId`
+     * @param options `signal` gives up the creation; what the service makes all the same is released
+     * @throws {AGBError} for parameters that can't be used
+     * @throws {APIError | AuthenticationError | SessionError} when the service can't be reached or refuses
+     */
+    open(params: CreateSessionParams | CreateSessionParamsOptions, options?: OpenOptions): Promise<Session>;
+    /**
+     * Opens a session, does something with it, and deletes it on every way out. What `body` throws is what rejects; should
+     * the deletion fail, too, its error is in the property `suppressed` of that error, and the session's event
+     * `releaseFailed` tells it.
+     *
+     * @param params as for {@link open}
+     * @param body gets the session; its value is the value of the call
+     * @throws as {@link open}, and whatever `body` throws
+     */
+    withSession<T>(params: CreateSessionParams | CreateSessionParamsOptions, body: (session: Session) => Promise<T> | T, options?: OpenOptions): Promise<T>;
     /** Finds a session that is still alive by its id. */
     get(sessionId: string): Promise<SessionResult>;
     /** What the service says of a session, without making a `Session` of it. */
@@ -1934,6 +1978,25 @@ declare class AGB {
      *   result says so with `success: false`
      */
     delete(session: Session, syncContext?: boolean): Promise<DeleteResult>;
+    /**
+     * All active sessions that carry the labels, newest first. Nothing is asked of the sessions themselves, so that looking
+     * keeps none alive: they have neither link nor WebSocket; `agb.get` gives one that has.
+     *
+     * @param labels only sessions that carry all of these; default: all
+     * @throws {AGBError} for labels that can't be used, or what the service said
+     */
+    listAll(labels?: Record<string, string>): AsyncGenerator<Session, void, void>;
+    /**
+     * Deletes all active sessions that carry the labels, several at a time, and waits until they are gone. The result has
+     * one entry for each.
+     *
+     * @param labels only sessions that carry all of these; `{}` means every session of this API key
+     * @param options `concurrency`: how many at a time; default 8
+     * @throws {AGBError} without labels, or when the sessions can't be listed; then nothing was deleted
+     */
+    deleteAll(labels: Record<string, string>, { concurrency }?: {
+        concurrency?: number;
+    }): Promise<DeletedSession[]>;
     toJSON(): Record<string, unknown>;
 }
 
@@ -2185,4 +2248,4 @@ declare function getSdkVersion(): string;
 declare function isReleaseVersion(): boolean;
 
 export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateSessionParams, DownloadStrategy, Emulator, FileError, FileSystem, FingerprintFormat, KeyboardController, Lifecycle, LogLevel, MouseButton, MouseController, ScreenController, ScreenError, ScrollDirection, Session, SessionError, SessionHold, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
-export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetSessionData, GetSessionResult, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, MappingPolicy, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };
+export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DeletedSession, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetSessionData, GetSessionResult, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, MappingPolicy, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OpenOptions, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };

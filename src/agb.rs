@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use agb_client::config::{self, Config};
-use agb_client::{Agb, AgbOptions, CreateParams, SdkIdentity, SessionDetails, SessionRecord};
+use agb_client::{Agb, AgbOptions, CreateParams, Deletion, SdkIdentity, SessionDetails, SessionPage, SessionRecord};
 use napi::bindgen_prelude::PromiseRaw;
 use napi::{Either, Env, Result};
 use napi_derive::napi;
@@ -11,7 +11,7 @@ use napi_derive::napi;
 use crate::context::NativeMount;
 use crate::lifecycle::NativeKeepAliveOptions;
 use crate::session::{NativeFoundSession, NativeSession};
-use crate::support::{NativeFailure, Outcome, json_object, outcome, promise};
+use crate::support::{NativeCancel, NativeFailure, Outcome, json_object, outcome, promise};
 
 /// Where configuration comes from, as the facade sees it.
 #[napi(object, object_to_js = false)]
@@ -124,6 +124,8 @@ pub struct NativeCreateParams {
     pub mounts: Vec<NativeMount>,
     /// How the session is kept alive.
     pub keep_alive: Option<NativeKeepAliveOptions>,
+    /// Find the session again when the answer gets lost.
+    pub recover: bool,
 }
 
 impl NativeCreateParams {
@@ -136,6 +138,8 @@ impl NativeCreateParams {
             idle_release_timeout_s: self.idle_release_timeout.map(Some),
             persistence: self.mounts.into_iter().map(Into::into).collect(),
             keep_alive: self.keep_alive.map(NativeKeepAliveOptions::read).transpose()?,
+            recover: self.recover,
+            ..CreateParams::default()
         })
     }
 }
@@ -212,6 +216,48 @@ pub struct NativeSessionPage {
     pub total_count: f64,
 }
 
+impl From<SessionPage> for NativeSessionPage {
+    fn from(page: SessionPage) -> Self {
+        Self {
+            request_id: page.request_id,
+            session_ids: page.session_ids,
+            next_token: page.next_token,
+            max_results: page.max_results,
+            total_count: page.total_count,
+        }
+    }
+}
+
+/// What became of many sessions.
+#[napi(object, object_from_js = false)]
+pub struct NativeDeletions {
+    /// One a session.
+    pub deletions: Vec<NativeDeletion>,
+}
+
+/// What became of one of many sessions.
+#[napi(object, object_from_js = false)]
+pub struct NativeDeletion {
+    /// Its id.
+    pub session_id: String,
+    /// The service's request id.
+    pub request_id: String,
+    /// Why it was not deleted.
+    pub failure: Option<NativeFailure>,
+}
+
+impl From<Vec<Deletion>> for NativeDeletions {
+    fn from(deletions: Vec<Deletion>) -> Self {
+        let native = |Deletion { session_id, outcome }| match outcome {
+            Ok(request_id) => NativeDeletion { session_id, request_id, failure: None },
+            Err(error) => {
+                NativeDeletion { session_id, request_id: error.request_id().to_owned(), failure: Some(error.into()) }
+            }
+        };
+        Self { deletions: deletions.into_iter().map(native).collect() }
+    }
+}
+
 /// A list that failed.
 #[napi(object, object_from_js = false)]
 pub struct NativeListFailure {
@@ -277,6 +323,20 @@ impl NativeAgb {
         })
     }
 
+    /// Creates a session, and gives nothing when `cancel` was used: then the session is released when it is there.
+    #[napi]
+    pub fn open<'env>(
+        &self,
+        env: &'env Env,
+        params: NativeCreateParams,
+        cancel: &NativeCancel,
+    ) -> Result<PromiseRaw<'env, Option<Outcome<NativeFoundSession>>>> {
+        let agb = self.inner.clone();
+        let params = params.read();
+        let create = cancel.unless_cancelled(async move { agb.create(params?).await });
+        promise(env, async move { create.await.map(outcome) })
+    }
+
     /// Finds a session that is alive.
     #[napi]
     pub fn get<'env>(
@@ -317,19 +377,43 @@ impl NativeAgb {
                 }
             };
             match agb.list(labels, page, limit).await {
-                Ok(page) => Either::A(NativeSessionPage {
-                    request_id: page.request_id,
-                    session_ids: page.session_ids,
-                    next_token: page.next_token,
-                    max_results: page.max_results,
-                    total_count: page.total_count,
-                }),
+                Ok(page) => Either::A(page.into()),
                 Err(failure) => Either::B(NativeListFailure {
                     failure: failure.error.into(),
                     max_results: failure.max_results,
                     total_count: failure.total_count,
                 }),
             }
+        })
+    }
+
+    /// Ids of sessions on the page that the token names; an empty one names the first. `labels` is a JSON object.
+    #[napi]
+    pub fn page<'env>(
+        &self,
+        env: &'env Env,
+        labels: String,
+        token: String,
+    ) -> Result<PromiseRaw<'env, Outcome<NativeSessionPage>>> {
+        let agb = self.inner.clone();
+        promise(env, async move {
+            let page = async { agb.page(&json_object(&labels)?, &token).await };
+            outcome(page.await)
+        })
+    }
+
+    /// Deletes all sessions that carry the labels, a JSON object, `at_once` at a time.
+    #[napi]
+    pub fn delete_all<'env>(
+        &self,
+        env: &'env Env,
+        labels: String,
+        at_once: u32,
+    ) -> Result<PromiseRaw<'env, Outcome<NativeDeletions>>> {
+        let agb = self.inner.clone();
+        promise(env, async move {
+            let delete = async { agb.delete_all(&json_object(&labels)?, at_once as usize).await };
+            outcome(delete.await)
         })
     }
 

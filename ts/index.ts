@@ -1,6 +1,6 @@
 import "./support/dispose";
 
-export { AGB, type AGBOptions } from "./agb";
+export { AGB, type AGBOptions, type DeletedSession, type OpenOptions } from "./agb";
 export { BaseService } from "./base-service";
 export { Client } from "./client";
 export { type Config, type ConfigOptions, defaultConfig, loadConfig } from "./config";

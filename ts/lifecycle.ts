@@ -106,9 +106,17 @@ export interface SessionEvents {
   expiring: [event: ExpiringEvent];
   keepAliveFailed: [event: KeepAliveFailedEvent];
   released: [event: ReleasedEvent];
+  releaseFailed: [error: Error];
 }
 
-const EVENTS: readonly (keyof SessionEvents)[] = ["active", "idle", "expiring", "keepAliveFailed", "released"];
+const EVENTS: readonly (keyof SessionEvents)[] = [
+  "active",
+  "idle",
+  "expiring",
+  "keepAliveFailed",
+  "released",
+  "releaseFailed",
+];
 
 /** Something that needs a session; `using hold = session.hold()` lets go at the end of the block. */
 export class SessionHold {
@@ -250,10 +258,13 @@ export class SessionListeners {
   }
 
   #tell(event: NativeLifecycleEvent): void {
-    const kind = event.kind as keyof SessionEvents;
-    const entries = this.#registered.get(kind) ?? [];
-    for (const { listener, once } of entries) if (once) this.remove(kind, listener as never);
-    for (const { call } of entries) call(...payloadOf(event));
+    this.emit(event.kind as keyof SessionEvents, ...payloadOf(event));
+  }
+
+  emit(event: keyof SessionEvents, ...payload: unknown[]): void {
+    const entries = this.#registered.get(event) ?? [];
+    for (const { listener, once } of entries) if (once) this.remove(event, listener as never);
+    for (const { call } of entries) call(...payload);
   }
 
   #keep(event: keyof SessionEvents, entries: Registered[]): void {

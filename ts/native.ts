@@ -15,6 +15,7 @@ export type {
   NativeClearState,
   NativeCodeEvent,
   NativeContextRecord,
+  NativeCreateParams,
   NativeDownload,
   NativeEmulator,
   NativeExecution,

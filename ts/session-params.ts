@@ -101,6 +101,11 @@ export interface CreateSessionParamsOptions {
   idleReleaseTimeout?: number;
   /** Keeps the session alive from its creation on; see {@link Session.startKeepAlive}. Default: nothing does. */
   autoKeepAlive?: boolean | KeepAliveOptions;
+  /**
+   * Finds the session again when the answer of its creation gets lost; one that turns up too late is released. Sends a
+   * label for it. Default: false, but true with `agb.open` and `agb.withSession`.
+   */
+  recoverCreate?: boolean;
 }
 
 /** Parameters of `agb.create`. The mounts of a browser's extensions and fingerprint are added to `contextSync`. */
@@ -114,6 +119,8 @@ export class CreateSessionParams {
   idleReleaseTimeout?: number;
   /** Not there unless it was given. */
   declare autoKeepAlive?: boolean | KeepAliveOptions;
+  /** Not there unless it was given. */
+  declare recoverCreate?: boolean;
 
   constructor(options: CreateSessionParamsOptions = {}) {
     this.imageId = options.imageId;
@@ -124,6 +131,7 @@ export class CreateSessionParams {
     this.browserContext = options.browserContext;
     this.idleReleaseTimeout = options.idleReleaseTimeout;
     if (options.autoKeepAlive !== undefined) this.autoKeepAlive = options.autoKeepAlive;
+    if (options.recoverCreate !== undefined) this.recoverCreate = options.recoverCreate;
   }
 }
 

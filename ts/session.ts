@@ -1,7 +1,7 @@
 import { callTool } from "./base-service";
 import type { Client } from "./client";
 import { ContextManager } from "./context-manager";
-import { AGBError, errorOf } from "./errors";
+import { AGBError, errorOf, SessionError } from "./errors";
 import {
   type KeepAliveOptions,
   type KeepAliveStatus,
@@ -179,7 +179,7 @@ export class Session {
    * called all the same.
    *
    * @param event `active` and `idle`: a call began, the last one ended; `expiring`: a time is running out;
-   *   `keepAliveFailed`; `released`
+   *   `keepAliveFailed`; `released`; `releaseFailed`: it could not be deleted at the end of its block
    * @throws {TypeError} for another event, or a listener that is no function
    */
   on<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this {
@@ -197,6 +197,21 @@ export class Session {
   off<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this {
     this.#listeners.remove(event, listener);
     return this;
+  }
+
+  /**
+   * Deletes the session at the end of an `await using` block; one that is gone already is no failure.
+   *
+   * @throws {SessionError} when it could not be deleted; the event `releaseFailed` tells it, too
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { state, confirmed } = this.lifecycle;
+    if (state === "released" && confirmed) return;
+    const outcome = await targetOf(this).native.delete(false);
+    if (!isFailure(outcome) || outcome.kind === "SessionNotFound") return;
+    const error = new SessionError(outcome.errorMessage, errorOf(outcome).extra);
+    this.#listeners.emit("releaseFailed", error);
+    throw error;
   }
 
   /** Where the session's screen can be seen, and what a viewer needs. The URL grants access; it is valid for 30 minutes. */

@@ -15,13 +15,18 @@ use crate::config::{self, Config, Sources};
 use crate::context::{ContextMount, ContextStatus, MountReport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::{Clock, KeepAliveOptions, Life, WeakLife};
-use crate::session::{Session, SessionDetails};
+use crate::session::{Created, Session, SessionDetails};
 use crate::transport::{Deadline, Method, Request, Resend, RetryPolicy, Transport, redact};
 use crate::wire::endpoint::{self, Endpoint, Verb};
 use crate::wire::envelope::{Answer, Fallback, is_session_not_found};
 use crate::wire::{Query, context as wire_context, js, session as wire};
 
+pub use self::many::Deletion;
+pub use self::recover::{RESERVED_LABEL_PREFIX, is_reserved_label};
 pub use crate::wire::session::SessionData;
+
+mod many;
+pub(crate) mod recover;
 
 const NO_API_KEY: &str = "API key is required. Provide it as a parameter or set the AGB_API_KEY environment variable. \
 To try the package without an account, start its local emulator (npx agb-emulator).";
@@ -111,6 +116,11 @@ pub struct CreateParams {
     pub persistence: Vec<ContextMount>,
     /// Keeps the session alive from its creation on; `None`: nothing does.
     pub keep_alive: Option<KeepAliveOptions>,
+    /// Should the answer get lost, finds the session again by a label that is sent with it; one that turns up too late,
+    /// or after the caller has gone, is released.
+    pub recover: bool,
+    /// Labels of the package's own, sent beside the user's; their names begin with [`RESERVED_LABEL_PREFIX`].
+    pub reserved_labels: Map<String, Value>,
 }
 
 /// What `getSession` answered.
@@ -229,12 +239,24 @@ impl Agb {
         if let Some(options) = &params.keep_alive {
             options.check()?;
         }
+        if let Some(labels) = &params.labels {
+            recover::check_labels_of_user(labels, endpoint::CREATE_SESSION.operation)?;
+        }
+        if params.recover { self.create_recoverably(params).await } else { self.create_once(params).await }
+    }
+
+    async fn create_once(&self, params: CreateParams) -> Result<Session> {
         let query = vec![("imageId", params.image_id.clone()), ("sdkStats", self.sdk_stats())];
         let answer = self.post(&endpoint::CREATE_SESSION, &query, &create_body(&params), self.deadline()).await?;
         let data = answer.data_object().map(SessionData::read).unwrap_or_default();
         if let Err(error) = check_created(&answer, &data) {
             return Err(self.released_after(&data.session_id, error).await);
         }
+        self.finish_creation(data, answer.request_id, params).await
+    }
+
+    /// What is left to be done for a session that the service has made.
+    async fn finish_creation(&self, data: SessionData, request_id: String, params: CreateParams) -> Result<Session> {
         let mounts = if params.persistence.is_empty() {
             None
         } else {
@@ -249,8 +271,9 @@ impl Agb {
         tracing::debug!(target: "agb::session", session = data.session_id, "created");
         let session_id = data.session_id.clone();
         let idle_timeout = params.idle_release_timeout_s.flatten().and_then(|s| Duration::try_from_secs_f64(s).ok());
-        let details = details(data, params.image_id, answer.request_id);
-        let session = Session::created(self.clone(), &session_id, details, idle_timeout, mounts);
+        let details = details(data, params.image_id, request_id);
+        let created = Created { details, idle_timeout, mounts, reserved_labels: params.reserved_labels };
+        let session = Session::created(self.clone(), &session_id, created);
         if let Some(options) = params.keep_alive
             && let Err(error) = session.start_keep_alive(options)
         {
@@ -575,10 +598,18 @@ fn create_body(params: &CreateParams) -> wire::CreateBody {
     };
     wire::CreateBody {
         persistence_data_list: params.persistence.iter().map(persistence).collect(),
-        labels: params.labels.as_ref().map(js::object_text),
+        labels: labels_of(params).as_ref().map(js::object_text),
         mcp_policy_id: params.policy_id.clone().filter(|id| !id.is_empty()),
         timeout: params.idle_release_timeout_s.map(|seconds| seconds.map_or(Value::Null, js::number)),
     }
+}
+
+fn labels_of(params: &CreateParams) -> Option<Map<String, Value>> {
+    if params.reserved_labels.is_empty() {
+        return params.labels.clone();
+    }
+    let own = params.reserved_labels.iter().map(|(key, value)| (key.clone(), value.clone()));
+    Some(params.labels.clone().unwrap_or_default().into_iter().chain(own).collect())
 }
 
 /// Was a session made, as far as the answer says? The data's own verdict comes first, as its words are for people.

@@ -19,7 +19,9 @@ pub mod tool;
 mod transport;
 mod wire;
 
-pub use agb::{Agb, AgbOptions, CreateParams, ListFailure, SdkIdentity, SessionData, SessionPage, SessionRecord};
+pub use agb::{
+    Agb, AgbOptions, CreateParams, Deletion, ListFailure, SdkIdentity, SessionData, SessionPage, SessionRecord,
+};
 pub use channel::{Push, PushSubscription};
 pub use config::Config;
 pub use context::{

@@ -152,6 +152,15 @@ impl fmt::Debug for RouteOverride {
     }
 }
 
+/// What is known of a session that was made here.
+#[derive(Default)]
+pub(crate) struct Created {
+    pub(crate) details: SessionDetails,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) mounts: Option<MountReport>,
+    pub(crate) reserved_labels: Map<String, Value>,
+}
+
 /// A cloud session. Clones are the same session.
 #[derive(Clone)]
 pub struct Session {
@@ -164,6 +173,8 @@ struct Inner {
     details: SessionDetails,
     life: Life,
     mounts: Option<MountReport>,
+    /// Labels of the package's own, which setting the user's must not lose.
+    reserved_labels: Map<String, Value>,
     channel: Channel,
     /// Made here with no contexts mounted; of a session that was found nobody knows.
     is_without_mounts: bool,
@@ -174,37 +185,25 @@ struct Inner {
 }
 
 impl Session {
-    pub(crate) fn created(
-        agb: Agb,
-        id: &str,
-        details: SessionDetails,
-        idle_timeout: Option<Duration>,
-        mounts: Option<MountReport>,
-    ) -> Self {
-        let life = agb.life_of_new(id, idle_timeout);
-        let is_without_mounts = mounts.is_none();
-        Self::with_life(agb, id, details, life, mounts, is_without_mounts)
+    pub(crate) fn created(agb: Agb, id: &str, created: Created) -> Self {
+        let life = agb.life_of_new(id, created.idle_timeout);
+        let is_without_mounts = created.mounts.is_none();
+        Self::with_life(agb, id, created, life, is_without_mounts)
     }
 
     pub(crate) fn found(agb: Agb, id: &str, details: SessionDetails) -> Self {
         let life = agb.life_of_found(id);
-        Self::with_life(agb, id, details, life, None, false)
+        Self::with_life(agb, id, Created { details, ..Created::default() }, life, false)
     }
 
-    fn with_life(
-        agb: Agb,
-        id: &str,
-        details: SessionDetails,
-        life: Life,
-        mounts: Option<MountReport>,
-        is_without_mounts: bool,
-    ) -> Self {
+    fn with_life(agb: Agb, id: &str, created: Created, life: Life, is_without_mounts: bool) -> Self {
         let inner = Inner {
             agb,
             id: id.to_owned(),
-            details,
+            details: created.details,
             life,
-            mounts,
+            mounts: created.mounts,
+            reserved_labels: created.reserved_labels,
             is_without_mounts,
             channel: Channel::default(),
             given_list: Mutex::default(),
@@ -392,15 +391,15 @@ impl Session {
         facts::info(self).await
     }
 
-    /// Replaces all labels, and gives the request id.
+    /// Replaces all labels but the package's own, and gives the request id.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] for no labels at all, a blank key, or a value that is null or blank.
+    /// [`ErrorKind::InvalidArgument`] for no labels at all, a blank or reserved key, or a value that is null or blank.
     pub async fn set_labels(&self, labels: Map<String, Value>) -> Result<String> {
-        facts::set_labels(self, &labels).await
+        facts::set_labels(self, labels, &self.inner.reserved_labels).await
     }
 
-    /// The session's labels.
+    /// The session's labels, without the package's own.
     ///
     /// # Errors
     /// [`ErrorKind::Protocol`] when the service sent labels that can't be read.

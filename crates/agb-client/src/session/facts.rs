@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::agb::is_reserved_label;
+use crate::agb::recover::check_labels_of_user;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Labels, MetricsReply, Session, SessionInfo, SessionLink, ToolCatalogue};
 use crate::tool::{CallTool, ToolLimits, ToolReply};
@@ -26,9 +28,14 @@ pub(super) async fn info(session: &Session) -> Result<SessionInfo> {
     }
 }
 
-pub(super) async fn set_labels(session: &Session, labels: &Map<String, Value>) -> Result<String> {
-    check_labels(labels)?;
-    let query = vec![("sessionId", session.id().to_owned()), ("Labels", js::object_text(labels))];
+pub(super) async fn set_labels(
+    session: &Session,
+    mut labels: Map<String, Value>,
+    reserved: &Map<String, Value>,
+) -> Result<String> {
+    check_labels(&labels)?;
+    labels.extend(reserved.iter().map(|(key, value)| (key.clone(), value.clone())));
+    let query = vec![("sessionId", session.id().to_owned()), ("Labels", js::object_text(&labels))];
     Ok(exchange(session, &endpoint::SET_LABELS, &query).await?.request_id)
 }
 
@@ -45,14 +52,17 @@ fn check_labels(labels: &Map<String, Value>) -> Result<()> {
             return refuse("Label values cannot be empty. Please provide valid values.");
         }
     }
-    Ok(())
+    check_labels_of_user(labels, "setLabels")
 }
 
 pub(super) async fn labels(session: &Session) -> Result<Labels> {
     let query = vec![("sessionId", session.id().to_owned())];
     let answer = exchange(session, &endpoint::GET_LABELS, &query).await?;
     match read_labels(answer.data_object()) {
-        Ok(labels) => Ok(Labels { request_id: answer.request_id, labels }),
+        Ok(mut labels) => {
+            labels.retain(|key, _| !is_reserved_label(key));
+            Ok(Labels { request_id: answer.request_id, labels })
+        }
         Err(why) => {
             let text = format!("Failed to get labels for session {}: {why}", session.id());
             Err(protocol(&answer, &endpoint::GET_LABELS, text))
