@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use agb_client::lifecycle::{
-    Hold, KeepAliveMode, KeepAliveOptions, KeepAliveStatus, LifecycleEvent, LifecycleView, Subscription,
+    Hold, KeepAliveMode, KeepAliveOptions, KeepAliveStatus, LifecycleEvent, LifecycleView, Mark, Subscription,
 };
 use agb_client::{Error, ErrorKind};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
@@ -211,6 +211,21 @@ impl NativeHold {
     }
 }
 
+/// A moment in the life of a session.
+#[napi]
+pub struct NativeMark {
+    mark: Mark,
+}
+
+#[napi]
+impl NativeMark {
+    /// Can a call that began here, and was answered just now that the session does not exist, not have run?
+    #[napi]
+    pub fn is_untouched(&self) -> bool {
+        self.mark.is_untouched()
+    }
+}
+
 /// A listener that hears of a session's life.
 #[napi]
 pub struct NativeLifecycleListener {
@@ -250,6 +265,12 @@ impl NativeSession {
     #[napi]
     pub fn keep_alive_status(&self) -> Option<NativeKeepAliveStatus> {
         self.session().keep_alive_status().map(Into::into)
+    }
+
+    /// Remembers this moment.
+    #[napi]
+    pub fn mark(&self) -> NativeMark {
+        NativeMark { mark: self.session().life().mark() }
     }
 
     /// Holds the session until it is released.

@@ -22,6 +22,8 @@ pub const MAXIMUM_LIFETIME: Duration = Duration::from_secs(1_800);
 const RELEASE_GRACE: Duration = Duration::from_secs(5);
 /// When `expiring` is told of the end of a session's longest life.
 const LIFETIME_NOTICE: Duration = Duration::from_secs(120);
+/// How long a service may take to say that it does not know a session.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(10);
 /// What is left of the idle time-out when `expiring` is told of it.
 const IDLE_NOTICE: f64 = 0.2;
 
@@ -100,6 +102,8 @@ struct State {
     last_end: Instant,
     last_end_at: Option<SystemTime>,
     in_flight: usize,
+    /// Calls that did their work.
+    finished: u64,
     held: usize,
     release: Option<Release>,
     beating: Option<Beating>,
@@ -141,6 +145,7 @@ impl Life {
             last_end: now,
             last_end_at: (!is_new).then_some(now_at),
             in_flight: 0,
+            finished: 0,
             held: 0,
             release: None,
             beating: None,
@@ -204,6 +209,7 @@ impl Life {
         let mut state = self.lock();
         state.last_end = state.last_end.max(now);
         state.last_end_at = Some(now_at);
+        state.finished += 1;
         // It answered: a release that was only reckoned has not come.
         if state.release.take_if(|release| !release.confirmed).is_some() {
             if let Some(beating) = &mut state.beating {
@@ -255,6 +261,12 @@ impl Life {
     pub fn age(&self) -> Option<Duration> {
         let now = self.shared.clock.now();
         self.lock().age(now)
+    }
+
+    /// Remembers this moment, to tell later whether the session may have done anything since.
+    pub fn mark(&self) -> Mark {
+        let now = self.shared.clock.now();
+        Mark { life: self.clone(), finished: self.lock().finished, at: now, began: Instant::now() }
     }
 
     /// Holds the session until the mark is dropped: in mode "while held" it is kept alive meanwhile.
@@ -604,6 +616,27 @@ impl Drop for InFlight {
         if !told.is_empty() {
             self.life.changed();
         }
+    }
+}
+
+/// A moment in the life of a session.
+#[derive(Debug)]
+pub struct Mark {
+    life: Life,
+    finished: u64,
+    at: Instant,
+    began: Instant,
+}
+
+impl Mark {
+    /// Can a call that began here, and was answered just now that the session does not exist, not have run? A service
+    /// refuses at once; a call that took long, saw the end of the longest life, or had others done beside it may have
+    /// been under way when the session ended.
+    pub fn is_untouched(&self) -> bool {
+        let now = self.life.shared.clock.now();
+        let state = self.life.lock();
+        let saw_the_end = state.lifetime_end().is_some_and(|end| self.at < end && end <= now);
+        state.finished == self.finished && !saw_the_end && self.began.elapsed() < REFUSAL_LIMIT
     }
 }
 

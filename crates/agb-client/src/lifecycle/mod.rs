@@ -10,4 +10,6 @@ pub use beat::{DEFAULT_AT, KeepAliveMode, KeepAliveOptions, KeepAliveStatus, Loo
 pub use clock::Clock;
 pub use events::{Expiring, KeepAliveFailure, LifecycleEvent, Listener, ReleaseReason, Subscription};
 pub(crate) use life::WeakLife;
-pub use life::{DEFAULT_IDLE_TIMEOUT, Hold, InFlight, Life, LifecycleView, MAXIMUM_LIFETIME, Release, SessionState};
+pub use life::{
+    DEFAULT_IDLE_TIMEOUT, Hold, InFlight, Life, LifecycleView, MAXIMUM_LIFETIME, Mark, Release, SessionState,
+};

@@ -345,3 +345,19 @@ fn a_listener_may_ask_the_session_that_it_hears_of() {
     life.begin().finished();
     assert_eq!(*states.lock().unwrap(), [SessionState::Active, SessionState::Idle]);
 }
+
+#[test]
+fn a_call_that_was_refused_at_once_has_not_run_and_one_that_saw_others_end_or_the_cap_may_have() {
+    let (clock, life) = new_session();
+    let mark = life.mark();
+    let call = life.begin();
+    drop(call);
+    assert!(mark.is_untouched());
+    life.begin().finished();
+    assert!(!mark.is_untouched());
+    clock.advance(MAXIMUM_LIFETIME - SECOND);
+    let (mark, late) = (life.mark(), life.clone());
+    clock.advance(2 * SECOND);
+    assert!(!mark.is_untouched());
+    assert!(late.mark().is_untouched());
+}
