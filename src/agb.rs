@@ -9,6 +9,7 @@ use napi::{Either, Env, Result};
 use napi_derive::napi;
 
 use crate::context::NativeMount;
+use crate::http_client::NativeHttpClient;
 use crate::session::{NativeFoundSession, NativeSession};
 use crate::support::{NativeFailure, Outcome, json_object, outcome, promise};
 
@@ -322,6 +323,12 @@ impl NativeAgb {
                 }),
             }
         })
+    }
+
+    /// Sends requests of any kind, over the same connections.
+    #[napi]
+    pub fn http_client(&self) -> NativeHttpClient {
+        self.inner.http_client().into()
     }
 
     /// Speaks to a session whose id the caller knows. Nothing is sent.

@@ -22,6 +22,8 @@ export type {
   NativeFileUrl,
   NativeFindings,
   NativeFoundSession,
+  NativeHttpClient,
+  NativeHttpRecord,
   NativeMount,
   NativePage,
   NativeRoute,

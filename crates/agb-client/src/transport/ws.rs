@@ -69,11 +69,11 @@ impl Transport {
             method: Method::Get,
             url: http_url(url)?,
             headers: vec![
-                ("connection", "Upgrade".to_owned()),
-                ("upgrade", "websocket".to_owned()),
-                ("sec-websocket-version", "13".to_owned()),
-                ("sec-websocket-key", key.clone()),
-                ("x-access-token", token.to_owned()),
+                ("connection".into(), "Upgrade".to_owned()),
+                ("upgrade".into(), "websocket".to_owned()),
+                ("sec-websocket-version".into(), "13".to_owned()),
+                ("sec-websocket-key".into(), key.clone()),
+                ("x-access-token".into(), token.to_owned()),
             ],
             body: bytes::Bytes::new(),
             resend: Resend::IfNotSent,
@@ -89,8 +89,7 @@ impl Transport {
                     return Ok(Opened::Socket(Socket::new(connection).await));
                 }
                 Ok(Upgrade::Refused(raw)) => {
-                    let (status, request_id, body) = (raw.status, raw.request_id, raw.body);
-                    return Ok(Opened::Refused(Reply { status, request_id, body, attempts: attempt }));
+                    return Ok(Opened::Refused(Reply::of(raw, attempt)));
                 }
                 Err(error) => Err(error),
             };
