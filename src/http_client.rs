@@ -75,7 +75,7 @@ pub struct NativeHttpRecord {
     pub url: String,
     /// The headers of the answer.
     pub headers: Vec<NativeField>,
-    /// Is the status one below 400?
+    /// Is there a whole answer with a status below 400?
     pub success: bool,
     /// What the answer holds, where that is an object or an array: JSON text.
     pub json: Option<String>,

@@ -18,7 +18,7 @@ export interface HttpResponse {
   url: string;
   /** The headers of the answer, names in lower case. */
   headers: Record<string, string>;
-  /** Is the status one below 400? */
+  /** Is there an answer with a status below 400? A redirect, which is not followed, is none. */
   success: boolean;
   /** What the answer holds, where that is a JSON object or array. */
   json?: Record<string, unknown> | null;

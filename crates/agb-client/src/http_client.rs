@@ -66,7 +66,7 @@ pub struct HttpRecord {
     pub url: String,
     /// The headers of the answer, names in lower case, each name once.
     pub headers: Vec<(String, String)>,
-    /// Is the status one below 400?
+    /// Is there a whole answer with a status below 400?
     pub success: bool,
     /// What the answer holds; where there was none, a text that says why.
     pub body: HttpBody,
@@ -108,7 +108,7 @@ impl HttpClient {
     /// service's own endpoints of which twice is the same as once, and anything as long as no connection comes about.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] for what can't be sent. Every other failure is a record of status 0.
+    /// [`ErrorKind::InvalidArgument`] for what can't be sent. Every other failure is a record; a redirect, which is not followed, has its status.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpRecord> {
         let http_request = self.http_request(&request)?;
         match self.transport.send(&http_request).await {
@@ -194,8 +194,10 @@ fn without_key(body: HttpBody, authorization: &str) -> HttpBody {
 }
 
 fn record_of_failure(error: &Error, url: String) -> HttpRecord {
+    // An answer that would send us elsewhere has a status; of what broke off only that it did counts.
+    let status = error.http_status().filter(|_| error.kind() == ErrorKind::Http).unwrap_or_default();
     HttpRecord {
-        status: 0,
+        status,
         url,
         headers: Vec::new(),
         success: false,

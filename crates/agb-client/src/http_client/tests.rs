@@ -134,6 +134,10 @@ async fn where_there_is_no_answer_the_record_says_why() {
     let record = client(&broken.url).send(post("x", "{}")).await.unwrap();
     assert_eq!((record.status, record.attempts, record.retryable), (0, 1, true));
 
+    let moved = RawServer::start(b"HTTP/1.1 302 Found\r\nlocation: /y\r\ncontent-length: 0\r\n\r\n", false).await;
+    let record = client(&moved.url).send(get("x")).await.unwrap();
+    assert_eq!((record.status, record.success, record.attempts), (302, false, 1));
+
     let silent = RawServer::start(b"", true).await;
     let limited = HttpRequest { read_limit: Some(Duration::from_millis(100)), ..post("x", "{}") };
     let record = client(&silent.url).send(limited).await.unwrap();
