@@ -159,7 +159,7 @@ const ENDPOINTS: Record<Exclude<keyof Client, "close">, Endpoint> = {
   },
   getLink: {
     send: (client, authorization) =>
-      client.getLink(new GetLinkRequest({ authorization, sessionId, protocolType: "https", port: 30100 })),
+      client.getLink(new GetLinkRequest({ authorization, sessionId, protocolType: "https", port: 30_100 })),
     wire: "GET /internet/getLink",
     query: { sessionId, protocolType: "https", port: "30100" },
   },
@@ -537,7 +537,7 @@ describe("sessions", () => {
     expect(resource.getResourceData()).toMatchObject({ sessionId, desktopInfo: expect.anything() });
     expect(resource.getResourceUrl()).toBe(resource.getResourceData()?.resourceUrl);
 
-    const link = new GetLinkRequest({ authorization, sessionId, protocolType: "https", port: 30150 });
+    const link = new GetLinkRequest({ authorization, sessionId, protocolType: "https", port: 30_150 });
     expect((await client.getLink(link)).getUrl()).toMatch(/^https?:.*30150/);
   });
 
