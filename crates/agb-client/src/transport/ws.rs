@@ -19,7 +19,6 @@ use crate::error::{Error, ErrorKind, Result};
 const OPERATION: &str = "webSocket";
 
 /// What came of the wish for a WebSocket.
-#[expect(clippy::large_enum_variant, reason = "made once a connection, and taken apart at once")]
 pub(crate) enum Opened {
     /// It is open.
     Socket(Socket),
