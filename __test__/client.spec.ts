@@ -64,6 +64,8 @@ interface Endpoint {
 
 const ids = { contextId: "c-1", filePath: "/a b/ü" };
 const sessionId = "s-1";
+/** A port inside a session, where the service lets links lead. */
+const port = 30_100;
 
 /** Every method with a request in which nothing is left out. */
 const ENDPOINTS: Record<Exclude<keyof Client, "close">, Endpoint> = {
@@ -159,7 +161,7 @@ const ENDPOINTS: Record<Exclude<keyof Client, "close">, Endpoint> = {
   },
   getLink: {
     send: (client, authorization) =>
-      client.getLink(new GetLinkRequest({ authorization, sessionId, protocolType: "https", port: 30_100 })),
+      client.getLink(new GetLinkRequest({ authorization, sessionId, protocolType: "https", port })),
     wire: "GET /internet/getLink",
     query: { sessionId, protocolType: "https", port: "30100" },
   },
@@ -537,8 +539,8 @@ describe("sessions", () => {
     expect(resource.getResourceData()).toMatchObject({ sessionId, desktopInfo: expect.anything() });
     expect(resource.getResourceUrl()).toBe(resource.getResourceData()?.resourceUrl);
 
-    const link = new GetLinkRequest({ authorization, sessionId, protocolType: "https", port: 30_150 });
-    expect((await client.getLink(link)).getUrl()).toMatch(/^https?:.*30150/);
+    const link = new GetLinkRequest({ authorization, sessionId, protocolType: "https", port });
+    expect((await client.getLink(link)).getUrl()).toMatch(/^https?:.*30100/);
   });
 
   it("that are unknown are failures with the service's code", async () => {
@@ -704,7 +706,7 @@ describe("contexts", () => {
 
   it("are mounted and synchronised", async () => {
     const { client, authorization, id: contextId } = await make("low-mount");
-    const path = "/tmp/agb-client-spec-mount";
+    const path = `/tmp/agb-client-spec-${process.pid}-${Math.random().toString(36).slice(2)}`;
     const created = await client.createMcpSession(
       new CreateSessionRequest({
         authorization,
