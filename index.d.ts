@@ -2,6 +2,22 @@
 
 import { Readable, Writable } from 'node:stream';
 
+/** The fields of a request. */
+type FieldsOf<Request> = Omit<Request, "getBody" | "getParams">;
+/**
+ * What one method of `Client` sends. A class for each endpoint says which fields there are, and where they go;
+ * docs/protocol.md has the endpoints.
+ */
+declare abstract class EndpointRequest<Self> {
+    /** `Bearer <API key>`, or the key alone. */
+    authorization?: string;
+    constructor(fields: FieldsOf<Self>);
+    /** The JSON body, for the endpoints that take one. */
+    getBody(): Record<string, unknown>;
+    /** The query; what is absent or `null` is left out. */
+    getParams(): Record<string, unknown>;
+}
+
 /**
  * Configuration: what the program, the environment and `.env` say. Precedence and defaults are the native client's.
  */
@@ -30,12 +46,631 @@ declare function defaultConfig(): Config;
 declare function loadConfig(customConfig?: ConfigOptions, customEnvPath?: string): Config;
 
 /**
- * The low-level client of an `AGB`. In this version it only tells its configuration; the methods that send one request
- * each are not there yet and say so.
+ * Requests that no other method knows: the caller says method, path, query, headers and body, and gets the answer as it
+ * came.
+ */
+
+/** What came of a request. There is always one, whatever the status was. */
+interface HttpResponse {
+    /** Status of the answer; 0 where there was none: then `text` says why. */
+    statusCode: number;
+    /** Where the request went, with its query. */
+    url: string;
+    /** The headers of the answer, names in lower case. */
+    headers: Record<string, string>;
+    /** Is there an answer with a status below 400? A redirect, which is not followed, is none. */
+    success: boolean;
+    /** What the answer holds, where that is a JSON object or array. */
+    json?: Record<string, unknown> | null;
+    /** What the answer holds, where that is no JSON. */
+    text?: string;
+    /** The service's request id, or an empty text. */
+    requestId: string;
+    /** How often the request was sent. */
+    readonly attempts?: number;
+    /** May the same request succeed when it is sent again? */
+    readonly retryable?: boolean;
+}
+/** One request of an `HTTPClient`. */
+interface HttpRequestOptions {
+    method: string;
+    /** The path below the endpoint of the configuration. */
+    endpoint: string;
+    /** These replace the headers that are sent otherwise. */
+    headers?: Record<string, string>;
+    /** The query. What is absent or `null` is left out; objects and lists go as JSON. */
+    params?: Record<string, unknown>;
+    /** The body, as JSON. */
+    jsonData?: Record<string, unknown>;
+    /** The body, where there is no `jsonData`: text, bytes, `URLSearchParams`, or anything else as JSON. */
+    data?: unknown;
+    /** How long the call may take, in milliseconds. Default: the configured time-out. */
+    readTimeout?: number;
+    /** How long connecting may take, in milliseconds. Default: 10,000. */
+    connectTimeout?: number;
+}
+/** Sends requests to the service, or to anything else that speaks HTTP. */
+declare class HTTPClient {
+    #private;
+    /** The configuration of clients that are made without one. */
+    static setDefaultConfig(config: Config): void;
+    /** What {@link setDefaultConfig} was given; `null` before. */
+    static getDefaultConfig(): Config | null;
+    /**
+     * @param apiKey the value of the header `authorization`; a key alone gets `Bearer` in front. Without it no such header
+     *   is sent
+     * @param cfg default: what {@link setDefaultConfig} was given
+     * @throws {AGBError} when there is no configuration, or it can't be used
+     */
+    constructor(apiKey?: string, cfg?: Config);
+    /**
+     * Sends a request and takes the whole answer. A failure is an answer like any other: no status rejects, and where
+     * nothing came back `statusCode` is 0.
+     *
+     * @throws {AGBError} when the request can't be sent as it is; nothing was sent then
+     */
+    makeRequest(options: HttpRequestOptions): Promise<HttpResponse>;
+    /** Nothing to close: connections that nobody uses end by themselves, and none keeps the process alive. */
+    close(): void;
+}
+
+/**
+ * What all answers have. The rules of success and of the error's text differ between endpoints, as in the reference
+ * (docs/protocol.md, section "Low-level requests").
+ */
+declare class EndpointResponse {
+    #private;
+    /** The service's request id, or an empty text. */
+    readonly requestId: string;
+    /** Status of the HTTP answer; 0 where there was none. */
+    readonly statusCode: number;
+    /** The service's code: `ok`, an error code, or absent. */
+    readonly code?: string;
+    /** The status as the envelope repeats it. */
+    readonly httpStatusCode?: number;
+    constructor(record: HttpResponse);
+    isSuccessful(): boolean;
+    getRequestId(): string;
+}
+/** The answer of an endpoint whose failures always have a text. */
+declare class ExplainedResponse extends EndpointResponse {
+    getErrorMessage(): string;
+}
+/** The answer of an endpoint of which status 200 alone is a success. */
+declare class StrictResponse extends ExplainedResponse {
+    isSuccessful(): boolean;
+}
+/** The answer of a list: where the service says nothing, the status does. */
+declare class ListResponse extends StrictResponse {
+    getErrorMessage(): string;
+}
+
+/** Requests and answers of the endpoints of the browser. */
+
+/** Starts the browser of a session: `POST /browser/init`. */
+declare class InitBrowserRequest extends EndpointRequest<InitBrowserRequest> {
+    authorization: string;
+    sessionId: string;
+    /** Where the browser keeps its data, in the session: `/tmp/agb_browser_data`. */
+    persistentPath: string;
+    /** Goes as JSON text; an empty one doesn't. */
+    browserOption?: Record<string, unknown>;
+    getParams(): Record<string, unknown>;
+}
+/** The browser. */
+declare class InitBrowserResponse extends StrictResponse {
+    getPort(): number | undefined;
+}
+/** Asks where the browser is driven: `POST /internet/getCdpLink`. */
+declare class GetCdpLinkRequest extends EndpointRequest<GetCdpLinkRequest> {
+    sessionId?: string;
+    getParams(): Record<string, unknown>;
+}
+/** Where it is driven. */
+declare class GetCdpLinkResponse extends StrictResponse {
+    getErrorMessage(): string;
+    /** A WebSocket URL for the Chrome DevTools Protocol. */
+    getUrl(): string | undefined;
+}
+
+/** Requests and answers of the endpoints of contexts. */
+
+/** Lists contexts, a page at a time: `GET /sdk/ListContexts`. */
+declare class ListContextsRequest extends EndpointRequest<ListContextsRequest> {
+    authorization: string;
+    maxResults?: number;
+    nextToken?: string;
+    getParams(): Record<string, unknown>;
+}
+/** A context of a list. */
+interface ListContextsItem {
+    createTime?: string;
+    id?: string;
+    lastUsedTime?: string;
+    name?: string;
+}
+/** A page of contexts. What tells of other pages stands in the data or beside it. */
+declare class ListContextsResponse extends ListResponse {
+    getContextsData(): ListContextsItem[];
+    getNextToken(): string | undefined;
+    getMaxResults(): number | undefined;
+    getTotalCount(): number | undefined;
+}
+/** Finds a context by id or name: `GET /sdk/GetContext`. */
+declare class GetContextRequest extends EndpointRequest<GetContextRequest> {
+    authorization: string;
+    id?: string;
+    name?: string;
+    /** Where the service looks; its default is `cn-hangzhou`. */
+    loginRegionId?: string;
+    /** Make it when there is none of that name. */
+    allowCreate: boolean;
+    getParams(): Record<string, unknown>;
+}
+/** A context. */
+interface GetContextData {
+    createTime?: string;
+    id?: string;
+    lastUsedTime?: string;
+    name?: string;
+    /** `available`, `clearing` or `pre-available`. */
+    state?: string;
+}
+/** The context. */
+declare class GetContextResponse extends ExplainedResponse {
+    getContextData(): GetContextData | undefined;
+}
+/** Gives a context another name: `POST /sdk/ModifyContext`. */
+declare class ModifyContextRequest extends EndpointRequest<ModifyContextRequest> {
+    authorization: string;
+    id: string;
+    name: string;
+    getParams(): Record<string, unknown>;
+}
+/** Was it renamed? */
+declare class ModifyContextResponse extends ExplainedResponse {
+}
+/** A request of which the context is all there is to say. */
+declare abstract class ContextIdRequest<Self> extends EndpointRequest<Self> {
+    authorization: string;
+    id: string;
+    getParams(): Record<string, unknown>;
+}
+/** Deletes a context: `POST /sdk/DeleteContext`. */
+declare class DeleteContextRequest extends ContextIdRequest<DeleteContextRequest> {
+}
+/** Was it deleted? */
+declare class DeleteContextResponse extends ExplainedResponse {
+}
+/** Starts to delete everything in a context: `POST /sdk/ClearContext`. */
+declare class ClearContextRequest extends ContextIdRequest<ClearContextRequest> {
+}
+/** Was that begun? */
+declare class ClearContextResponse extends ExplainedResponse {
+}
+/** Synchronises the mounts of a session: `POST /sdk/SyncContext`. */
+declare class SyncContextRequest extends EndpointRequest<SyncContextRequest> {
+    authorization: string;
+    sessionId: string;
+    contextId?: string;
+    path?: string;
+    /** `upload` or `download`. */
+    mode?: string;
+    getParams(): Record<string, unknown>;
+}
+/** Was that begun? */
+declare class SyncContextResponse extends ExplainedResponse {
+}
+/** Asks how far the mounts of a session are: `GET /sdk/GetContextInfo`. */
+declare class GetContextInfoRequest extends EndpointRequest<GetContextInfoRequest> {
+    authorization: string;
+    sessionId: string;
+    contextId?: string;
+    path?: string;
+    /** `upload` or `download`. */
+    taskType?: string;
+    getParams(): Record<string, unknown>;
+}
+/** How far the mounts are. */
+declare class GetContextInfoResponse extends ExplainedResponse {
+    /** As the service has it: JSON text of a list. */
+    getContextStatus(): unknown;
+}
+/** Asks for the context that files are transferred through: `POST /sdk/GetAndLoadInternalContext`. */
+declare class GetAndLoadInternalContextRequest extends EndpointRequest<GetAndLoadInternalContextRequest> {
+    authorization: string;
+    sessionId: string;
+    /** `file_transfer` is the one that is known. */
+    contextTypes?: string[];
+    getParams(): Record<string, unknown>;
+}
+/** A context that the service keeps for itself. */
+interface GetAndLoadInternalContextItem {
+    contextId?: string;
+    contextPath?: string;
+    contextType?: string;
+}
+/** These contexts. */
+declare class GetAndLoadInternalContextResponse extends ExplainedResponse {
+    getContextList(): GetAndLoadInternalContextItem[];
+}
+
+/** Requests and answers of the endpoints of files in contexts. */
+
+/** A request of which the file is all there is to say. */
+declare abstract class ContextFileRequest<Self> extends EndpointRequest<Self> {
+    authorization: string;
+    contextId: string;
+    filePath: string;
+    getParams(): Record<string, unknown>;
+}
+/** An answer with a URL that grants access for a while. */
+declare class FileUrlResponse extends ExplainedResponse {
+    /** Until when. */
+    getExpireTime(): string | undefined;
+}
+/** Asks for a URL to read a file: `POST /sdk/GetContextFileDownloadUrl`. */
+declare class GetContextFileDownloadUrlRequest extends ContextFileRequest<GetContextFileDownloadUrlRequest> {
+}
+/** The URL. */
+declare class GetContextFileDownloadUrlResponse extends FileUrlResponse {
+    getDownloadUrl(): string | undefined;
+}
+/** Asks for a URL to write a file: `POST /sdk/GetContextFileUploadUrl`. */
+declare class GetContextFileUploadUrlRequest extends ContextFileRequest<GetContextFileUploadUrlRequest> {
+}
+/** The URL. */
+declare class GetContextFileUploadUrlResponse extends FileUrlResponse {
+    getUploadUrl(): string | undefined;
+    getUploadUrlData(): {
+        url?: string;
+        expireTime?: string;
+    } | undefined;
+}
+/** Deletes a file: `POST /sdk/DeleteContextFile`. */
+declare class DeleteContextFileRequest extends ContextFileRequest<DeleteContextFileRequest> {
+}
+/** Was it deleted? */
+declare class DeleteContextFileResponse extends ExplainedResponse {
+}
+/** Lists what lies directly in a folder: `POST /sdk/DescribeContextFiles`. */
+declare class DescribeContextFilesRequest extends EndpointRequest<DescribeContextFilesRequest> {
+    authorization: string;
+    contextId: string;
+    /** By its full path; empty: the top. */
+    parentFolderPath: string;
+    /** From 1. */
+    pageNumber: number;
+    pageSize: number;
+    getParams(): Record<string, unknown>;
+}
+/** A file of a list. */
+interface DescribeContextFilesItem {
+    fileId?: string;
+    fileName?: string;
+    filePath?: string;
+    fileType?: string;
+    gmtCreate?: string;
+    gmtModified?: string;
+    /** Bytes. */
+    size?: number;
+    status?: string;
+}
+/** A page of files. */
+declare class DescribeContextFilesResponse extends ListResponse {
+    getFilesData(): DescribeContextFilesItem[];
+    getNextToken(): string | undefined;
+    getMaxResults(): number | undefined;
+    getCount(): number | undefined;
+}
+
+/** Requests and answers of the endpoints of sessions, with labels, resources and links. */
+
+/** A mount as it is sent. */
+interface CreateMcpSessionRequestPersistenceDataListMap {
+    contextId: string;
+    path: string;
+    policy: string;
+}
+/** A context that a new session mounts. */
+declare class CreateMcpSessionRequestPersistenceDataList {
+    contextId?: string;
+    /** Where, in the session. */
+    path?: string;
+    /** JSON text. */
+    policy?: string;
+    constructor(fields?: {
+        contextId?: string;
+        path?: string;
+        policy?: string;
+    });
+    toMap(): CreateMcpSessionRequestPersistenceDataListMap;
+}
+/** Creates a session: `POST /mcp/createSession`. */
+declare class CreateSessionRequest extends EndpointRequest<CreateSessionRequest> {
+    authorization: string;
+    imageId: string;
+    sessionId?: string;
+    contextId?: string;
+    /** JSON text of an object of texts. */
+    labels?: string;
+    mcpPolicyId?: string;
+    persistenceDataList?: CreateMcpSessionRequestPersistenceDataList[];
+    /** Who is asking: goes as JSON text. */
+    sdkStats?: Record<string, unknown>;
+    /** Seconds without activity after which the session is released. */
+    timeout?: number;
+    getBody(): Record<string, unknown>;
+    getParams(): Record<string, unknown>;
+}
+/** What the service says of a new session. */
+interface SessionData {
+    appInstanceId?: string;
+    errMsg?: string;
+    linkUrl?: string;
+    networkInterfaceIp?: string;
+    resourceId?: string;
+    resourceUrl?: string;
+    sessionId?: string;
+    success?: boolean;
+    taskId?: string;
+    token?: string;
+    /** JSON text. */
+    toolList?: string;
+    wsUrl?: string;
+}
+/** The new session. */
+declare class CreateSessionResponse extends ExplainedResponse {
+    getErrorMessage(): string;
+    getData(): SessionData | undefined;
+    getSessionId(): string | undefined;
+    getResourceUrl(): string | undefined;
+}
+/** A request of which the session is all there is to say. */
+declare abstract class SessionBodyRequest<Self> extends EndpointRequest<Self> {
+    sessionId?: string;
+    getBody(): Record<string, unknown>;
+}
+/** Finds a session: `POST /mcp/getSession`. */
+declare class GetSessionRequest extends SessionBodyRequest<GetSessionRequest> {
+    authorization: string;
+}
+/** What the service says of a session. */
+interface GetSessionSessionData {
+    appInstanceId?: string;
+    linkUrl?: string;
+    resourceId?: string;
+    resourceUrl?: string;
+    sessionId?: string;
+    status?: string;
+    token?: string;
+    /** JSON text. */
+    toolList?: string;
+    wsUrl?: string;
+}
+/** The session. */
+declare class GetSessionResponse extends ExplainedResponse {
+    getData(): GetSessionSessionData | undefined;
+    getSessionId(): string | undefined;
+    getResourceUrl(): string | undefined;
+}
+/** Asks for a session's status, which does not keep it alive: `POST /mcp/getSessionInfo`. */
+declare class GetSessionDetailRequest extends SessionBodyRequest<GetSessionDetailRequest> {
+    authorization: string;
+}
+/** The status. */
+declare class GetSessionDetailResponse extends ExplainedResponse {
+    /** The status on the wire, `RUNNING` while the session lives; empty where there is none. */
+    getStatus(): string;
+}
+/** Releases a session: `POST /mcp/releaseSession`. */
+declare class ReleaseSessionRequest extends SessionBodyRequest<ReleaseSessionRequest> {
+    authorization: string;
+    sessionId: string;
+}
+/** Was it released? */
+declare class ReleaseSessionResponse extends StrictResponse {
+}
+/** Starts the release of a session: `POST /mcp/releaseSessionAsync`. */
+declare class DeleteSessionAsyncRequest extends SessionBodyRequest<DeleteSessionAsyncRequest> {
+    authorization: string;
+    sessionId: string;
+}
+/** Was the release begun? */
+declare class DeleteSessionAsyncResponse extends StrictResponse {
+}
+/** Sets a session's idle timer back: `POST /mcp/refreshSessionIdleTime`. */
+declare class RefreshSessionIdleTimeRequest extends EndpointRequest<RefreshSessionIdleTimeRequest> {
+    authorization: string;
+    sessionId: string;
+    getParams(): Record<string, unknown>;
+}
+/** Was it set back? */
+declare class RefreshSessionIdleTimeResponse extends StrictResponse {
+    getData(): unknown;
+}
+/** Lists sessions, a page at a time: `GET /sdk/ListSession`. */
+declare class ListSessionRequest extends EndpointRequest<ListSessionRequest> {
+    authorization: string;
+    maxResults?: number;
+    nextToken?: string;
+    /** JSON text of an object: only sessions that carry all of these. */
+    labels?: string;
+    isAll?: boolean;
+    getParams(): Record<string, unknown>;
+}
+/** A session of a list. */
+interface ListSessionItem {
+    sessionId?: string;
+    sessionStatus?: string;
+}
+/** A page of sessions. */
+declare class ListSessionResponse extends ListResponse {
+    getSessionData(): ListSessionItem[];
+    getNextToken(): string | undefined;
+    getMaxResults(): number | undefined;
+    getCount(): number | undefined;
+}
+/** Replaces the labels of a session: `POST /sdk/SetLabel`. */
+declare class SetLabelRequest extends EndpointRequest<SetLabelRequest> {
+    authorization: string;
+    sessionId?: string;
+    /** JSON text of an object of texts. */
+    labels?: string;
+    getParams(): Record<string, unknown>;
+}
+/** Were they replaced? */
+declare class SetLabelResponse extends ExplainedResponse {
+}
+/** Asks for the labels of a session: `GET /sdk/GetLabel`. */
+declare class GetLabelRequest extends EndpointRequest<GetLabelRequest> {
+    authorization: string;
+    sessionId?: string;
+    maxResults?: number;
+    nextToken?: string;
+    getParams(): Record<string, unknown>;
+}
+/** The labels. */
+declare class GetLabelResponse extends ExplainedResponse {
+    /** As the service has them: JSON text of an object. */
+    getLabelsData(): unknown;
+    getNextToken(): string | undefined;
+    getMaxResults(): number | undefined;
+    getCount(): number | undefined;
+}
+/** Asks where a session can be seen: `POST /mcp/getMcpResource`. */
+declare class GetMcpResourceRequest extends SessionBodyRequest<GetMcpResourceRequest> {
+    sessionId: string;
+}
+/** Where a session can be seen. */
+interface McpResourceData {
+    desktopInfo?: unknown;
+    /** With an access code; lives 30 minutes. */
+    resourceUrl?: string;
+    sessionId?: string;
+}
+/** The resource. */
+declare class GetMcpResourceResponse extends ExplainedResponse {
+    getResourceData(): McpResourceData | undefined;
+    getResourceUrl(): string | undefined;
+}
+/** Asks for a link to a port of a session: `GET /internet/getLink`. */
+declare class GetLinkRequest extends EndpointRequest<GetLinkRequest> {
+    sessionId?: string;
+    /** `https` or `wss`. */
+    protocolType?: string;
+    port?: number;
+    getParams(): Record<string, unknown>;
+}
+/** The link. */
+declare class GetLinkResponse extends StrictResponse {
+    getUrl(): string | undefined;
+}
+
+/** Requests and answers of the endpoints of tools. */
+
+/** Calls a tool of a session: `POST /mcp`. */
+declare class CallMcpToolRequest extends EndpointRequest<CallMcpToolRequest> {
+    sessionId?: string;
+    /** The tool. */
+    name?: string;
+    /** Its arguments, or their JSON text. */
+    args?: string | Record<string, unknown>;
+    imageId?: string;
+    server?: string;
+    getBody(): Record<string, unknown>;
+    getParams(): Record<string, unknown>;
+}
+/** What the tool gave. */
+declare class CallMcpToolResponse extends EndpointResponse {
+    #private;
+    isSuccessful(): boolean;
+    /** What the tool itself says of its failure comes before what the service says. */
+    getErrorMessage(): string | undefined;
+    /** All texts of the result; where there is none, the first other content. */
+    getToolResult(): string | undefined;
+}
+/** Lists the tools of an image: `POST /mcp/listTools`. */
+declare class ListMcpToolsRequest extends EndpointRequest<ListMcpToolsRequest> {
+    imageId: string;
+    getParams(): Record<string, unknown>;
+}
+/** The tools. */
+declare class ListMcpToolsResponse extends EndpointResponse {
+    isSuccessful(): boolean;
+    getErrorMessage(): string | undefined;
+    /** JSON text of a list; absent where there is none. */
+    getToolsList(): string | undefined;
+}
+
+/**
+ * The low-level client: one method for each endpoint of the service, which sends what its request says and gives the
+ * answer as it came. A failure of the service, and one on the way to it, is an answer; what lacks its authorization or
+ * its session id rejects, and nothing is sent.
  */
 declare class Client {
+    /** @param config default: what the environment and `.env` say */
     constructor(config?: Config);
-    /** Nothing to close: connections are kept by the native client and end with the process. */
+    /** Creates a session, and doesn't wait for its mounts. */
+    createMcpSession(request: CreateSessionRequest): Promise<CreateSessionResponse>;
+    /** Finds a session. */
+    getMcpSession(request: GetSessionRequest): Promise<GetSessionResponse>;
+    /** The status of a session; asking doesn't keep it alive. */
+    getSessionDetail(request: GetSessionDetailRequest): Promise<GetSessionDetailResponse>;
+    /** Releases a session. */
+    releaseMcpSession(request: ReleaseSessionRequest): Promise<ReleaseSessionResponse>;
+    /** Starts the release of a session, and doesn't wait for its end. */
+    deleteSessionAsync(request: DeleteSessionAsyncRequest): Promise<DeleteSessionAsyncResponse>;
+    /** Sets the idle timer of a session back. */
+    refreshSessionIdleTime(request: RefreshSessionIdleTimeRequest): Promise<RefreshSessionIdleTimeResponse>;
+    /** A page of the sessions. */
+    listSessions(request: ListSessionRequest): Promise<ListSessionResponse>;
+    /** Replaces the labels of a session. */
+    setLabel(request: SetLabelRequest): Promise<SetLabelResponse>;
+    /** The labels of a session. */
+    getLabel(request: GetLabelRequest): Promise<GetLabelResponse>;
+    /** Where a session can be seen. */
+    getMcpResource(request: GetMcpResourceRequest): Promise<GetMcpResourceResponse>;
+    /** A link to a port of a session. */
+    getLink(request: GetLinkRequest): Promise<GetLinkResponse>;
+    /** Where the browser of a session is driven. */
+    getCdpLink(request: GetCdpLinkRequest): Promise<GetCdpLinkResponse>;
+    /** Starts the browser of a session. */
+    initBrowser(request: InitBrowserRequest): Promise<InitBrowserResponse>;
+    /**
+     * Calls a tool of a session on the API route.
+     *
+     * @param readTimeout how long the call may take, in milliseconds; default: the configured time-out
+     * @param connectTimeout how long connecting may take, in milliseconds
+     */
+    callMcpTool(request: CallMcpToolRequest, readTimeout?: number, connectTimeout?: number): Promise<CallMcpToolResponse>;
+    /** The tools of an image. */
+    listMcpTools(request: ListMcpToolsRequest): Promise<ListMcpToolsResponse>;
+    /** A page of the contexts. */
+    listContexts(request: ListContextsRequest): Promise<ListContextsResponse>;
+    /** Finds a context, or makes it. */
+    getContext(request: GetContextRequest): Promise<GetContextResponse>;
+    /** Gives a context another name. */
+    modifyContext(request: ModifyContextRequest): Promise<ModifyContextResponse>;
+    /** Deletes a context. */
+    deleteContext(request: DeleteContextRequest): Promise<DeleteContextResponse>;
+    /** Starts to delete everything in a context. */
+    clearContext(request: ClearContextRequest): Promise<ClearContextResponse>;
+    /** Starts to synchronise the mounts of a session. */
+    syncContext(request: SyncContextRequest): Promise<SyncContextResponse>;
+    /** How far the mounts of a session are. */
+    getContextInfo(request: GetContextInfoRequest): Promise<GetContextInfoResponse>;
+    /** A URL to read a file of a context. */
+    getContextFileDownloadUrl(request: GetContextFileDownloadUrlRequest): Promise<GetContextFileDownloadUrlResponse>;
+    /** A URL to write a file of a context. */
+    getContextFileUploadUrl(request: GetContextFileUploadUrlRequest): Promise<GetContextFileUploadUrlResponse>;
+    /** Deletes a file of a context. */
+    deleteContextFile(request: DeleteContextFileRequest): Promise<DeleteContextFileResponse>;
+    /** A page of the files in a folder of a context. */
+    describeContextFiles(request: DescribeContextFilesRequest): Promise<DescribeContextFilesResponse>;
+    /** The contexts that the service keeps for itself. */
+    getAndLoadInternalContext(request: GetAndLoadInternalContextRequest): Promise<GetAndLoadInternalContextResponse>;
+    /** Nothing to close: connections that nobody uses end by themselves, and none keeps the process alive. */
     close(): void;
 }
 
@@ -2247,5 +2882,5 @@ declare function getSdkVersion(): string;
 /** Was this package built for release? */
 declare function isReleaseVersion(): boolean;
 
-export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateSessionParams, DownloadStrategy, Emulator, FileError, FileSystem, FingerprintFormat, KeyboardController, Lifecycle, LogLevel, MouseButton, MouseController, ScreenController, ScreenError, ScrollDirection, Session, SessionError, SessionHold, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
-export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DeletedSession, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetSessionData, GetSessionResult, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, MappingPolicy, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OpenOptions, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };
+export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, CallMcpToolRequest, CallMcpToolResponse, ClearContextRequest, ClearContextResponse, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateMcpSessionRequestPersistenceDataList, CreateSessionParams, CreateSessionRequest, CreateSessionResponse, DeleteContextFileRequest, DeleteContextFileResponse, DeleteContextRequest, DeleteContextResponse, DeleteSessionAsyncRequest, DeleteSessionAsyncResponse, DescribeContextFilesRequest, DescribeContextFilesResponse, DownloadStrategy, Emulator, FileError, FileSystem, FingerprintFormat, GetAndLoadInternalContextRequest, GetAndLoadInternalContextResponse, GetCdpLinkRequest, GetCdpLinkResponse, GetContextFileDownloadUrlRequest, GetContextFileDownloadUrlResponse, GetContextFileUploadUrlRequest, GetContextFileUploadUrlResponse, GetContextInfoRequest, GetContextInfoResponse, GetContextRequest, GetContextResponse, GetLabelRequest, GetLabelResponse, GetLinkRequest, GetLinkResponse, GetMcpResourceRequest, GetMcpResourceResponse, GetSessionDetailRequest, GetSessionDetailResponse, GetSessionRequest, GetSessionResponse, HTTPClient, InitBrowserRequest, InitBrowserResponse, KeyboardController, Lifecycle, ListContextsRequest, ListContextsResponse, ListMcpToolsRequest, ListMcpToolsResponse, ListSessionRequest, ListSessionResponse, LogLevel, ModifyContextRequest, ModifyContextResponse, MouseButton, MouseController, RefreshSessionIdleTimeRequest, RefreshSessionIdleTimeResponse, ReleaseSessionRequest, ReleaseSessionResponse, ScreenController, ScreenError, ScrollDirection, Session, SessionError, SessionHold, SetLabelRequest, SetLabelResponse, SyncContextRequest, SyncContextResponse, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
+export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateMcpSessionRequestPersistenceDataListMap, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DeletedSession, DescribeContextFilesItem, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetAndLoadInternalContextItem, GetContextData, GetSessionData, GetSessionResult, GetSessionSessionData, HttpRequestOptions, HttpResponse, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, ListContextsItem, ListSessionItem, MappingPolicy, McpResourceData, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OpenOptions, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionData, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };

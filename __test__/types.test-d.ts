@@ -8,6 +8,7 @@ import {
   type BaseService,
   type BinaryFileContentResult,
   type BoolResult,
+  type Client,
   type Code,
   type Command,
   type CommandResult,
@@ -19,6 +20,10 @@ import {
   type EnhancedCodeExecutionResult,
   type FileContentResult,
   type FileSystem,
+  GetLabelRequest,
+  type GetLabelResponse,
+  type HTTPClient,
+  type HttpResponse,
   LogLevel,
   type OperationResult,
   type Session,
@@ -105,6 +110,25 @@ export function errors(error: unknown): string {
     return base.message;
   }
   return error instanceof Error ? error.message : VERSION;
+}
+
+export async function lowLevel(client: Client, http: HTTPClient): Promise<HttpResponse> {
+  const response = await client.getLabel(new GetLabelRequest({ authorization: "Bearer key", sessionId: "s" }));
+  same<Same<typeof response, GetLabelResponse>>();
+  const message: string = response.getErrorMessage();
+  void message;
+  // Code for the reference, which exports no request classes, brings objects of its own.
+  await client.getLink({
+    authorization: "Bearer key",
+    sessionId: "s",
+    getBody: () => ({}),
+    getParams: () => ({ a: 1 }),
+  });
+  // @ts-expect-error: a request says who asks
+  new GetLabelRequest({ sessionId: "s" });
+  // @ts-expect-error: the method and the path are what a request can't do without
+  await http.makeRequest({ method: "GET" });
+  return http.makeRequest({ method: "GET", endpoint: "/x", params: { a: 1 }, readTimeout: 1_000 });
 }
 
 export async function emulator(): Promise<EmulatorSession[]> {

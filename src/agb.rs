@@ -9,6 +9,7 @@ use napi::{Either, Env, Result};
 use napi_derive::napi;
 
 use crate::context::NativeMount;
+use crate::http_client::NativeHttpClient;
 use crate::lifecycle::NativeKeepAliveOptions;
 use crate::session::{NativeFoundSession, NativeSession};
 use crate::support::{NativeCancel, NativeFailure, Outcome, json_object, outcome, promise};
@@ -415,6 +416,12 @@ impl NativeAgb {
             let delete = async { agb.delete_all(&json_object(&labels)?, at_once as usize).await };
             outcome(delete.await)
         })
+    }
+
+    /// Sends requests of any kind, over the same connections.
+    #[napi]
+    pub fn http_client(&self) -> NativeHttpClient {
+        self.inner.http_client().into()
     }
 
     /// Speaks to a session whose id the caller knows. Nothing is sent.

@@ -21,6 +21,7 @@ mod context;
 mod emulator;
 mod file_transfer;
 mod filesystem;
+mod http_client;
 mod lifecycle;
 mod session;
 mod support;

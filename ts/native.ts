@@ -23,6 +23,8 @@ export type {
   NativeFileUrl,
   NativeFindings,
   NativeFoundSession,
+  NativeHttpClient,
+  NativeHttpRecord,
   NativeKeepAliveOptions,
   NativeKeepAliveStatus,
   NativeLifecycle,

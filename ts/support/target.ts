@@ -9,11 +9,12 @@
 import { Client } from "../client";
 import { type Config, configurationSources, loadConfig } from "../config";
 import { errorOf } from "../errors";
-import { type NativeAgb, type NativeRoute, type NativeSession, native } from "../native";
+import { type NativeAgb, type NativeHttpClient, type NativeRoute, type NativeSession, native } from "../native";
 import type { SessionLike } from "../session-like";
 import type { McpTool } from "../types";
 import { VERSION } from "../version";
 import { isFailure } from "./call";
+import { openHttp } from "./http";
 
 /** Where a tool call goes, as far as the session decides it. */
 interface Route {
@@ -26,6 +27,8 @@ interface Route {
 
 interface OpenClient {
   native: NativeAgb;
+  /** The same client for requests of any kind, once it was asked for. */
+  http?: NativeHttpClient;
   apiKey: string;
   endpoint: string;
   timeoutMs: number;
@@ -39,6 +42,8 @@ interface BoundSession {
 }
 
 const clients = new WeakMap<object, OpenClient>();
+/** The low-level clients that belong to no `AGB`. */
+const lonely = new WeakMap<Client, Config & { http: NativeHttpClient }>();
 const sessions = new WeakMap<SessionLike, BoundSession>();
 
 /** What an `AGB` is made from. */
@@ -84,7 +89,22 @@ export function nativeAgbOf(client: unknown, apiKey: string): NativeAgb {
   return opened;
 }
 
-function isAs(known: OpenClient, config: Config | undefined): boolean {
+/** The native client for the requests of a `Client`: over the connections of its `AGB`, if it has one. */
+export function nativeHttpOf(client: Client): NativeHttpClient {
+  const { config } = client;
+  const known = clients.get(client);
+  if (known && isAs(known, config)) {
+    known.http ??= known.native.httpClient();
+    return known.http;
+  }
+  const alone = lonely.get(client);
+  if (alone && isAs(alone, config)) return alone.http;
+  const http = openHttp(config);
+  lonely.set(client, { http, endpoint: config.endpoint, timeoutMs: config.timeoutMs });
+  return http;
+}
+
+function isAs(known: Config, config: Config | undefined): boolean {
   return config === undefined || (known.endpoint === config.endpoint && known.timeoutMs === config.timeoutMs);
 }
 

@@ -14,10 +14,11 @@ use serde_json::{Map, Value};
 use crate::config::{self, Config, Sources};
 use crate::context::{ContextMount, ContextStatus, MountReport};
 use crate::error::{Error, ErrorKind, Result};
+use crate::http_client::HttpClient;
 use crate::lifecycle::{Clock, KeepAliveOptions, Life, WeakLife};
 use crate::session::{Created, Session, SessionDetails};
-use crate::transport::{Deadline, Method, Request, Resend, RetryPolicy, Transport, redact};
-use crate::wire::endpoint::{self, Endpoint, Verb};
+use crate::transport::{Deadline, Headers, Request, Resend, RetryPolicy, Transport, redact};
+use crate::wire::endpoint::{self, Endpoint};
 use crate::wire::envelope::{Answer, Fallback, is_session_not_found};
 use crate::wire::{Query, context as wire_context, js, session as wire};
 
@@ -450,6 +451,11 @@ impl Agb {
         Ok((answer, listed))
     }
 
+    /// Sends requests of any kind, over the same connections.
+    pub fn http_client(&self) -> HttpClient {
+        HttpClient::sharing(self.inner.base_url.clone(), self.timeout(), self.inner.transport.clone())
+    }
+
     /// A session whose details somebody else knows. Nothing is sent.
     pub fn attach(&self, session_id: &str, details: SessionDetails) -> Session {
         Session::found(self.clone(), session_id, details)
@@ -464,8 +470,7 @@ impl Agb {
 
     /// The configured time-out.
     pub(crate) fn timeout(&self) -> Duration {
-        // Checked when the configuration was found: positive, finite and not too long.
-        Duration::try_from_secs_f64(self.inner.config.timeout_ms / 1000.0).unwrap_or(Duration::from_secs(60))
+        self.inner.config.timeout()
     }
 
     /// The configured time-out from now.
@@ -502,13 +507,9 @@ impl Agb {
     pub(crate) fn request(&self, endpoint: &Endpoint, query: &Query, body: Bytes, deadline: Deadline) -> Request {
         Request {
             operation: endpoint.operation,
-            method: if endpoint.verb == Verb::Get { Method::Get } else { Method::Post },
+            method: endpoint.verb.into(),
             url: url_of(&self.inner.base_url, endpoint.path, query),
-            headers: vec![
-                ("authorization", format!("Bearer {}", self.inner.api_key)),
-                ("content-type", "application/json".to_owned()),
-                ("accept", "application/json, text/plain, */*".to_owned()),
-            ],
+            headers: rest_headers(Some(format!("Bearer {}", self.inner.api_key))),
             body,
             resend: if endpoint.repeatable { Resend::Freely } else { Resend::IfNotSent },
             deadline,
@@ -663,15 +664,31 @@ const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     // Becomes `+`.
     .remove(b' ');
 
-fn url_of(base_url: &str, path: &str, query: &Query) -> String {
+/// The URL of a path, which may bring a query of its own.
+pub(crate) fn url_of<N: AsRef<str>>(base_url: &str, path: &str, query: &[(N, String)]) -> String {
     let mut url = format!("{base_url}/{path}");
-    for (index, (name, value)) in query.iter().enumerate() {
-        url.push(if index == 0 { '?' } else { '&' });
-        url.push_str(name);
+    let mut separator = if path.contains('?') { '&' } else { '?' };
+    for (name, value) in query {
+        url.push(separator);
+        push_escaped(&mut url, name.as_ref());
         url.push('=');
-        url.extend(utf8_percent_encode(value, UNESCAPED).map(|part| part.replace(' ', "+")));
+        push_escaped(&mut url, value);
+        separator = '&';
     }
     url
+}
+
+fn push_escaped(url: &mut String, text: &str) {
+    url.extend(utf8_percent_encode(text, UNESCAPED).map(|part| part.replace(' ', "+")));
+}
+
+/// What every request to an endpoint carries.
+pub(crate) fn rest_headers(authorization: Option<String>) -> Headers {
+    let fixed = [
+        ("content-type".into(), "application/json".to_owned()),
+        ("accept".into(), "application/json, text/plain, */*".to_owned()),
+    ];
+    authorization.map(|value| ("authorization".into(), value)).into_iter().chain(fixed).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod channel;
 pub mod config;
 pub mod context;
 pub mod error;
+pub mod http_client;
 pub mod lifecycle;
 pub mod modules;
 pub mod session;
@@ -29,6 +30,7 @@ pub use context::{
     ContextStatus, Contexts, FileUrl, MountReport,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use http_client::{HttpBody, HttpClient, HttpRecord, HttpRequest};
 pub use lifecycle::Clock;
 pub use session::{
     ContextItems, DesktopInfo, Labels, McpTool, Metrics, MetricsReply, RouteOverride, RoutedSession, Session,

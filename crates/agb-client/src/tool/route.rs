@@ -116,9 +116,9 @@ impl Call<'_> {
             method: Method::Post,
             url: format!("{}/callTool", route.link_url.trim_end_matches('/')),
             headers: vec![
-                ("content-type", "application/json".to_owned()),
-                ("accept", "application/json".to_owned()),
-                ("x-access-token", route.token.to_owned()),
+                ("content-type".into(), "application/json".to_owned()),
+                ("accept".into(), "application/json".to_owned()),
+                ("x-access-token".into(), route.token.to_owned()),
             ],
             body: encode(&body)?,
             // The API route is the better second attempt.
