@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 
 pub(crate) use retry::RetryPolicy;
 pub(crate) use transfer::{Get, Piece, Pieces, Put};
@@ -117,7 +117,7 @@ impl Transport {
             attempt += 1;
             let outcome = self.http.attempt(request).await;
             let Some(delay) = self.retry.delay(request, attempt, &outcome) else {
-                return finish(outcome, attempt, request.operation);
+                return finish(outcome, attempt, request);
             };
             tracing::debug!(
                 target: "agb::transport",
@@ -131,10 +131,16 @@ impl Transport {
     }
 }
 
-fn finish(outcome: http::Outcome, attempts: u32, operation: &'static str) -> Result<Reply> {
+fn finish(outcome: http::Outcome, attempts: u32, request: &Request) -> Result<Reply> {
     match outcome {
         Ok(raw) => Ok(Reply { status: raw.status, request_id: raw.request_id, body: raw.body, attempts }),
-        Err(error) => Err(error.with_operation(operation).with_attempts(attempts)),
+        Err(error) => {
+            let was_sent = matches!(error.kind(), ErrorKind::Network | ErrorKind::Timeout);
+            // Whoever calls has to decide whether to call again, which is why it was not sent again here.
+            let is_doubtful = was_sent && request.resend != Resend::Freely;
+            let error = if is_doubtful { error.noted("it may have been executed all the same") } else { error };
+            Err(error.with_operation(request.operation).with_attempts(attempts))
+        }
     }
 }
 
