@@ -17,6 +17,7 @@ export type {
   NativeContextRecord,
   NativeDownload,
   NativeEmulator,
+  NativeEmulatorFault,
   NativeExecution,
   NativeFailure,
   NativeFileUrl,

@@ -429,6 +429,19 @@ mod tests {
     }
 
     #[test]
+    fn every_fault_of_the_documentation_can_be_used() {
+        let text = include_str!("../../../../docs/emulator.md");
+        let mut found = 0;
+        for line in text.lines().filter(|line| line.starts_with("npx agb-emulator --fault")) {
+            for fault in line.split("--fault ").skip(1) {
+                Fault::parse(fault.trim().trim_matches('\'')).unwrap();
+                found += 1;
+            }
+        }
+        assert!(found >= 8, "{found}");
+    }
+
+    #[test]
     fn defaults_are_once_for_sure_and_before_the_work() {
         let fault = Fault::parse("callTool:status=429").unwrap();
         assert_eq!((fault.from, fault.count, fault.probability), (1, Some(1), None));
