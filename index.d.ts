@@ -1800,6 +1800,7 @@ declare class AGB {
 /**
  * Faults of the emulator: what a test asks for, described; what they are, docs/emulator.md tells in the section Faults.
  */
+
 /** What a request asks for, by its name in {@link EmulatorRequest.operation}; `*` is all of them. */
 type EmulatorOperation = "createSession" | "getSession" | "getSessionInfo" | "releaseSession" | "releaseSessionAsync" | "refreshSessionIdleTime" | "getMcpResource" | "ListSession" | "SetLabel" | "GetLabel" | "getLink" | "init" | "getCdpLink" | "callTool" | "listTools" | "ListContexts" | "GetContext" | "ModifyContext" | "DeleteContext" | "ClearContext" | "SyncContext" | "GetContextInfo" | "GetContextFileDownloadUrl" | "GetContextFileUploadUrl" | "DeleteContextFile" | "DescribeContextFiles" | "GetAndLoadInternalContext" | "getObject" | "putObject" | "webSocket" | "*";
 /** Which requests a fault strikes, and how often. A request is struck by one fault at most: the first that fits. */
@@ -1912,21 +1913,18 @@ interface EmulatorFaultUse {
     code?: string;
 }
 /** A fault that was added. */
-declare class EmulatorFaultHandle {
-    #private;
+interface EmulatorFaultHandle {
     /** Counts the faults of an emulator from 1. */
-    get id(): number;
+    readonly id: number;
     /** How many requests it has struck. */
-    get hits(): number;
+    readonly hits: number;
     /** It strikes no more. Removing twice is fine. */
     remove(): void;
     /** Removes it, at the end of a `using` block. */
     [Symbol.dispose](): void;
-    toJSON(): Record<string, unknown>;
 }
 /** The faults of an emulator. */
-declare class EmulatorFaults {
-    #private;
+interface EmulatorFaults {
     /**
      * Lets a fault strike from now on.
      *
@@ -2195,5 +2193,5 @@ declare function getSdkVersion(): string;
 /** Was this package built for release? */
 declare function isReleaseVersion(): boolean;
 
-export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateSessionParams, DownloadStrategy, Emulator, EmulatorFaultHandle, EmulatorFaults, FileError, FileSystem, FingerprintFormat, KeyboardController, Lifecycle, LogLevel, MouseButton, MouseController, ScreenController, ScreenError, ScrollDirection, Session, SessionError, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
-export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorFault, EmulatorFaultClose, EmulatorFaultDelay, EmulatorFaultGarbage, EmulatorFaultHalfOpen, EmulatorFaultReset, EmulatorFaultScope, EmulatorFaultSlow, EmulatorFaultStatus, EmulatorFaultTruncate, EmulatorFaultUse, EmulatorIsolation, EmulatorOperation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetSessionData, GetSessionResult, InstalledAppInfo, InstalledAppListResult, MappingPolicy, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };
+export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateSessionParams, DownloadStrategy, Emulator, FileError, FileSystem, FingerprintFormat, KeyboardController, Lifecycle, LogLevel, MouseButton, MouseController, ScreenController, ScreenError, ScrollDirection, Session, SessionError, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
+export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorFault, EmulatorFaultClose, EmulatorFaultDelay, EmulatorFaultGarbage, EmulatorFaultHalfOpen, EmulatorFaultHandle, EmulatorFaultReset, EmulatorFaultScope, EmulatorFaultSlow, EmulatorFaultStatus, EmulatorFaultTruncate, EmulatorFaultUse, EmulatorFaults, EmulatorIsolation, EmulatorOperation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetSessionData, GetSessionResult, InstalledAppInfo, InstalledAppListResult, MappingPolicy, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };

@@ -6,6 +6,7 @@ import { AGBError, errorOf } from "./errors";
 import type { NativeEmulator, NativeEmulatorFault } from "./native";
 import { isFailure } from "./support/call";
 import { kindOf } from "./support/check";
+import { inspectAs } from "./support/inspect";
 
 /** What a request asks for, by its name in {@link EmulatorRequest.operation}; `*` is all of them. */
 export type EmulatorOperation =
@@ -170,48 +171,19 @@ export interface EmulatorFaultUse {
 }
 
 /** A fault that was added. */
-export class EmulatorFaultHandle {
-  readonly #native: NativeEmulatorFault;
-
-  /** @internal */
-  constructor(added: NativeEmulatorFault) {
-    this.#native = added;
-  }
-
+export interface EmulatorFaultHandle {
   /** Counts the faults of an emulator from 1. */
-  get id(): number {
-    return this.#native.id;
-  }
-
+  readonly id: number;
   /** How many requests it has struck. */
-  get hits(): number {
-    return this.#native.hits;
-  }
-
+  readonly hits: number;
   /** It strikes no more. Removing twice is fine. */
-  remove(): void {
-    this.#native.remove();
-  }
-
+  remove(): void;
   /** Removes it, at the end of a `using` block. */
-  [Symbol.dispose](): void {
-    this.remove();
-  }
-
-  toJSON(): Record<string, unknown> {
-    return { id: this.id, hits: this.hits };
-  }
+  [Symbol.dispose](): void;
 }
 
 /** The faults of an emulator. */
-export class EmulatorFaults {
-  readonly #native: NativeEmulator;
-
-  /** @internal */
-  constructor(emulator: NativeEmulator) {
-    this.#native = emulator;
-  }
-
+export interface EmulatorFaults {
   /**
    * Lets a fault strike from now on.
    *
@@ -222,16 +194,51 @@ export class EmulatorFaults {
    * ```
    * @throws {AGBError} for a description that can't be used; the message says what is allowed
    */
-  add(fault: EmulatorFault): EmulatorFaultHandle {
-    const added = this.#native.addFault(faultJson(fault));
-    if (isFailure(added)) throw errorOf(added);
-    return new EmulatorFaultHandle(added as NativeEmulatorFault);
+  add(fault: EmulatorFault): EmulatorFaultHandle;
+  /** Removes all faults. */
+  clear(): void;
+}
+
+class AddedFault implements EmulatorFaultHandle {
+  readonly #native: NativeEmulatorFault;
+
+  constructor(added: NativeEmulatorFault) {
+    this.#native = added;
   }
 
-  /** Removes all faults. */
-  clear(): void {
-    this.#native.clearFaults();
+  get id(): number {
+    return this.#native.id;
   }
+
+  get hits(): number {
+    return this.#native.hits;
+  }
+
+  remove(): void {
+    this.#native.remove();
+  }
+
+  [Symbol.dispose](): void {
+    this.remove();
+  }
+
+  toJSON(): Record<string, unknown> {
+    return { id: this.id, hits: this.hits };
+  }
+}
+
+inspectAs(AddedFault, (fault) => fault.toJSON());
+
+/** The faults of a started emulator. */
+export function faultsOf(emulator: NativeEmulator): EmulatorFaults {
+  return Object.freeze({
+    add(fault: EmulatorFault): EmulatorFaultHandle {
+      const added = emulator.addFault(faultJson(fault));
+      if (isFailure(added)) throw errorOf(added);
+      return new AddedFault(added as NativeEmulatorFault);
+    },
+    clear: () => emulator.clearFaults(),
+  });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type EmulatorFault, EmulatorFaults, type EmulatorFaultUse, faultJson } from "./emulator-faults";
+import { type EmulatorFault, type EmulatorFaults, type EmulatorFaultUse, faultJson, faultsOf } from "./emulator-faults";
 import { AGBError, errorOf } from "./errors";
 import { type NativeEmulator, native } from "./native";
 import { isFailure, present } from "./support/call";
@@ -129,7 +129,7 @@ export class Emulator {
 
   private constructor(started: NativeEmulator) {
     this.#native = started;
-    this.faults = new EmulatorFaults(started);
+    this.faults = faultsOf(started);
   }
 
   /**
