@@ -22,6 +22,9 @@ pub(crate) use transfer::{Get, Piece, Pieces, Put};
 /// The largest answer that is taken, after decompression: 64 MiB.
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
+/// What an error says of a request that was sent once and not answered.
+pub(crate) const MAY_HAVE_RUN: &str = "it may have been executed all the same";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     Get,
@@ -138,7 +141,7 @@ fn finish(outcome: http::Outcome, attempts: u32, request: &Request) -> Result<Re
             let was_sent = matches!(error.kind(), ErrorKind::Network | ErrorKind::Timeout);
             // Whoever calls has to decide whether to call again, which is why it was not sent again here.
             let is_doubtful = was_sent && request.resend != Resend::Freely;
-            let error = if is_doubtful { error.noted("it may have been executed all the same") } else { error };
+            let error = if is_doubtful { error.noted(MAY_HAVE_RUN) } else { error };
             Err(error.with_operation(request.operation).with_attempts(attempts))
         }
     }
