@@ -354,9 +354,9 @@ describe("streams", () => {
       other.code.run("print(1, flush=True)", "python", 600, { streamBeta: true }),
     ]);
     expect(late).toMatchObject({ success: false, logs: { stdout: ["1\n"] } });
-    expect(late.errorMessage).toMatch(/timeout of 16000ms/);
+    expect(late.errorMessage).toMatch(/timeout of 16000ms.*may have been executed/);
     expect(silent).toMatchObject({ success: false, logs: { stdout: [] } });
-    expect(silent.errorMessage).toMatch(/no sign of life for 40 s/);
+    expect(silent.errorMessage).toMatch(/no sign of life for 40 s.*may have been executed/);
     must(await other.delete());
   }, 120_000);
 
