@@ -2635,6 +2635,149 @@ declare class AGB {
     toJSON(): Record<string, unknown>;
 }
 
+/**
+ * Faults of the emulator: what a test asks for, described; what they are, docs/emulator.md tells in the section Faults.
+ */
+
+/** What a request asks for, by its name in {@link EmulatorRequest.operation}; `*` is all of them. */
+type EmulatorOperation = "createSession" | "getSession" | "getSessionInfo" | "releaseSession" | "releaseSessionAsync" | "refreshSessionIdleTime" | "getMcpResource" | "ListSession" | "SetLabel" | "GetLabel" | "getLink" | "init" | "getCdpLink" | "callTool" | "listTools" | "ListContexts" | "GetContext" | "ModifyContext" | "DeleteContext" | "ClearContext" | "SyncContext" | "GetContextInfo" | "GetContextFileDownloadUrl" | "GetContextFileUploadUrl" | "DeleteContextFile" | "DescribeContextFiles" | "GetAndLoadInternalContext" | "getObject" | "putObject" | "webSocket" | "*";
+/** Which requests a fault strikes, and how often. A request is struck by one fault at most: the first that fits. */
+interface EmulatorFaultScope {
+    /**
+     * Only requests for these operations. A tool on either route is `callTool`, and so is code that is streamed on a
+     * WebSocket; `webSocket` is its handshake; `putObject` and `getObject` are the transfers of an upload and a download.
+     */
+    operation: EmulatorOperation | EmulatorOperation[];
+    /** Only calls of these tools, for example `shell` or `run_code`. Default: whatever the tool. */
+    tool?: string | string[];
+    /** Only requests for this session. Default: any. */
+    sessionId?: string;
+    /** Only requests for sessions with all of these labels, and the creation of such sessions. Default: any. */
+    labels?: Record<string, string>;
+    /** From which of the requests that fit on, counted from 1. Default 1. */
+    from?: number;
+    /** How many requests are struck; `Infinity` or `"always"`: all. Default 1. */
+    count?: number | "always";
+    /** How likely a request that fits is struck, 0 to 1; the emulator's `seed` makes the draws the same in every run. */
+    probability?: number;
+}
+/** Another answer: `503`, `429` with `Retry-After`, an error page. A stream ends in an error with `code` and `message`. */
+interface EmulatorFaultStatus extends EmulatorFaultScope {
+    kind: "status";
+    /** The HTTP status, 200 to 599. */
+    status: number;
+    /** Headers, beside the usual ones or instead of them. */
+    headers?: Record<string, string>;
+    /** The header `Retry-After`, in seconds. */
+    retryAfter?: number;
+    /** The body: a text as it is, anything else as JSON. Default: an envelope with `code` and `message`. */
+    body?: unknown;
+    /** The error code in the envelope. Default: what goes with the status, for example `ServiceUnavailable`. */
+    code?: string;
+    /** The message in the envelope. Default: that the emulator was told to answer so. */
+    message?: string;
+    /** `after`: the work is done all the same. Default `before`: it is not. */
+    when?: "before" | "after";
+}
+/** The request waits. */
+interface EmulatorFaultDelay extends EmulatorFaultScope {
+    kind: "delay";
+    /** Milliseconds of real time. */
+    ms: number;
+    /** What waits: the work, or the answer to work that is done. Default `before`. */
+    when?: "before" | "after";
+}
+/** The connection is reset, and no answer comes. */
+interface EmulatorFaultReset extends EmulatorFaultScope {
+    kind: "reset";
+    /** `after`: the work is done, and only the answer lost. Default `before`: it is not done. */
+    when?: "before" | "after";
+}
+/** The work is done, and its answer breaks off; on a stream the last frame does. */
+interface EmulatorFaultTruncate extends EmulatorFaultScope {
+    kind: "truncate";
+    /** How many bytes of the body are sent, at most. Default: half of them. */
+    bytes?: number;
+    /** `true`: the length that is announced is that of what is sent. Default `false`: that of the whole. */
+    framed?: boolean;
+}
+/** The work is done, and the answer's body is something else; on a stream the last frame is. */
+interface EmulatorFaultGarbage extends EmulatorFaultScope {
+    kind: "garbage";
+    /** What is sent instead. Default: bytes that are no text. */
+    body?: string;
+}
+/**
+ * The request is read and never answered, and the connection stays open. On a WebSocket frames are read on, and nothing is
+ * written any more, not even an answer to a ping.
+ */
+interface EmulatorFaultHalfOpen extends EmulatorFaultScope {
+    kind: "halfOpen";
+    /** `after`: the work is done, or the WebSocket opened and silent from there on. Default `before`: it is not. */
+    when?: "before" | "after";
+    /** On a stream with `when: "after"`: how many pieces of output come before the silence. Default 0. */
+    afterChunks?: number;
+}
+/** A body at a limited speed. Not for streams. */
+interface EmulatorFaultSlow extends EmulatorFaultScope {
+    kind: "slow";
+    /** A whole number, at least 1. */
+    bytesPerSecond: number;
+    /** Which body: the answer's, or the request's, which is read slowly. Default `answer`. */
+    direction?: "answer" | "request";
+}
+/** The WebSocket of a stream is closed in mid-stream, or at the latest when the program has ended. */
+interface EmulatorFaultClose extends EmulatorFaultScope {
+    kind: "close";
+    /** How many pieces of output come before. Default 1. */
+    afterChunks?: number;
+    /** The code of the close frame. Default 1011. */
+    code?: number;
+    /** The reason in the close frame. Default: none. */
+    reason?: string;
+}
+/** A fault: which requests it strikes, and by its `kind` what happens to them. */
+type EmulatorFault = EmulatorFaultStatus | EmulatorFaultDelay | EmulatorFaultReset | EmulatorFaultTruncate | EmulatorFaultGarbage | EmulatorFaultHalfOpen | EmulatorFaultSlow | EmulatorFaultClose;
+/** What a fault did to a request. */
+interface EmulatorFaultUse {
+    /** {@link EmulatorFaultHandle.id}. */
+    id: number;
+    kind: EmulatorFault["kind"];
+    /** Was the work of the request done? */
+    worked: boolean;
+    /** The status of the answer that the work gave, whatever was sent; absent when it was not done. */
+    status?: number;
+    /** The code of that answer. */
+    code?: string;
+}
+/** A fault that was added. */
+interface EmulatorFaultHandle {
+    /** Counts the faults of an emulator from 1. */
+    readonly id: number;
+    /** How many requests it has struck. */
+    readonly hits: number;
+    /** It strikes no more. Removing twice is fine. */
+    remove(): void;
+    /** Removes it, at the end of a `using` block. */
+    [Symbol.dispose](): void;
+}
+/** The faults of an emulator. */
+interface EmulatorFaults {
+    /**
+     * Lets a fault strike from now on.
+     *
+     * ```ts
+     * const lost = emulator.faults.add({ operation: "createSession", kind: "reset", when: "after" });
+     * // …
+     * expect(lost.hits).toBe(1);
+     * ```
+     * @throws {AGBError} for a description that can't be used; the message says what is allowed
+     */
+    add(fault: EmulatorFault): EmulatorFaultHandle;
+    /** Removes all faults. */
+    clear(): void;
+}
+
 /** How sessions are kept apart: by Linux namespaces, or not beyond an ordinary user's rights. */
 type EmulatorIsolation = "namespace" | "plain";
 /** How an emulator is started; everything may be left out. */
@@ -2663,6 +2806,8 @@ interface EmulatorOptions {
     images?: string[];
     /** Do sessions get a link URL, on which clients call tools directly? Default: as the image does. */
     linkUrl?: boolean;
+    /** Faults that strike from the start. Default: none. */
+    faults?: EmulatorFault[];
 }
 /** A session as the emulator sees it. */
 interface EmulatorSession {
@@ -2721,9 +2866,9 @@ interface EmulatorRequest {
     tool?: string;
     sessionId?: string;
     requestId: string;
-    /** Status of the HTTP answer. */
+    /** Status of the HTTP answer; 0 when a fault let none out. */
     status: number;
-    /** `ok`, or the error code. */
+    /** `ok`, or the error code; `unanswered` or `unreadable` when a fault made it so. */
     code: string;
     success: boolean;
     /** Milliseconds of real time. */
@@ -2733,6 +2878,8 @@ interface EmulatorRequest {
     query: Record<string, unknown>;
     /** The JSON body, without secrets; absent when there was none or it was long. */
     body?: unknown;
+    /** The fault that struck it, and what was done all the same. */
+    fault?: EmulatorFaultUse;
 }
 /**
  * The service on this machine: real sessions with real interpreters, a real shell and real files, on 127.0.0.1, for
@@ -2747,6 +2894,8 @@ interface EmulatorRequest {
  */
 declare class Emulator {
     #private;
+    /** Lets requests fail, to see what a program makes of it. */
+    readonly faults: EmulatorFaults;
     private constructor();
     /**
      * Starts an emulator.
@@ -2883,4 +3032,4 @@ declare function getSdkVersion(): string;
 declare function isReleaseVersion(): boolean;
 
 export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, CallMcpToolRequest, CallMcpToolResponse, ClearContextRequest, ClearContextResponse, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateMcpSessionRequestPersistenceDataList, CreateSessionParams, CreateSessionRequest, CreateSessionResponse, DeleteContextFileRequest, DeleteContextFileResponse, DeleteContextRequest, DeleteContextResponse, DeleteSessionAsyncRequest, DeleteSessionAsyncResponse, DescribeContextFilesRequest, DescribeContextFilesResponse, DownloadStrategy, Emulator, FileError, FileSystem, FingerprintFormat, GetAndLoadInternalContextRequest, GetAndLoadInternalContextResponse, GetCdpLinkRequest, GetCdpLinkResponse, GetContextFileDownloadUrlRequest, GetContextFileDownloadUrlResponse, GetContextFileUploadUrlRequest, GetContextFileUploadUrlResponse, GetContextInfoRequest, GetContextInfoResponse, GetContextRequest, GetContextResponse, GetLabelRequest, GetLabelResponse, GetLinkRequest, GetLinkResponse, GetMcpResourceRequest, GetMcpResourceResponse, GetSessionDetailRequest, GetSessionDetailResponse, GetSessionRequest, GetSessionResponse, HTTPClient, InitBrowserRequest, InitBrowserResponse, KeyboardController, Lifecycle, ListContextsRequest, ListContextsResponse, ListMcpToolsRequest, ListMcpToolsResponse, ListSessionRequest, ListSessionResponse, LogLevel, ModifyContextRequest, ModifyContextResponse, MouseButton, MouseController, RefreshSessionIdleTimeRequest, RefreshSessionIdleTimeResponse, ReleaseSessionRequest, ReleaseSessionResponse, ScreenController, ScreenError, ScrollDirection, Session, SessionError, SessionHold, SetLabelRequest, SetLabelResponse, SyncContextRequest, SyncContextResponse, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
-export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateMcpSessionRequestPersistenceDataListMap, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DeletedSession, DescribeContextFilesItem, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetAndLoadInternalContextItem, GetContextData, GetSessionData, GetSessionResult, GetSessionSessionData, HttpRequestOptions, HttpResponse, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, ListContextsItem, ListSessionItem, MappingPolicy, McpResourceData, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OpenOptions, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionData, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };
+export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateMcpSessionRequestPersistenceDataListMap, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DeletedSession, DescribeContextFilesItem, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorFault, EmulatorFaultClose, EmulatorFaultDelay, EmulatorFaultGarbage, EmulatorFaultHalfOpen, EmulatorFaultHandle, EmulatorFaultReset, EmulatorFaultScope, EmulatorFaultSlow, EmulatorFaultStatus, EmulatorFaultTruncate, EmulatorFaultUse, EmulatorFaults, EmulatorIsolation, EmulatorOperation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetAndLoadInternalContextItem, GetContextData, GetSessionData, GetSessionResult, GetSessionSessionData, HttpRequestOptions, HttpResponse, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, ListContextsItem, ListSessionItem, MappingPolicy, McpResourceData, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OpenOptions, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionData, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };

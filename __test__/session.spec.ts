@@ -624,14 +624,20 @@ describe("callMcpTool", () => {
   });
 
   it("never calls a tool again that may have run: the connection broke", async () => {
-    await withServer(
-      (_, response) => response.destroy(),
-      async ({ url, requests }) => {
-        const result = await linked(spec.agb, url).callMcpTool("shell", { command: "echo" });
-        expect(result.success).toBe(false);
-        expect(requests).toHaveLength(1);
-      },
-    );
+    const session = await spec.create();
+    const fault = spec.emulator.faults.add({ operation: "callTool", kind: "reset", when: "after", count: Infinity });
+    try {
+      const requests = await spec.requestsOf(async () => {
+        const result = await session.callMcpTool("shell", { command: "echo" });
+        expect(result).toMatchObject({
+          success: false,
+          errorMessage: expect.stringContaining("may have been executed"),
+        });
+      });
+      expect(requests.map(({ path }) => path)).toEqual([expect.stringMatching(/^\/link\//)]);
+    } finally {
+      fault.remove();
+    }
   });
 });
 

@@ -15,6 +15,8 @@ import {
   CreateSessionParams,
   type DeleteResult,
   Emulator,
+  type EmulatorFault,
+  type EmulatorFaultHandle,
   type EmulatorIsolation,
   type EmulatorSession,
   type EnhancedCodeExecutionResult,
@@ -138,6 +140,19 @@ export async function emulator(): Promise<EmulatorSession[]> {
   await started.advance(1_000);
   started.expectNoLiveSessions();
   setLogLevel(LogLevel.WARN);
+  const handle: EmulatorFaultHandle = started.faults.add({ operation: "callTool", kind: "reset", when: "after" });
+  same<Same<typeof handle.hits, number>>();
+  const kinds: EmulatorFault[] = [
+    { operation: ["getSession", "*"], kind: "status", status: 429, retryAfter: 1, count: Infinity },
+    { operation: "getObject", kind: "slow", bytesPerSecond: 10, labels: { a: "b" } },
+  ];
+  void kinds;
+  // @ts-expect-error: an operation that doesn't exist
+  started.faults.add({ operation: "callTol", kind: "reset" });
+  // @ts-expect-error: a member of another kind
+  started.faults.add({ operation: "callTool", kind: "reset", status: 500 });
+  // @ts-expect-error: the status is missing
+  started.faults.add({ operation: "callTool", kind: "status" });
   // @ts-expect-error: an emulator is started, not made
   new Emulator();
   return started.sessions();

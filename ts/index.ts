@@ -111,6 +111,22 @@ export {
   type EmulatorRequest,
   type EmulatorSession,
 } from "./emulator";
+export type {
+  EmulatorFault,
+  EmulatorFaultClose,
+  EmulatorFaultDelay,
+  EmulatorFaultGarbage,
+  EmulatorFaultHalfOpen,
+  EmulatorFaultHandle,
+  EmulatorFaultReset,
+  EmulatorFaultScope,
+  EmulatorFaultSlow,
+  EmulatorFaultStatus,
+  EmulatorFaults,
+  EmulatorFaultTruncate,
+  EmulatorFaultUse,
+  EmulatorOperation,
+} from "./emulator-faults";
 export {
   AGBError,
   APIError,

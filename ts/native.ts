@@ -18,6 +18,7 @@ export type {
   NativeCreateParams,
   NativeDownload,
   NativeEmulator,
+  NativeEmulatorFault,
   NativeExecution,
   NativeFailure,
   NativeFileUrl,

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 
-use crate::{journal::JournalEntry, sandbox::Isolation};
+use crate::{fault::Fault, journal::JournalEntry, sandbox::Isolation};
 
 /// Called once for each finished request.
 pub type RequestLog = Arc<dyn Fn(&JournalEntry) + Send + Sync>;
@@ -52,6 +52,8 @@ pub struct EmulatorOptions {
     /// Whether sessions get a `linkUrl`, on which clients call tools directly. Default: all images but
     /// `agb-computer-use-1` do (docs/protocol.md, section Tool routes).
     pub link_url: Option<bool>,
+    /// Faults that strike from the start. Default: none.
+    pub faults: Vec<Fault>,
     /// Told of each finished request. Default: nobody.
     pub log: Option<RequestLog>,
     /// Moved with [`crate::Emulator::advance`]. Default: nobody.
@@ -75,6 +77,7 @@ impl Default for EmulatorOptions {
             base_directory: None,
             images: Vec::new(),
             link_url: None,
+            faults: Vec::new(),
             log: None,
             follower: None,
         }
@@ -95,6 +98,7 @@ impl fmt::Debug for EmulatorOptions {
             .field("isolation", &self.isolation)
             .field("images", &self.images)
             .field("link_url", &self.link_url)
+            .field("faults", &self.faults)
             .finish_non_exhaustive()
     }
 }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName};
 use tokio::time::Instant;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::wire::endpoint::Verb;
 use crate::wire::envelope::is_temporary_status;
 
@@ -25,6 +25,9 @@ pub(crate) use transfer::{Get, Piece, Pieces, Put};
 
 /// The largest answer that is taken, after decompression: 64 MiB.
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// What an error says of a request that was sent once and not answered.
+pub(crate) const MAY_HAVE_RUN: &str = "it may have been executed all the same";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
@@ -185,7 +188,7 @@ impl Transport {
             attempt += 1;
             let outcome = self.http.attempt(request).await;
             let Some(delay) = self.retry.delay(request, attempt, &outcome) else {
-                return finish(outcome, attempt, request.operation);
+                return finish(outcome, attempt, request);
             };
             tracing::debug!(
                 target: "agb::transport",
@@ -199,10 +202,16 @@ impl Transport {
     }
 }
 
-fn finish(outcome: http::Outcome, attempts: u32, operation: &'static str) -> Result<Reply> {
+fn finish(outcome: http::Outcome, attempts: u32, request: &Request) -> Result<Reply> {
     match outcome {
         Ok(raw) => Ok(Reply::of(raw, attempts)),
-        Err(error) => Err(error.with_operation(operation).with_attempts(attempts)),
+        Err(error) => {
+            let was_sent = matches!(error.kind(), ErrorKind::Network | ErrorKind::Timeout);
+            // Whoever calls has to decide whether to call again, which is why it was not sent again here.
+            let is_doubtful = was_sent && request.resend != Resend::Freely;
+            let error = if is_doubtful { error.noted(MAY_HAVE_RUN) } else { error };
+            Err(error.with_operation(request.operation).with_attempts(attempts))
+        }
     }
 }
 

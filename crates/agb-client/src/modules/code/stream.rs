@@ -11,7 +11,7 @@ use super::super::time_limit;
 use super::{Execution, ExecutionError, ExecutionResult, TOOL, canonical_language};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::RoutedSession;
-use crate::transport::{Deadline, MAX_ANSWER_BYTES, redact};
+use crate::transport::{Deadline, MAX_ANSWER_BYTES, MAY_HAVE_RUN, redact};
 
 /// The server that runs code where the session's tool list names none.
 const DEFAULT_SERVER: &str = "wuying_codespace";
@@ -119,13 +119,21 @@ async fn run_within(
             Ok(Step::Told(event)) => on_event(*event),
             Ok(Step::Nothing) => {}
             Ok(Step::End(end)) => break end,
-            Err(error) => return Err(collector.failed(error)),
+            Err(error) => return Err(collector.failed(doubtful(error))),
         }
     };
     let request_id = invocation.id().to_owned();
     invocation.settle();
     in_flight.finished();
     Ok(collector.finished(&end, request_id))
+}
+
+/// What is lost with its connection, or too late, may run on: whoever calls decides whether to call again.
+fn doubtful(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Network | ErrorKind::Timeout => error.noted(MAY_HAVE_RUN),
+        _ => error,
+    }
 }
 
 fn not_ended(deadline: Deadline) -> Error {
