@@ -114,7 +114,7 @@ describe("the official Python SDK", () => {
     "python",
     "javascript",
   ]);
-  passes("runs and streams Java", 6, ["languages.py", "java"], absenceOf("jdk", which("javac")));
+  passes("runs and streams Java", 6, ["languages.py", "java"], absenceOf("jdk", which("java") && which("jshell")));
   passes("runs and streams R", 6, ["languages.py", "r"], absenceOf("r", which("Rscript")));
   passes("runs commands, and writes, finds and watches files", 10, ["files.py"]);
   passes("stores extensions, and has them in sessions", 5, ["extensions.py"]);
