@@ -116,6 +116,7 @@ describe("the official Python SDK", () => {
   ]);
   passes("runs and streams Java", 6, ["languages.py", "java"], absenceOf("jdk", which("java") && which("jshell")));
   passes("runs and streams R", 6, ["languages.py", "r"], absenceOf("r", which("Rscript")));
+  passes("opens WebSockets, with streams that are read, cancelled and refused", 7, ["streams.py"]);
   passes("runs commands, and writes, finds and watches files", 10, ["files.py"]);
   passes("stores extensions, and has them in sessions", 5, ["extensions.py"]);
   passes("drives a browser, and its agent", 9, ["browser.py"], noChromium);
