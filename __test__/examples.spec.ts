@@ -121,7 +121,7 @@ const EXPECTED: Record<string, Expectation> = {
       /the screen +1920 × 1080 pixels$/,
       /moved to the middle +960, 540$/,
       /clicked on the terminal +it is the active window: true$/,
-      /dragged and pasted +the line/,
+      /dragged it +\d+ pixels to the right and \d+ down$/,
       /scrolled, clicked/,
       /scrolled by -1 +success false: Invalid amount/,
     ],

@@ -2,17 +2,20 @@
 
 /** The mouse of a session's desktop: move it, click, drag and scroll. */
 
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { AGB, MouseButton, ScrollDirection } from "agbcloud-native";
 
-import { openTerminal, untilThere } from "./support/desktop.mjs";
+import { openTerminal } from "./support/desktop.mjs";
 import { sessionOf, show, start, succeeded } from "./support/service.mjs";
 
 const service = await start("Mouse");
 const agb = new AGB();
+const LONGEST_WAIT_MS = 30_000;
 
 const session = sessionOf(await agb.create({ imageId: "agb-computer-use-ubuntu-2204" }));
 try {
-  const { keyboard, mouse, screen, window } = session.computer;
+  const { mouse, screen, window } = session.computer;
 
   const { width, height } = succeeded(await screen.getSize());
   show("the screen", `${width} × ${height} pixels`);
@@ -28,14 +31,10 @@ try {
   const { window: active } = succeeded(await window.getActiveWindow());
   show("clicked on the terminal", `it is the active window: ${active?.window_id === terminal.window_id}`);
 
-  // Dragging across a line marks it; the middle button puts what is marked where the keyboard writes.
-  succeeded(await keyboard.type("clear; echo touch dragged.txt; touch printed.txt\n"));
-  await untilThere(session, "printed.txt");
-  succeeded(await mouse.drag(left + 2, top + 6, left + 400, top + 6));
-  succeeded(await mouse.click(left + 200, top + 200, MouseButton.MIDDLE));
-  succeeded(await keyboard.press("Enter"));
-  await untilThere(session, "dragged.txt");
-  show("dragged and pasted", "the line that the terminal had printed, which it ran");
+  // By its title bar a window is dragged to another place.
+  succeeded(await mouse.drag(left + 100, top - 10, left + 300, top + 140));
+  const { right, down } = await movement(left, top);
+  show("dragged it", `${right} pixels to the right and ${down} down`);
 
   succeeded(await mouse.scroll(left + 350, top + 250, ScrollDirection.DOWN, 3));
   succeeded(await mouse.click(width - 5, height - 5, MouseButton.RIGHT));
@@ -49,3 +48,21 @@ try {
 }
 
 await service.end();
+
+/**
+ * How far the active window has moved from a place, as soon as it has: the window manager takes its time.
+ *
+ * @param {number} left
+ * @param {number} top
+ */
+async function movement(left, top) {
+  const end = Date.now() + LONGEST_WAIT_MS;
+  while (Date.now() < end) {
+    const { window } = succeeded(await session.computer.window.getActiveWindow());
+    const right = (window?.absolute_upper_left_x ?? left) - left;
+    const down = (window?.absolute_upper_left_y ?? top) - top;
+    if (right !== 0 || down !== 0) return { right, down };
+    await sleep(100);
+  }
+  throw new Error("the window has not moved");
+}
