@@ -568,6 +568,17 @@ describe("callMcpTool", () => {
     });
   });
 
+  it("a failed tool has no error code when the service answered that all went well", async () => {
+    const failed = ok({ isError: true, content: [{ type: "text", text: "disk is full" }] });
+    await withAnswer({ ...failed, code: "ok" }, async (session) => {
+      const { success, code, httpStatusCode } = await session.callMcpTool("any", {});
+      expect({ success, code, httpStatusCode }).toEqual({ success: false, code: "", httpStatusCode: 200 });
+    });
+    await withAnswer({ ...failed, success: false, code: "Tool.Failed" }, async (session) => {
+      expect((await session.callMcpTool("any", {})).code).toBe("Tool.Failed");
+    });
+  });
+
   it("keeps the service's message when data is null", async () => {
     const answer = { success: false, code: "Some.Code", message: "the reason", requestId: "r-1", data: null };
     await withAnswer(answer, async (session) => {
