@@ -80,14 +80,78 @@ describe("agb.open", () => {
     expect(await rejectionOf(spec.agb.open({ imageId: CODE_IMAGE }, { signal: early }))).toBe(early.reason);
 
     const before = livingIds();
+    // The session is there, and its answer on the way, when the creation is given up.
+    const slow = spec.emulator.faults.add({ operation: "createSession", kind: "delay", ms: 200, when: "after" });
     const controller = new AbortController();
     const opening = rejectionOf(spec.agb.open({ imageId: CODE_IMAGE }, { signal: controller.signal }));
+    await until("the session is there", () => livingIds().length > before.length);
     const reason = new Error("changed my mind");
     controller.abort(reason);
     expect(await opening).toBe(reason);
     await until("nothing is left", () => livingIds().length === before.length);
+    expect(slow.hits).toBe(1);
     const notSignal = rejectionOf(spec.agb.open({ imageId: CODE_IMAGE }, { signal: "x" as never }));
     expect((await notSignal).message).toMatch(/signal must be an AbortSignal/);
+  });
+});
+
+describe("a creation whose answer gets lost", () => {
+  const lost = (description: object) =>
+    spec.emulator.faults.add({ operation: "createSession", ...description } as Parameters<
+      typeof spec.emulator.faults.add
+    >[0]);
+
+  it.each([
+    ["a connection that breaks", { kind: "reset", when: "after" }],
+    ["an answer that breaks off", { kind: "truncate", bytes: 20 }],
+    ["an answer that can't be read", { kind: "garbage" }],
+  ])("is found again after %s, and is as good as any", async (_what, description) => {
+    const before = livingIds();
+    const fault = lost(description);
+    const session = await spec.agb.open({
+      imageId: CODE_IMAGE,
+      idleReleaseTimeout: 60,
+      labels: { job: "1" },
+      autoKeepAlive: true,
+    });
+    expect(fault.hits).toBe(1);
+    expect(livingIds()).toEqual([...before, session.getSessionId()]);
+    expect((await session.command.execute("echo found", 20_000)).stdout).toBe("found\n");
+    expect(session).toMatchObject({ imageId: CODE_IMAGE });
+    expect(session.lifecycle).toMatchObject({ idleReleaseTimeout: 60, lifetimeRemainingMs: expect.any(Number) });
+    expect((await session.getLabels()).data).toEqual({ job: "1" });
+    await spec.emulator.advance(120_000);
+    must(await session.delete());
+    expect(livingIds()).toEqual(before);
+  });
+
+  it("is the plain failure where nothing was made", async () => {
+    const before = livingIds();
+    lost({ kind: "status", status: 400 });
+    await expect(spec.agb.open({ imageId: CODE_IMAGE })).rejects.toThrow(AGBError);
+    expect(livingIds()).toEqual(before);
+  });
+
+  it("rejects in the end where it can't be found, and releases what turns up later", async () => {
+    const before = livingIds();
+    lost({ kind: "reset", when: "after" });
+    const blind = spec.emulator.faults.add({ operation: "ListSession", kind: "status", status: 400, count: 5 });
+    const error = await rejectionOf(spec.agb.open({ imageId: CODE_IMAGE }));
+    expect(error.message).toMatch(/is released when it turns up within a minute/);
+    expect(blind.hits).toBe(5);
+    expect(livingIds()).toHaveLength(before.length + 1);
+    await until("the session was found and released", () => livingIds().length === before.length);
+  });
+
+  it("is not searched for by a plain create, unless it is asked for", async () => {
+    lost({ kind: "reset", when: "after" });
+    const sent = await spec.requestsOf(async () => {
+      expect(await spec.agb.create({ imageId: CODE_IMAGE })).toMatchObject({ success: false });
+    });
+    expect(sent.map(({ operation }) => operation)).toEqual(["createSession"]);
+    lost({ kind: "reset", when: "after" });
+    expect(await spec.agb.create({ imageId: CODE_IMAGE, recoverCreate: true })).toMatchObject({ success: true });
+    await spec.agb.deleteAll({});
   });
 });
 

@@ -6,13 +6,15 @@ import { AGBError, errorOf } from "./errors";
 import { nativeKeepAlive } from "./lifecycle";
 import { logWarn } from "./logger";
 import { native as library, type NativeCreateParams, type NativeFoundSession, type NativeMount } from "./native";
+import type { RecreateOptions } from "./recovery";
 import { Session } from "./session";
 import { type CreateSessionParams, type CreateSessionParamsOptions, mountsOf } from "./session-params";
 import { notSignal, whileListening } from "./support/abort";
 import { detailed, failed, isFailure, refused } from "./support/call";
+import { notFunction as notCallback } from "./support/callback";
 import { jsonOf, kindOf, notBoolean, notFunction, notNumber, notText, optional, optionalNumber } from "./support/check";
 import { inspectAs } from "./support/inspect";
-import { bindClient, bindSession, nativeAgbOf, openAgb } from "./support/target";
+import { bindClient, nativeAgbOf, openAgb } from "./support/target";
 import type { DeleteResult, GetSessionResult, SessionListResult, SessionResult } from "./types";
 
 /** What an `AGB` may be made with. */
@@ -26,7 +28,7 @@ export interface AGBOptions {
 }
 
 /** How a session is opened. */
-export interface OpenOptions {
+export interface OpenOptions extends RecreateOptions<Session> {
   /** Gives up the creation. */
   signal?: AbortSignal;
 }
@@ -78,14 +80,20 @@ export class AGB {
    * released as soon as it turns up.
    *
    * @param params at least an `imageId`
+   * With `recreate` the session is replaced when a call finds that it is gone for good, be it idle for too long or at the
+   * end of its longest life: another one is made with the same parameters, `restore` runs, and a call that can't have run
+   * in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
+   * stays, its id changes (event `recreated`). At most three times within ten minutes, and never after `delete`.
+   *
    * @param options `signal` gives up the creation; what the service makes all the same is released
    * @throws {AGBError} for parameters that can't be used
    * @throws {APIError | AuthenticationError | SessionError} when the service can't be reached or refuses
    */
   async open(params: CreateSessionParams | CreateSessionParamsOptions, options?: OpenOptions): Promise<Session> {
-    const { signal } = options ?? {};
+    const { signal, recreate, restore } = options ?? {};
     const read = nativeParams(params);
-    const fault = "fault" in read ? read.fault : notSignal(signal);
+    const fault =
+      "fault" in read ? read.fault : (notSignal(signal) ?? notBoolean({ recreate }) ?? notCallback({ restore }));
     if ("fault" in read || fault) throw new AGBError(fault, { kind: "InvalidArgument" });
     if (signal?.aborted) throw signal.reason;
 
@@ -99,7 +107,9 @@ export class AGB {
     );
     if (!outcome) throw signal?.reason;
     if (isFailure(outcome)) throw errorOf(outcome);
-    return this.#sessionOf(outcome);
+    const session = Session.found(this, outcome);
+    if (recreate) Session.recover(session, { create: () => agb.create(native), restore });
+    return session;
   }
 
   /**
@@ -251,25 +261,10 @@ export class AGB {
   }
 
   #sessionResult(found: NativeFoundSession): SessionResult {
-    const result = { requestId: found.requestId, success: true, session: this.#sessionOf(found) };
+    const result = { requestId: found.requestId, success: true, session: Session.found(this, found) };
     if (!found.mounts) return result;
     const { finished, items, error } = found.mounts;
     return detailed(result, { mounts: { finished, items: items.map((item) => ({ ...item })), errorMessage: error } });
-  }
-
-  #sessionOf(found: NativeFoundSession): Session {
-    const session = new Session(this, found.sessionId);
-    session.resourceUrl = found.resourceUrl;
-    session.imageId = found.imageId;
-    session.appInstanceId = found.appInstanceId;
-    session.resourceId = found.resourceId;
-    session.linkUrl = found.linkUrl;
-    session.wsUrl = found.wsUrl;
-    session.token = found.token;
-    session.toolList = found.toolList;
-    session.mcpTools = JSON.parse(found.mcpTools);
-    bindSession(session, found.session);
-    return session;
   }
 }
 

@@ -145,6 +145,7 @@ export {
   type KeepAliveFailedEvent,
   type KeepAliveOptions,
   type KeepAliveStatus,
+  type RecreatedEvent,
   type ReleasedEvent,
   type ReleaseReason,
   type SessionEvents,

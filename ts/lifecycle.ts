@@ -5,6 +5,7 @@
 import { errorOf } from "./errors";
 import {
   native as library,
+  type NativeHold,
   type NativeKeepAliveOptions,
   type NativeKeepAliveStatus,
   type NativeLifecycle,
@@ -99,6 +100,12 @@ export interface ReleasedEvent {
   confirmed: boolean;
 }
 
+/** Another session has taken the place of one that was lost. */
+export interface RecreatedEvent {
+  oldId: string;
+  newId: string;
+}
+
 /** What listeners of {@link Session.on} are given. */
 export interface SessionEvents {
   active: [];
@@ -107,6 +114,7 @@ export interface SessionEvents {
   keepAliveFailed: [event: KeepAliveFailedEvent];
   released: [event: ReleasedEvent];
   releaseFailed: [error: Error];
+  recreated: [event: RecreatedEvent];
 }
 
 const EVENTS: readonly (keyof SessionEvents)[] = [
@@ -116,23 +124,36 @@ const EVENTS: readonly (keyof SessionEvents)[] = [
   "keepAliveFailed",
   "released",
   "releaseFailed",
+  "recreated",
 ];
+
+/** How a hold goes over to another session. @internal */
+export const HOLD_AGAIN = Symbol("hold again");
 
 /** Something that needs a session; `using hold = session.hold()` lets go at the end of the block. */
 export class SessionHold {
   /** What the session is held for, as the caller said. */
   readonly reason: string;
-  readonly #release: () => void;
+  #hold: NativeHold;
+  readonly #onRelease: () => void;
 
   /** @internal */
-  constructor(reason: string, release: () => void) {
+  constructor(reason: string, hold: NativeHold, onRelease: () => void) {
     this.reason = reason;
-    this.#release = release;
+    this.#hold = hold;
+    this.#onRelease = onRelease;
   }
 
   /** Lets go; calling twice is fine. */
   release(): void {
-    this.#release();
+    this.#hold.release();
+    this.#onRelease();
+  }
+
+  /** @internal */
+  [HOLD_AGAIN](hold: NativeHold): void {
+    this.#hold.release();
+    this.#hold = hold;
   }
 
   [Symbol.dispose](): void {
@@ -248,6 +269,14 @@ export class SessionListeners {
         event,
         known.filter((_, other) => other !== index),
       );
+  }
+
+  /** Another native session tells from now on. */
+  moved(): void {
+    if (!this.#source) return;
+    this.#source.close();
+    this.#source = undefined;
+    this.#listen();
   }
 
   #listen(): void {

@@ -24,6 +24,7 @@ export type {
   NativeFileUrl,
   NativeFindings,
   NativeFoundSession,
+  NativeHold,
   NativeHttpClient,
   NativeHttpRecord,
   NativeKeepAliveOptions,

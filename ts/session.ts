@@ -3,6 +3,7 @@ import type { Client } from "./client";
 import { ContextManager } from "./context-manager";
 import { AGBError, errorOf, SessionError } from "./errors";
 import {
+  HOLD_AGAIN,
   type KeepAliveOptions,
   type KeepAliveStatus,
   keepAliveStatusOf,
@@ -18,10 +19,12 @@ import { Code } from "./modules/code";
 import { Command } from "./modules/command";
 import { Computer } from "./modules/computer/computer";
 import { FileSystem } from "./modules/filesystem";
+import type { NativeFoundSession, NativeKeepAliveOptions } from "./native";
+import { type Recoverable, Recovery, type RecreateOptions } from "./recovery";
 import { failed, isFailure, refused } from "./support/call";
 import { jsonOf, notNumber, notText, optional, optionalNumber } from "./support/check";
 import { inspectAs } from "./support/inspect";
-import { targetOf } from "./support/target";
+import { bindSession, faceSession, nativeOf, targetOf } from "./support/target";
 import type {
   DeleteResult,
   McpTool,
@@ -62,8 +65,11 @@ export class Session {
   context: ContextManager;
 
   readonly #agb: SessionAGB;
-  readonly #sessionId: string;
-  readonly #listeners = new SessionListeners(() => targetOf(this).native);
+  #sessionId: string;
+  readonly #listeners = new SessionListeners(() => nativeOf(this));
+  readonly #holds = new Set<SessionHold>();
+  /** What the program has said of the keep-alive after the creation; `null`: nothing. */
+  #keepAlive: NativeKeepAliveOptions | "stopped" | null = null;
 
   /** Sessions are made by `agb.create` and `agb.get`; one made here speaks to an existing session of that id. */
   constructor(agb: SessionAGB, sessionId: string) {
@@ -75,6 +81,51 @@ export class Session {
     this.browser = new Browser(this);
     this.computer = new Computer(this);
     this.context = new ContextManager(this);
+  }
+
+  /** A session that the service has made or found. @internal */
+  static found(agb: SessionAGB, found: NativeFoundSession): Session {
+    const session = new Session(agb, found.sessionId);
+    session.#become(found);
+    return session;
+  }
+
+  /** Has this session replaced when it is lost. @internal */
+  static recover(session: Session, { create, restore }: Pick<Recoverable, "create"> & RecreateOptions<Session>): void {
+    const recovery = new Recovery(
+      {
+        current: () => nativeOf(session),
+        create,
+        adopt: (found) => session.#replace(found),
+        restore: async () => restore?.(session),
+        recreated: (event) => session.#listeners.emit("recreated", event),
+      },
+      () => session.#sessionId,
+    );
+    faceSession(session, (route) => recovery.facing(route));
+  }
+
+  #become(found: NativeFoundSession): void {
+    this.#sessionId = found.sessionId;
+    this.resourceUrl = found.resourceUrl;
+    this.imageId = found.imageId;
+    this.appInstanceId = found.appInstanceId;
+    this.resourceId = found.resourceId;
+    this.linkUrl = found.linkUrl;
+    this.wsUrl = found.wsUrl;
+    this.token = found.token;
+    this.toolList = found.toolList;
+    this.mcpTools = JSON.parse(found.mcpTools);
+    bindSession(this, found.session);
+  }
+
+  /** Another session takes the place of this one; listeners, holds and the keep-alive go over to it. */
+  #replace(found: NativeFoundSession): void {
+    this.#become(found);
+    this.#listeners.moved();
+    for (const hold of this.#holds) hold[HOLD_AGAIN](found.session.hold());
+    if (this.#keepAlive === "stopped") found.session.stopKeepAlive();
+    else if (this.#keepAlive) found.session.startKeepAlive(this.#keepAlive);
   }
 
   getSessionId(): string {
@@ -148,13 +199,16 @@ export class Session {
   startKeepAlive(options: KeepAliveOptions = {}): void {
     const read = nativeKeepAlive(options ?? true);
     if ("fault" in read) throw new AGBError(read.fault, { kind: "InvalidArgument" });
-    const failure = targetOf(this).native.startKeepAlive(read.native ?? {});
+    const native = read.native ?? {};
+    const failure = targetOf(this).native.startKeepAlive(native);
     if (failure) throw errorOf(failure);
+    this.#keepAlive = native;
   }
 
   /** Ends the keep-alive; nothing happens where there is none. */
   stopKeepAlive(): void {
     targetOf(this).native.stopKeepAlive();
+    this.#keepAlive = "stopped";
   }
 
   /** How the keep-alive is doing; `null` when none was started. */
@@ -170,8 +224,9 @@ export class Session {
    * @param reason what for, for those who debug it
    */
   hold(reason = ""): SessionHold {
-    const hold = targetOf(this).native.hold();
-    return new SessionHold(String(reason), () => hold.release());
+    const hold = new SessionHold(String(reason), targetOf(this).native.hold(), () => this.#holds.delete(hold));
+    this.#holds.add(hold);
+    return hold;
   }
 
   /**
@@ -179,7 +234,8 @@ export class Session {
    * called all the same.
    *
    * @param event `active` and `idle`: a call began, the last one ended; `expiring`: a time is running out;
-   *   `keepAliveFailed`; `released`; `releaseFailed`: it could not be deleted at the end of its block
+   *   `keepAliveFailed`; `released`; `releaseFailed`: it could not be deleted at the end of its block;
+   *   `recreated`: it was lost, and another one has taken its place (with `recreate` of `agb.open`)
    * @throws {TypeError} for another event, or a listener that is no function
    */
   on<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this {

@@ -46,6 +46,11 @@ const clients = new WeakMap<object, OpenClient>();
 const lonely = new WeakMap<Client, Config & { http: NativeHttpClient }>();
 const sessions = new WeakMap<SessionLike, BoundSession>();
 
+/** Gives what stands before a native session, for calls with this route. */
+export type Facing = (route: NativeRoute | undefined) => NativeSession;
+
+const facings = new WeakMap<SessionLike, Facing>();
+
 /** What an `AGB` is made from. */
 export interface Sources {
   apiKey?: string;
@@ -114,10 +119,21 @@ export function bindSession(session: SessionLike, bound: NativeSession): void {
   sessions.set(session, { native: bound, agb, id: session.getSessionId(), route: routeOf(session) });
 }
 
+/** Sees to it that the calls of a session are made as `facing` makes them. */
+export function faceSession(session: SessionLike, facing: Facing): void {
+  facings.set(session, facing);
+}
+
 /** The native session of a call, and its route where that differs from what the native session knows. */
 export function targetOf(session: SessionLike): { native: NativeSession; route: NativeRoute | undefined } {
   const bound = boundSession(session);
-  return { native: bound.native, route: isRoute(bound.route, session) ? undefined : routeOf(session) };
+  const route = isRoute(bound.route, session) ? undefined : routeOf(session);
+  return { native: facings.get(session)?.(route) ?? bound.native, route };
+}
+
+/** The native session itself. */
+export function nativeOf(session: SessionLike): NativeSession {
+  return boundSession(session).native;
 }
 
 function boundSession(session: SessionLike): BoundSession {
