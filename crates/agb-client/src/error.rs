@@ -176,6 +176,13 @@ impl Error {
         self
     }
 
+    /// Says it in the surface's words; what was said before becomes the cause.
+    #[must_use]
+    pub fn retold(mut self, message: impl Into<String>) -> Self {
+        let said = std::mem::replace(&mut self.inner.message, message.into());
+        self.with_source(said)
+    }
+
     /// Puts a remark behind the message, in brackets.
     #[must_use]
     pub fn noted(mut self, note: impl fmt::Display) -> Self {

@@ -10,6 +10,7 @@ mod channel;
 pub mod config;
 pub mod context;
 pub mod error;
+pub mod extension;
 pub mod lifecycle;
 pub mod modules;
 pub mod session;
@@ -27,6 +28,7 @@ pub use context::{
     ContextStatus, Contexts, FileUrl, MountReport,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use extension::{Extension, Extensions};
 pub use lifecycle::Clock;
 pub use session::{
     ContextItems, DesktopInfo, Labels, McpTool, Metrics, MetricsReply, RouteOverride, RoutedSession, Session,

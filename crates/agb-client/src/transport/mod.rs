@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::error::Result;
 
 pub(crate) use retry::RetryPolicy;
-pub(crate) use transfer::{Get, Piece, Pieces, Put};
+pub(crate) use transfer::{Get, Piece, Pieces, Put, PutReply};
 
 /// The largest answer that is taken, after decompression: 64 MiB.
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
