@@ -49,6 +49,7 @@ export {
   ScreenError,
   SessionError,
 } from "./errors";
+export { Extension, ExtensionOption, ExtensionsService } from "./extension";
 export { getLogLevel, LogLevel, logDebug, logError, logInfo, logWarn, setLogLevel } from "./logger";
 export {
   type ActOptions,

@@ -18,6 +18,8 @@ export type {
   NativeDownload,
   NativeEmulator,
   NativeExecution,
+  NativeExtension,
+  NativeExtensions,
   NativeFailure,
   NativeFileUrl,
   NativeFindings,
