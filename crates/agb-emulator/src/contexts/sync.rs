@@ -394,12 +394,45 @@ async fn download(contexts: &Contexts, session: &Session, mount: &Mount, only: &
         }
     }
     let wanted = |relative: &str| mount.policy.pick(relative) == Pick::Take && is_at(relative, only);
-    let files = files.into_iter().filter(|(relative, _)| wanted(relative)).collect();
+    let files = files.into_iter().filter(|(relative, _)| wanted(relative));
+    let (zips, mut files): (Vec<_>, Vec<_>) =
+        files.partition(|(relative, object)| mount.policy.extract && is_given_zip(relative, object));
+    let mut unpacked = HashSet::new();
+    for (relative, object) in zips {
+        let is_zip = unzip(session, mount, &relative, &object).await?;
+        if is_zip && mount.policy.delete_source {
+            unpacked.insert(relative);
+        } else {
+            files.push((relative, object));
+        }
+    }
     place(session, &mount.place, files).await?;
     if only.is_empty() {
+        // What the session was spared is not what the session has deleted.
+        let paths = paths.into_iter().filter(|path| !unpacked.contains(path));
         session.contexts.lock_seen().entry(mount.place.clone()).or_default().extend(paths);
     }
     Ok(())
+}
+
+/// Whether an object is a ZIP file that came through a URL; what a session has stored comes back as it was.
+fn is_given_zip(relative: &str, object: &Object) -> bool {
+    let is_named = relative.to_lowercase().ends_with(".zip");
+    is_named && object.mode.is_none() && matches!(object.kind, Kind::File { .. })
+}
+
+/// Unpacks a ZIP file into a directory of its name; `false`: it is only named so.
+async fn unzip(session: &Session, mount: &Mount, relative: &str, object: &Object) -> Result<bool, String> {
+    let Kind::File { bytes, .. } = &object.kind else { return Ok(false) };
+    let file = Arc::new(bytes.blob.open().map_err(|error| error.to_string())?);
+    let content = ItemKind::File { file, offset: bytes.offset, length: bytes.length };
+    let Some(archive) = item(relative.to_owned(), object, Some(content)) else { return Ok(false) };
+    let directory = match mount.policy.extract_here {
+        true => relative.rsplit_once('/').map_or("", |(parent, _)| parent),
+        false => relative.get(..relative.len().saturating_sub(".zip".len())).unwrap_or_default(),
+    };
+    let files = session_files(session).await?;
+    transfer::unzip(files, &session.files, joined(&mount.place, directory), archive).await
 }
 
 async fn extract(session: &Session, mount: &Mount, relative: &str, object: &Object) -> Result<(), String> {
