@@ -484,7 +484,7 @@ fn item(relative: String, object: &Object, bytes: Option<ItemKind>) -> Option<It
         Kind::File { .. } | Kind::Archive { .. } => bytes?,
         Kind::Directory => ItemKind::Directory,
         Kind::Link(target) => ItemKind::Link(target.clone()),
-        Kind::InSession => return None,
+        Kind::InSession { .. } => return None,
     };
     Some(Item { relative, mode: object.mode, modified: object.modified, what })
 }
@@ -502,9 +502,15 @@ async fn offer(contexts: &Contexts, session: &Session, context_id: &str, directo
                 relative.contains('/') || !object.delivered || there.contains(relative)
             });
             for file in &offered {
+                let path = joined(directory, &file.name);
+                let old = objects.get(&path);
+                if old.is_some_and(|old| !old.delivered) {
+                    continue;
+                }
+                let fetched = old.and_then(|old| old.kind.bytes());
                 let object = Object {
                     id: contexts.object_id(),
-                    kind: Kind::InSession,
+                    kind: Kind::InSession { fetched: fetched.map(|(bytes, tag)| (bytes.clone(), tag.to_owned())) },
                     size: file.size_bytes,
                     mode: Some(file.mode),
                     modified: Some(file.modified),
@@ -513,7 +519,7 @@ async fn offer(contexts: &Contexts, session: &Session, context_id: &str, directo
                     stored_at: now,
                     delivered: true,
                 };
-                objects.put(&joined(directory, &file.name), object);
+                objects.put(&path, object);
             }
         })
         .ok_or_else(|| unknown(context_id))
@@ -542,14 +548,23 @@ pub(crate) async fn fetch_offered(
     path: &str,
 ) -> Result<(), String> {
     let object = contexts.with_objects(context_id, |objects| objects.get(path).cloned()).flatten();
-    let Some(object) = object.filter(|object| matches!(object.kind, Kind::InSession)) else { return Ok(()) };
+    let Some(object) = object.filter(|object| is_in_session(object)) else { return Ok(()) };
     let (blob, into) = contexts.blobs.create().map_err(|error| error.to_string())?;
     let files = session_files(session).await?;
     let (length, tag) = transfer::fetch(files, &session.files, path.to_owned(), into).await?;
     let bytes = Slice { blob, offset: 0, length };
     let fetched = Object { kind: Kind::File { bytes, tag }, size: length, ..object };
-    contexts.with_objects(context_id, |objects| objects.put(path, fetched));
+    contexts.with_objects(context_id, |objects| {
+        // What was put there meanwhile is newer.
+        if objects.get(path).is_some_and(is_in_session) {
+            objects.put(path, fetched);
+        }
+    });
     Ok(())
+}
+
+fn is_in_session(object: &Object) -> bool {
+    matches!(object.kind, Kind::InSession { .. })
 }
 
 async fn session_files(session: &Session) -> Result<SandboxFiles, String> {
