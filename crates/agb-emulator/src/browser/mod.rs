@@ -4,7 +4,7 @@
 //! ```text
 //! Browsers ─ which Chromium, what the agent answers      one per emulator
 //!  └ SessionBrowser ─ nothing until it is initialised    one per session
-//!     └ Chromium ─ the process, the port for clients     ends with its session and with the emulator
+//!     └ Chromium ─ the process, the port for the emulator ends with its session and with the emulator
 //!        └ Cdp ─ a pipe of our own to it, for the tools
 //! ```
 
@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 
 pub use self::agent::{AgentAnswer, AgentTool};
 use self::agent::{Script, Tasks};
+pub(crate) use self::chromium::BrowserSocket;
 use self::chromium::Chromium;
 pub(crate) use self::pages::Shot;
 use crate::sandbox::{Isolation, Sandbox};

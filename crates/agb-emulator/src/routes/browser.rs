@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::{Map, json};
 
-use super::{Call, object_in_text, session::tools_image};
+use super::{Call, cdp, object_in_text, session::tools_image};
 use crate::{browser::NoBrowser, envelope::Answer, tools::catalog};
 
 /// Starts the browser; one that runs already stays as it is.
@@ -26,10 +26,10 @@ pub(crate) async fn init(call: Call) -> Result<Answer, Answer> {
 pub(crate) async fn cdp_link(call: Call) -> Result<Answer, Answer> {
     let in_use = call.use_session()?;
     let chromium = in_use.session.browser.running().await.map_err(refusal)?;
-    Ok(Answer::data(json!({ "url": chromium.url() })))
+    Ok(Answer::data(json!({ "url": cdp::url(&call.service, &in_use.session, chromium.token()) })))
 }
 
-fn refusal(reason: NoBrowser) -> Answer {
+pub(super) fn refusal(reason: NoBrowser) -> Answer {
     match &reason {
         NoBrowser::Missing(_) => Answer::not_here(reason.to_string()),
         NoBrowser::Stopped => Answer::failure(StatusCode::BAD_REQUEST, "InvalidAction.NotFound", reason.to_string()),

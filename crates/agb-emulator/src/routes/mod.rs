@@ -21,6 +21,7 @@ use crate::{
 };
 
 pub(crate) mod browser;
+pub(crate) mod cdp;
 pub(crate) mod context;
 pub(crate) mod link;
 pub(crate) mod object_store;
@@ -146,6 +147,9 @@ fn operation(path: &str) -> &str {
     }
     if path.starts_with("/ws/") {
         return "webSocket";
+    }
+    if path.starts_with("/cdp/") {
+        return "cdp";
     }
     path.rsplit('/').next().unwrap_or(path)
 }
