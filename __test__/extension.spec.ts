@@ -1,33 +1,18 @@
-/** Browser extensions: stored in a context, and brought to the browsers of sessions. */
+/** Browser extensions, stored in a context; `browser-context.spec.ts` brings them to sessions. */
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import {
-  AGB,
-  AGBError,
-  BrowserContext,
-  type ContextService,
-  Extension,
-  ExtensionOption,
-  ExtensionsService,
-  type Session,
-} from "agbcloud-native";
+import { AGB, AGBError, type ContextService, Extension, ExtensionOption, ExtensionsService } from "agbcloud-native";
 import { closedAddress, ok, reply, type SeenRequest, withServer } from "./support/answers";
 import { useEmulator } from "./support/emulator";
-import { absenceOf, needs, which } from "./support/needs";
-import { chromium, firstPage } from "./support/playwright";
 import { runModule } from "./support/processes";
 import { must } from "./support/session";
 import { until } from "./support/wait";
 import { zipOf } from "./support/zip";
 
-const IMAGE = "agb-browser-use-1";
 const FOLDER = "/tmp/extensions";
-const withChromium = needs(absenceOf("chromium", process.env.CHROMIUM_PATH || which("chromium")));
 
 const spec = useEmulator();
 let last = 0;
@@ -435,99 +420,5 @@ describe("what goes wrong", () => {
     await service.cleanup();
     const context = { list: async () => [] } as unknown as ContextService;
     expect(() => new ExtensionsService({ apiKey: "k", context })).toThrow("AGB instance must have a context service");
-  });
-});
-
-describe("in a session", () => {
-  const manifest = {
-    manifest_version: 3,
-    name: "One",
-    version: "1",
-    content_scripts: [{ matches: ["<all_urls>"], js: ["js/mark.js"] }],
-  };
-  const FILES = { "manifest.json": JSON.stringify(manifest), "js/mark.js": "document.title = 'marked';" };
-
-  async function browserContext(ids: string[], contextId: string): Promise<BrowserContext> {
-    const { context } = must(await spec.agb.context.create(freshName()));
-    return new BrowserContext(context?.id ?? "", true, new ExtensionOption(contextId, ids));
-  }
-
-  it("the chosen extensions arrive as directories, and the browser's context with them", async () => {
-    const service = freshService();
-    const one = await service.create(zipFile("one.zip", FILES));
-    const unchosen = await service.create(zipFile("other.zip"));
-    const noZip = await service.create(file("text.zip", "this is no zip file"));
-    const context = await browserContext([one.id, noZip.id], service.contextId);
-
-    const created: Session[] = [];
-    const requests = await spec.requestsOf(async () => {
-      created.push(await spec.create({ imageId: IMAGE, browserContext: context }));
-    });
-    const session = created[0] as Session;
-    const request = requests.find(({ operation }) => operation === "createSession");
-    const sent = JSON.parse(JSON.stringify(request?.body ?? {})).persistenceDataList as {
-      contextId: string;
-      path: string;
-      policy: string;
-    }[];
-    expect(sent.map(({ contextId, path }) => [contextId, path])).toEqual([
-      [service.contextId, "/tmp/extensions/"],
-      [context.contextId, "/tmp/agb_browser_data"],
-    ]);
-    expect(JSON.parse(sent[0]?.policy ?? "")).toMatchObject({
-      uploadPolicy: { autoUpload: false },
-      deletePolicy: { syncLocalFile: false },
-      bwList: {
-        whiteLists: [
-          { path: one.id, excludePaths: [] },
-          { path: noZip.id, excludePaths: [] },
-        ],
-      },
-    });
-
-    const run = async (command: string) => must(await session.command.execute(command, 60_000)).stdout;
-    const directory = one.id.replace(/\.zip$/, "");
-    expect(await run(`cat ${FOLDER}/${directory}/manifest.json`)).toBe(FILES["manifest.json"]);
-    expect(await run(`cat ${FOLDER}/${directory}/js/mark.js`)).toBe(FILES["js/mark.js"]);
-    expect((await run(`ls ${FOLDER}`))?.trim().split("\n").sort()).toEqual([directory, noZip.id].sort());
-    await session.delete();
-
-    // Nothing has come back, and nothing has gone.
-    const ids = (await service.list()).map(({ id }) => id);
-    expect(ids.sort()).toEqual([one.id, unchosen.id, noZip.id].sort());
-    await service.cleanup();
-  }, 120_000);
-
-  withChromium.describe("with a browser", () => {
-    let site: Server;
-    let address = "";
-
-    beforeAll(async () => {
-      site = createServer((_, response) => response.setHeader("content-type", "text/html").end("<title>Shop</title>"));
-      await new Promise<void>((resolve) => site.listen(0, "127.0.0.1", resolve));
-      address = `http://127.0.0.1:${(site.address() as AddressInfo).port}/`;
-    });
-    afterAll(() => {
-      site.closeAllConnections();
-      site.close();
-    });
-
-    it("they are loaded", async () => {
-      const service = freshService();
-      const { id } = await service.create(zipFile("one.zip", FILES));
-      const session = await spec.create({
-        imageId: IMAGE,
-        browserContext: await browserContext([id], service.contextId),
-      });
-      expect(await session.browser.initialize({})).toBe(true);
-
-      const remote = await chromium.connectOverCDP(await session.browser.getEndpointUrl());
-      const page = firstPage(remote);
-      await session.browser.agent.navigate(address);
-      await page.waitForFunction("document.title === 'marked'");
-      await remote.close();
-      await session.delete();
-      await service.cleanup();
-    }, 120_000);
   });
 });

@@ -53,7 +53,8 @@ impl Chromium {
     /// Starts the program inside the session and waits until it answers.
     pub(super) async fn start(sandbox: &Sandbox, program: &Path, plan: &Plan) -> Result<Self, String> {
         let running = sandbox.running().await.map_err(|error| error.to_string())?;
-        let mut argv: Vec<OsString> = ["/bin/sh", "-c", START, "sh", &plan.extensions].map(OsString::from).to_vec();
+        let script = ["/bin/sh", "-c", START, "sh", &plan.extensions, &plan.data];
+        let mut argv: Vec<OsString> = script.map(OsString::from).to_vec();
         argv.push(program.into());
         argv.extend(plan.arguments.iter().map(OsString::from));
         let mut command = running.command(&Invocation::of(argv));

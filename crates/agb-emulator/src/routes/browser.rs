@@ -6,6 +6,9 @@ use serde_json::{Map, json};
 use super::{Call, cdp, object_in_text, session::tools_image};
 use crate::{browser::NoBrowser, envelope::Answer, tools::catalog};
 
+/// Where clients mount the context of a browser's data (docs/protocol.md, section "Mounts").
+const DATA: &str = "/tmp/agb_browser_data";
+
 /// Starts the browser; one that runs already stays as it is.
 pub(crate) async fn init(call: Call) -> Result<Answer, Answer> {
     let in_use = call.use_session()?;
@@ -18,7 +21,8 @@ pub(crate) async fn init(call: Call) -> Result<Answer, Answer> {
     if !catalog::knows(image, "stopChrome") {
         return Err(Answer::invalid(format!("image {image} has no browser; try agb-browser-use-1")));
     }
-    let port = session.browser.start(&option).await.map_err(refusal)?;
+    let mounted = session.contexts.mounts.iter().map(|mount| mount.place.as_str()).find(|place| *place == DATA);
+    let port = session.browser.start(&option, mounted).await.map_err(refusal)?;
     Ok(Answer::data(json!({ "port": port })))
 }
 
