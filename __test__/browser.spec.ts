@@ -395,7 +395,10 @@ withChromium.describe("a real browser", () => {
 
     expect(processesWith(mark)).toEqual([]);
     await expect(session.browser.getEndpointUrl()).rejects.toMatchObject({ name: "BrowserError" });
+    expect(session.browser.isInitialized()).toBe(true);
     expect(await session.browser.destroy()).toMatchObject({ success: false, data: false });
+    expect([session.browser.isInitialized(), session.browser.getOption()]).toEqual([false, null]);
+    await expect(session.browser.destroy()).rejects.toThrow("Browser is not initialized. Cannot destroy browser.");
   }, 120_000);
 
   it("ends with its emulator, also when that is killed", async () => {

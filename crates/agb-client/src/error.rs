@@ -120,6 +120,13 @@ impl Error {
         }
     }
 
+    /// Says that it is of another kind, once more is known.
+    #[must_use]
+    pub fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.inner.kind = kind;
+        self
+    }
+
     /// Names the operation that failed (`createSession`, `shell` …).
     #[must_use]
     pub fn with_operation(mut self, operation: &'static str) -> Self {
