@@ -548,7 +548,7 @@ pub(crate) async fn fetch_offered(
     path: &str,
 ) -> Result<(), String> {
     let object = contexts.with_objects(context_id, |objects| objects.get(path).cloned()).flatten();
-    let Some(object) = object.filter(|object| is_in_session(object)) else { return Ok(()) };
+    let Some(object) = object.filter(is_in_session) else { return Ok(()) };
     let (blob, into) = contexts.blobs.create().map_err(|error| error.to_string())?;
     let files = session_files(session).await?;
     let (length, tag) = transfer::fetch(files, &session.files, path.to_owned(), into).await?;
