@@ -1,9 +1,15 @@
 /** ZIP files, made here: a machine need not have a program for them. */
 
-import { crc32, deflateRawSync } from "node:zlib";
+import { deflateRawSync, gzipSync } from "node:zlib";
 
 const u16 = (value: number) => Buffer.from([value & 255, value >> 8]);
 const u32 = (value: number) => Buffer.concat([u16(value & 0xffff), u16(value >>> 16)]);
+
+/** The checksum, from the end of a gzip file: `zlib.crc32` is younger than the oldest Node that is supported. */
+function crc32(content: Buffer): number {
+  const packed = gzipSync(content);
+  return packed.readUInt32LE(packed.length - 8);
+}
 
 /** A ZIP file with these files. */
 export function zipOf(files: Record<string, string>): Buffer {
