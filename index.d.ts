@@ -784,6 +784,11 @@ interface ReleasedEvent {
     /** Did the service say so? `false`: its time is over, and nothing was heard of it. */
     confirmed: boolean;
 }
+/** Another session has taken the place of one that was lost. */
+interface RecreatedEvent {
+    oldId: string;
+    newId: string;
+}
 /** What listeners of {@link Session.on} are given. */
 interface SessionEvents {
     active: [];
@@ -792,6 +797,7 @@ interface SessionEvents {
     keepAliveFailed: [event: KeepAliveFailedEvent];
     released: [event: ReleasedEvent];
     releaseFailed: [error: Error];
+    recreated: [event: RecreatedEvent];
 }
 /** Something that needs a session; `using hold = session.hold()` lets go at the end of the block. */
 declare class SessionHold {
@@ -1671,7 +1677,8 @@ declare class Session {
      * called all the same.
      *
      * @param event `active` and `idle`: a call began, the last one ended; `expiring`: a time is running out;
-     *   `keepAliveFailed`; `released`; `releaseFailed`: it could not be deleted at the end of its block
+     *   `keepAliveFailed`; `released`; `releaseFailed`: it could not be deleted at the end of its block;
+     *   `recreated`: it was lost, and another one has taken its place (with `recreate` of `agb.open`)
      * @throws {TypeError} for another event, or a listener that is no function
      */
     on<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this;
@@ -2353,6 +2360,24 @@ declare class ContextService {
 }
 
 /**
+ * Sessions that are replaced when they are lost: the handle that the program holds stays, the session behind it changes.
+ *
+ * This is the facade's, and not the native client's, as it runs the program's own code (`restore`) and moves what a
+ * handle holds in JavaScript: its fields, listeners and holds.
+ */
+
+/** How a lost session is replaced. */
+interface RecreateOptions<Handle> {
+    /** Replace the session when a call finds that it is gone for good? Default: false. */
+    recreate?: boolean;
+    /**
+     * Brings a new session into the state that the program needs, before the call that found the loss goes on. While it
+     * runs nothing is replaced. What it throws ends that call, and the new session is deleted.
+     */
+    restore?: (session: Handle) => Promise<unknown> | unknown;
+}
+
+/**
  * What is synchronised between a context and the path where a session mounts it, and how. The wire's names and defaults:
  * docs/protocol.md, section "Policies".
  */
@@ -2545,7 +2570,7 @@ interface AGBOptions {
     envFile?: string;
 }
 /** How a session is opened. */
-interface OpenOptions {
+interface OpenOptions extends RecreateOptions<Session> {
     /** Gives up the creation. */
     signal?: AbortSignal;
 }
@@ -2579,6 +2604,11 @@ declare class AGB {
      * released as soon as it turns up.
      *
      * @param params at least an `imageId`
+     * With `recreate` the session is replaced when a call finds that it is gone for good, be it idle for too long or at the
+     * end of its longest life: another one is made with the same parameters, `restore` runs, and a call that can't have run
+     * in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
+     * stays, its id changes (event `recreated`). At most three times within ten minutes, and never after `delete`.
+     *
      * @param options `signal` gives up the creation; what the service makes all the same is released
      * @throws {AGBError} for parameters that can't be used
      * @throws {APIError | AuthenticationError | SessionError} when the service can't be reached or refuses
@@ -2977,6 +3007,86 @@ declare const ScreenError: typeof AGBError;
 /** Clearing a context took longer than allowed. */
 declare const ClearanceTimeoutError: typeof AGBError;
 
+/** A browser extension that is stored in a context. */
+declare class Extension {
+    /** The name of its file in the context. */
+    id: string;
+    /** The name of the local file where it was just stored, else its id. */
+    name: string;
+    createdAt?: string;
+    constructor(id: string, name: string, createdAt?: string);
+}
+/** Extensions that the browser of a new session shall have: the `extensionOption` of a `BrowserContext`. */
+declare class ExtensionOption {
+    contextId: string;
+    extensionIds: string[];
+    /** @throws {Error} for a blank context or no extensions */
+    constructor(contextId: string, extensionIds: string[]);
+    /** Does it still name a context, and extensions by texts that are not blank? */
+    validate(): boolean;
+    toString(): string;
+    /** One line for people. */
+    toDisplayString(): string;
+}
+/** What the service of extensions needs of an `AGB`. */
+interface AGBLikeForExtensions {
+    apiKey: string;
+    context: ContextService;
+}
+/**
+ * Stores browser extensions in a context, lists, replaces and deletes them.
+ *
+ * Making one starts to look for the context; the methods wait for it, and try again what has failed.
+ */
+declare class ExtensionsService {
+    #private;
+    /**
+     * @param contextId the **name** of the context, which is made when there is none; default: `extensions-` and the time
+     *   in seconds
+     * @throws {AGBError} without an `AGB` that has a context service
+     */
+    constructor(agb: AGBLikeForExtensions, contextId?: string);
+    /** The id of the context; empty until it was found. */
+    get contextId(): string;
+    /**
+     * Lists all extensions in the context.
+     *
+     * @throws {AGBError} when the context can't be had or listed
+     */
+    list(): Promise<Extension[]>;
+    /**
+     * Stores a local ZIP file as a new extension; the file is streamed.
+     *
+     * @throws {AGBError} for a file that can't be read or is not named `.zip`, and when it can't be stored
+     */
+    create(localPath: string): Promise<Extension>;
+    /**
+     * Stores another local ZIP file in the place of an extension, which keeps its id.
+     *
+     * @throws {AGBError} as {@link create}, and for an id that is not in the context
+     */
+    update(extensionId: string, newLocalPath: string): Promise<Extension>;
+    /**
+     * Deletes an extension; false, with a line in the log, when the service does not.
+     *
+     * @throws {AGBError} when the context can't be had
+     */
+    delete(extensionId: string): Promise<boolean>;
+    /**
+     * Deletes the context with all extensions, if this service has made it; one that was there before stays. False, with a
+     * line in the log, when the service does not delete it.
+     *
+     * @throws {AGBError} when the context can't be had
+     */
+    cleanup(): Promise<boolean>;
+    /**
+     * The option that gives extensions of the context to the browser of a new session.
+     *
+     * @throws {Error} before the context was found, and for no extensions
+     */
+    createExtensionOption(extensionIds: string[]): ExtensionOption;
+}
+
 /**
  * Logging: one line an event, on standard error always, so that it never mixes with a program's output.
  */
@@ -3031,5 +3141,5 @@ declare function getSdkVersion(): string;
 /** Was this package built for release? */
 declare function isReleaseVersion(): boolean;
 
-export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, CallMcpToolRequest, CallMcpToolResponse, ClearContextRequest, ClearContextResponse, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateMcpSessionRequestPersistenceDataList, CreateSessionParams, CreateSessionRequest, CreateSessionResponse, DeleteContextFileRequest, DeleteContextFileResponse, DeleteContextRequest, DeleteContextResponse, DeleteSessionAsyncRequest, DeleteSessionAsyncResponse, DescribeContextFilesRequest, DescribeContextFilesResponse, DownloadStrategy, Emulator, FileError, FileSystem, FingerprintFormat, GetAndLoadInternalContextRequest, GetAndLoadInternalContextResponse, GetCdpLinkRequest, GetCdpLinkResponse, GetContextFileDownloadUrlRequest, GetContextFileDownloadUrlResponse, GetContextFileUploadUrlRequest, GetContextFileUploadUrlResponse, GetContextInfoRequest, GetContextInfoResponse, GetContextRequest, GetContextResponse, GetLabelRequest, GetLabelResponse, GetLinkRequest, GetLinkResponse, GetMcpResourceRequest, GetMcpResourceResponse, GetSessionDetailRequest, GetSessionDetailResponse, GetSessionRequest, GetSessionResponse, HTTPClient, InitBrowserRequest, InitBrowserResponse, KeyboardController, Lifecycle, ListContextsRequest, ListContextsResponse, ListMcpToolsRequest, ListMcpToolsResponse, ListSessionRequest, ListSessionResponse, LogLevel, ModifyContextRequest, ModifyContextResponse, MouseButton, MouseController, RefreshSessionIdleTimeRequest, RefreshSessionIdleTimeResponse, ReleaseSessionRequest, ReleaseSessionResponse, ScreenController, ScreenError, ScrollDirection, Session, SessionError, SessionHold, SetLabelRequest, SetLabelResponse, SyncContextRequest, SyncContextResponse, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
-export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateMcpSessionRequestPersistenceDataListMap, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DeletedSession, DescribeContextFilesItem, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorFault, EmulatorFaultClose, EmulatorFaultDelay, EmulatorFaultGarbage, EmulatorFaultHalfOpen, EmulatorFaultHandle, EmulatorFaultReset, EmulatorFaultScope, EmulatorFaultSlow, EmulatorFaultStatus, EmulatorFaultTruncate, EmulatorFaultUse, EmulatorFaults, EmulatorIsolation, EmulatorOperation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetAndLoadInternalContextItem, GetContextData, GetSessionData, GetSessionResult, GetSessionSessionData, HttpRequestOptions, HttpResponse, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, ListContextsItem, ListSessionItem, MappingPolicy, McpResourceData, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OpenOptions, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionData, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };
+export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, CallMcpToolRequest, CallMcpToolResponse, ClearContextRequest, ClearContextResponse, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateMcpSessionRequestPersistenceDataList, CreateSessionParams, CreateSessionRequest, CreateSessionResponse, DeleteContextFileRequest, DeleteContextFileResponse, DeleteContextRequest, DeleteContextResponse, DeleteSessionAsyncRequest, DeleteSessionAsyncResponse, DescribeContextFilesRequest, DescribeContextFilesResponse, DownloadStrategy, Emulator, Extension, ExtensionOption, ExtensionsService, FileError, FileSystem, FingerprintFormat, GetAndLoadInternalContextRequest, GetAndLoadInternalContextResponse, GetCdpLinkRequest, GetCdpLinkResponse, GetContextFileDownloadUrlRequest, GetContextFileDownloadUrlResponse, GetContextFileUploadUrlRequest, GetContextFileUploadUrlResponse, GetContextInfoRequest, GetContextInfoResponse, GetContextRequest, GetContextResponse, GetLabelRequest, GetLabelResponse, GetLinkRequest, GetLinkResponse, GetMcpResourceRequest, GetMcpResourceResponse, GetSessionDetailRequest, GetSessionDetailResponse, GetSessionRequest, GetSessionResponse, HTTPClient, InitBrowserRequest, InitBrowserResponse, KeyboardController, Lifecycle, ListContextsRequest, ListContextsResponse, ListMcpToolsRequest, ListMcpToolsResponse, ListSessionRequest, ListSessionResponse, LogLevel, ModifyContextRequest, ModifyContextResponse, MouseButton, MouseController, RefreshSessionIdleTimeRequest, RefreshSessionIdleTimeResponse, ReleaseSessionRequest, ReleaseSessionResponse, ScreenController, ScreenError, ScrollDirection, Session, SessionError, SessionHold, SetLabelRequest, SetLabelResponse, SyncContextRequest, SyncContextResponse, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
+export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateMcpSessionRequestPersistenceDataListMap, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DeletedSession, DescribeContextFilesItem, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorFault, EmulatorFaultClose, EmulatorFaultDelay, EmulatorFaultGarbage, EmulatorFaultHalfOpen, EmulatorFaultHandle, EmulatorFaultReset, EmulatorFaultScope, EmulatorFaultSlow, EmulatorFaultStatus, EmulatorFaultTruncate, EmulatorFaultUse, EmulatorFaults, EmulatorIsolation, EmulatorOperation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetAndLoadInternalContextItem, GetContextData, GetSessionData, GetSessionResult, GetSessionSessionData, HttpRequestOptions, HttpResponse, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, ListContextsItem, ListSessionItem, MappingPolicy, McpResourceData, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OpenOptions, OperationResult, ProcessInfo, ProcessListResult, RecreatedEvent, RecyclePolicy, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionData, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };

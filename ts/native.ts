@@ -20,6 +20,8 @@ export type {
   NativeEmulator,
   NativeEmulatorFault,
   NativeExecution,
+  NativeExtension,
+  NativeExtensions,
   NativeFailure,
   NativeFileUrl,
   NativeFindings,
