@@ -22,6 +22,8 @@ const BEAT_SHARE: f64 = 0.4;
 const BEAT_MINIMUM: Duration = Duration::from_millis(250);
 /// The pause after the first failure, as a share of the idle time-out; it doubles.
 const FIRST_PAUSE: f64 = 0.01;
+/// What a pause may use of the time that is left.
+const PAUSE_SHARE: f64 = 0.25;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -267,7 +269,7 @@ impl Beating {
         self.attempt += 1;
         self.failures += 1;
         self.last_error = Some(error.message().to_owned());
-        self.retry_at = now.checked_add(pause(self.attempt, timeout));
+        self.retry_at = now.checked_add(pause(self.attempt, timeout, left));
         KeepAliveFailure {
             message: error.message().to_owned(),
             attempt: self.attempt,
@@ -306,9 +308,10 @@ fn with_jitter(at: f64) -> f64 {
     (at + JITTER * (2.0 * fastrand::f64() - 1.0)).clamp(EARLIEST.min(at), LATEST.max(at))
 }
 
-/// The pause before the beat after `attempt` failures.
-fn pause(attempt: u32, timeout: Duration) -> Duration {
+/// The pause before the beat after `attempt` failures, while so much is left of the time-out.
+fn pause(attempt: u32, timeout: Duration, left: Duration) -> Duration {
     let doublings = attempt.saturating_sub(1).min(10);
-    let pause = timeout.mul_f64(FIRST_PAUSE).max(SHORTEST_PAUSE).saturating_mul(1 << doublings);
-    pause.min(LONGEST_PAUSE).mul_f64(0.75 + 0.25 * fastrand::f64())
+    let pause = timeout.mul_f64(FIRST_PAUSE).saturating_mul(1 << doublings);
+    let pause = pause.min(LONGEST_PAUSE).min(left.mul_f64(PAUSE_SHARE)).max(SHORTEST_PAUSE);
+    pause.mul_f64(0.75 + 0.25 * fastrand::f64())
 }

@@ -655,4 +655,6 @@ impl Drop for Hold {
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ pub(crate) mod http;
 mod spec;
 
 /// What a fault can be for: the operations of the journal.
-pub(crate) const OPERATIONS: [&str; 31] = [
+pub(crate) const OPERATIONS: [&str; 32] = [
     "createSession",
     "getSession",
     "getSessionInfo",
@@ -53,6 +53,7 @@ pub(crate) const OPERATIONS: [&str; 31] = [
     "getObject",
     "putObject",
     "webSocket",
+    "cdp",
     ALL,
 ];
 /// Every operation.
