@@ -2675,7 +2675,8 @@ type EmulatorOperation = "createSession" | "getSession" | "getSessionInfo" | "re
 interface EmulatorFaultScope {
     /**
      * Only requests for these operations. A tool on either route is `callTool`, and so is code that is streamed on a
-     * WebSocket; `webSocket` is its handshake, `cdp` the one of the way to the browser; `putObject` and `getObject` are the transfers of an upload and a download.
+     * WebSocket; `webSocket` is its handshake, `cdp` the one of the way to the browser; `putObject` and `getObject` are the
+     * transfers of an upload and a download.
      */
     operation: EmulatorOperation | EmulatorOperation[];
     /** Only calls of these tools, for example `shell` or `run_code`. Default: whatever the tool. */

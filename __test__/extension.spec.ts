@@ -106,6 +106,8 @@ describe("a service", () => {
   });
 
   it("looks for its context at once and by itself, and then has its id", async () => {
+    // However busy this process is, the answer is not there yet.
+    spec.emulator.faults.add({ operation: "GetContext", kind: "delay", ms: 2_000 });
     const service = freshService();
     expect(service.contextId).toBe("");
     expect(() => service.createExtensionOption(["a"])).toThrow(

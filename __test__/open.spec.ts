@@ -148,7 +148,7 @@ describe("a creation whose answer gets lost", () => {
     const sent = await spec.requestsOf(async () => {
       expect(await spec.agb.create({ imageId: CODE_IMAGE })).toMatchObject({ success: false });
     });
-    expect(sent.map(({ operation }) => operation)).toEqual(["createSession"]);
+    expect(sent.map(({ operation }) => operation)).not.toContain("ListSession");
     lost({ kind: "reset", when: "after" });
     expect(await spec.agb.create({ imageId: CODE_IMAGE, recoverCreate: true })).toMatchObject({ success: true });
     await spec.agb.deleteAll({});

@@ -118,7 +118,10 @@ pub(super) async fn wait(session: &Session, target: &SyncTarget, limits: SyncLim
             }
             Err(error) => {
                 tracing::debug!(target: "agb::session", error = error.message(), "state of a synchronisation");
-                last_fault = Some(error);
+                // A look that the end of the wait cut off tells less than the one before.
+                if last_fault.is_none() || !deadline.left().is_zero() {
+                    last_fault = Some(error);
+                }
             }
         }
         // Never nothing: other tasks of the runtime want to go on.
