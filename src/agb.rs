@@ -93,6 +93,7 @@ pub fn open_agb(options: NativeAgbOptions) -> Outcome<NativeAgb> {
         directory: Some(options.directory.into()),
         env: options.environment.into_iter().collect(),
         sdk: SdkIdentity { language: options.language, version: options.version, release: is_release() },
+        exit: None,
     }))
 }
 

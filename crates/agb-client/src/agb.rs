@@ -15,7 +15,8 @@ use crate::config::{self, Config, Sources};
 use crate::context::{ContextMount, ContextStatus, MountReport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::activity::WeakActivity;
-use crate::lifecycle::{Activity, Clock};
+use crate::lifecycle::registry::Registry;
+use crate::lifecycle::{Activity, Clock, ExitPolicy, LiveSession};
 use crate::session::{Session, SessionDetails};
 use crate::transport::{Deadline, Method, Request, Resend, RetryPolicy, Transport, redact};
 use crate::wire::endpoint::{self, Endpoint, Verb};
@@ -65,6 +66,9 @@ pub struct AgbOptions {
     pub env: BTreeMap<String, String>,
     /// Who is talking.
     pub sdk: SdkIdentity,
+    /// Makes the sessions that this client creates, and those that are adopted, end with their owner; `None`: nothing is
+    /// registered or released.
+    pub exit: Option<ExitPolicy>,
 }
 
 impl AgbOptions {
@@ -78,6 +82,7 @@ impl AgbOptions {
             directory: None,
             env: BTreeMap::new(),
             sdk,
+            exit: None,
         }
     }
 }
@@ -92,6 +97,7 @@ impl fmt::Debug for AgbOptions {
             .field("directory", &self.directory)
             .field("env", &self.env.keys().collect::<Vec<_>>())
             .field("sdk", &self.sdk)
+            .field("exit", &self.exit)
             .finish()
     }
 }
@@ -162,6 +168,7 @@ struct Inner {
     config: Config,
     base_url: String,
     sdk: SdkIdentity,
+    exit: Option<ExitPolicy>,
     transport: Transport,
     clock: Clock,
     /// The activity of each session that somebody holds, so that two objects of one session agree.
@@ -189,7 +196,8 @@ impl Agb {
         let transport = Transport::new(&options.env, policy);
         let clock = Clock::of_service(&base_url);
         let activities = Mutex::default();
-        let inner = Inner { api_key, config, base_url, sdk: options.sdk, transport, clock, activities };
+        let AgbOptions { sdk, exit, .. } = options;
+        let inner = Inner { api_key, config, base_url, sdk, exit, transport, clock, activities };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -208,6 +216,12 @@ impl Agb {
         self.inner.config.timeout_ms
     }
 
+    /// The sessions that are released when their owner ends: those that this client created or adopted, and has neither
+    /// deleted nor detached. Empty for a client without [`exit`](AgbOptions::exit).
+    pub fn live_sessions(&self) -> Vec<LiveSession> {
+        Registry::of_process().sessions_of(self)
+    }
+
     /// The clock that this service's session timers run on.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
@@ -222,12 +236,14 @@ impl Agb {
         if params.image_id.trim().is_empty() {
             return Err(invalid(&endpoint::CREATE_SESSION, "imageId is required and cannot be empty or null"));
         }
+        let _creating = Registry::of_process().creating(self);
         let query = vec![("imageId", params.image_id.clone()), ("sdkStats", self.sdk_stats())];
         let answer = self.post(&endpoint::CREATE_SESSION, &query, &create_body(&params), self.deadline()).await?;
         let data = answer.data_object().map(SessionData::read).unwrap_or_default();
         if let Err(error) = check_created(&answer, &data) {
             return Err(self.released_after(&data.session_id, error).await);
         }
+        Registry::of_process().add_created(self, &data.session_id, &params.image_id);
         let mounts = if params.persistence.is_empty() {
             None
         } else {
@@ -265,7 +281,10 @@ impl Agb {
         let deadline = Deadline::after(RELEASE_AFTER_FAILURE).min(self.deadline());
         let released = self.post(&endpoint::RELEASE_SESSION, &Vec::new(), &body, deadline).await;
         let note = match released {
-            Ok(answer) if answer.is_success() || is_session_not_found(&answer.code()) => "was released",
+            Ok(answer) if answer.is_success() || is_session_not_found(&answer.code()) => {
+                self.forget(session_id);
+                "was released"
+            }
             _ => "could not be released and stays until its idle time-out",
         };
         error.noted(format!("session {session_id} {note}"))
@@ -321,7 +340,7 @@ impl Agb {
         } else {
             self.post(endpoint, &Vec::new(), &wire::SessionIdBody { session_id }, self.deadline()).await?
         };
-        let answer = answer.accept(endpoint.operation, Fallback::Plain)?;
+        let answer = self.heard(session_id, answer.accept(endpoint.operation, Fallback::Plain))?;
         if let Some(in_flight) = in_flight {
             in_flight.finished();
         }
@@ -413,6 +432,51 @@ impl Agb {
     /// A session whose details somebody else knows. Nothing is sent.
     pub fn attach(&self, session_id: &str, details: SessionDetails) -> Session {
         Session::found(self.clone(), session_id, details)
+    }
+}
+
+/// What this crate's registry of live sessions asks, and is told.
+impl Agb {
+    pub(crate) fn exit_policy(&self) -> Option<ExitPolicy> {
+        self.inner.exit
+    }
+
+    pub(crate) fn base_url(&self) -> &str {
+        &self.inner.base_url
+    }
+
+    /// Is `other` a clone of this?
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// This client with connections of its own. Nothing is registered for its sessions.
+    pub(crate) fn with_new_connections(&self) -> Self {
+        let Inner { api_key, config, base_url, sdk, transport, clock, .. } = &*self.inner;
+        let inner = Inner {
+            api_key: api_key.clone(),
+            config: config.clone(),
+            base_url: base_url.clone(),
+            sdk: sdk.clone(),
+            exit: None,
+            transport: transport.with_new_connections(),
+            clock: clock.clone(),
+            activities: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A session is gone, or will be soon.
+    pub(crate) fn forget(&self, session_id: &str) {
+        Registry::of_process().remove(self, session_id);
+    }
+
+    /// Passes on what the service said of a session, and forgets it if it is gone.
+    pub(crate) fn heard<T>(&self, session_id: &str, outcome: Result<T>) -> Result<T> {
+        if outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::SessionNotFound) {
+            self.forget(session_id);
+        }
+        outcome
     }
 }
 

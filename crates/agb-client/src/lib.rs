@@ -27,7 +27,7 @@ pub use context::{
     ContextStatus, Contexts, FileUrl, MountReport,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use lifecycle::Clock;
+pub use lifecycle::{Clock, ExitPolicy, LiveSession, Unreleased};
 pub use session::{
     ContextItems, DesktopInfo, Labels, McpTool, Metrics, MetricsReply, RouteOverride, RoutedSession, Session,
     SessionDetails, SessionInfo, SessionLink, StatusRecord, SyncLimits, SyncTarget, ToolCatalogue,

@@ -17,7 +17,7 @@ pub(super) async fn info(session: &Session) -> Result<SessionInfo> {
     let agb = session.agb();
     let body = SessionIdBody { session_id: session.id() };
     let answer = agb.post(&endpoint::SESSION_RESOURCE, &Vec::new(), &body, agb.deadline()).await?;
-    let answer = answer.accept(endpoint::SESSION_RESOURCE.operation, Fallback::Plain)?;
+    let answer = agb.heard(session.id(), answer.accept(endpoint::SESSION_RESOURCE.operation, Fallback::Plain))?;
     in_flight.finished();
     match answer.data_object() {
         Some(data) => Ok(SessionInfo::read(answer.request_id.clone(), data)),
@@ -75,7 +75,8 @@ pub(super) async fn link(session: &Session, protocol_type: Option<&str>, port: O
 async fn exchange(session: &Session, endpoint: &Endpoint, query: &Query) -> Result<Answer> {
     let in_flight = session.activity().begin();
     let agb = session.agb();
-    let answer = agb.call(endpoint, query, agb.deadline()).await?.accept(endpoint.operation, Fallback::Plain)?;
+    let answer = agb.call(endpoint, query, agb.deadline()).await?.accept(endpoint.operation, Fallback::Plain);
+    let answer = agb.heard(session.id(), answer)?;
     in_flight.finished();
     Ok(answer)
 }

@@ -78,7 +78,7 @@ pub(crate) async fn call(
     if outcome.as_ref().map_or_else(|error| error.kind() == ErrorKind::Tool, |_| true) {
         in_flight.finished();
     }
-    outcome
+    session.agb().heard(session.id(), outcome)
 }
 
 /// The longer of the read limit and what the tool itself may take.
