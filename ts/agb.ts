@@ -7,9 +7,17 @@ import { Session } from "./session";
 import { type CreateSessionParams, type CreateSessionParamsOptions, mountsOf } from "./session-params";
 import { detailed, failed, isFailure, refused } from "./support/call";
 import { jsonOf, kindOf, notNumber, notText, optional, optionalNumber } from "./support/check";
+import { exitOptions } from "./support/exit";
 import { inspectAs } from "./support/inspect";
 import { bindClient, bindSession, nativeAgbOf, openAgb } from "./support/target";
-import type { DeleteResult, GetSessionResult, SessionListResult, SessionResult } from "./types";
+import type {
+  DeleteResult,
+  GetSessionResult,
+  LiveSession,
+  ReleaseOnExitOptions,
+  SessionListResult,
+  SessionResult,
+} from "./types";
 
 /** What an `AGB` may be made with. */
 export interface AGBOptions {
@@ -19,6 +27,12 @@ export interface AGBOptions {
   config?: ConfigOptions;
   /** A file to read instead of `.env` in the current directory. */
   envFile?: string;
+  /**
+   * Releases the sessions that this `AGB` created, and has neither deleted nor detached, when the program ends: at its
+   * own end, by `process.exit`, an error, a signal, or an abort. Default: they stay until their idle timeout.
+   * `docs/lifecycle.md` tells what is covered.
+   */
+  releaseOnExit?: boolean | ReleaseOnExitOptions;
 }
 
 /** The way into the service: creates, finds, lists and deletes sessions. */
@@ -34,13 +48,14 @@ export class AGB {
    * @throws {AGBError} when the configuration can't be used
    */
   constructor(options?: AGBOptions | string) {
-    const sources = typeof options === "string" ? { apiKey: options } : (options ?? {});
-    const opened = openAgb(sources);
+    const sources: AGBOptions = typeof options === "string" ? { apiKey: options } : (options ?? {});
+    const exit = exitOptions(sources.releaseOnExit);
+    const opened = openAgb({ ...sources, exit });
     this.apiKey = opened.apiKey;
     this.config = { endpoint: opened.endpoint, timeoutMs: opened.timeoutMs };
     this.client = new Client(this.config);
     this.context = new ContextService(this);
-    bindClient(this.client, opened);
+    bindClient(this.client, opened, exit);
   }
 
   /**
@@ -138,6 +153,21 @@ export class AGB {
       return refused(`Failed to delete session: expected a Session, got ${kindOf(optional(session))}`, {});
     }
     return session.delete(syncContext);
+  }
+
+  /**
+   * The sessions that are released when the program ends, oldest first: those that this `AGB` created or adopted, and
+   * has neither deleted nor detached, as far as the service has not said that they are gone. Nothing is sent. Empty
+   * without `releaseOnExit`.
+   */
+  liveSessions(): LiveSession[] {
+    const live = nativeAgbOf(this.client, this.apiKey).liveSessions();
+    return Array.from(live, ({ sessionId, imageId, createdAt, adopted }) => ({
+      sessionId,
+      imageId,
+      createdAt: createdAt === undefined ? null : new Date(createdAt),
+      adopted,
+    }));
   }
 
   toJSON(): Record<string, unknown> {

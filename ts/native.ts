@@ -18,6 +18,7 @@ export type {
   NativeDownload,
   NativeEmulator,
   NativeExecution,
+  NativeExitOptions,
   NativeFailure,
   NativeFileUrl,
   NativeFindings,

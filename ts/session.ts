@@ -1,6 +1,7 @@
 import { callTool } from "./base-service";
 import type { Client } from "./client";
 import { ContextManager } from "./context-manager";
+import { AGBError } from "./errors";
 import { Browser } from "./modules/browser/browser";
 import { Code } from "./modules/code";
 import { Command } from "./modules/command";
@@ -113,6 +114,20 @@ export class Session {
     const outcome = await targetOf(this).native.delete(Boolean(syncContext));
     if (isFailure(outcome)) return failed(outcome, {});
     return { requestId: outcome.requestId, success: true };
+  }
+
+  /** Lets the session live on when the program ends, though its `AGB` has `releaseOnExit`. */
+  detach(): void {
+    targetOf(this).native.detach();
+  }
+
+  /**
+   * Has the session released when the program ends, though it was not created by it, or was detached.
+   * @throws {AGBError} when its `AGB` has no `releaseOnExit`
+   */
+  adopt(): void {
+    if (targetOf(this).native.adopt()) return;
+    throw new AGBError("adopt() needs an AGB with releaseOnExit: nothing would release the session");
   }
 
   /** Where the session's screen can be seen, and what a viewer needs. The URL grants access; it is valid for 30 minutes. */
