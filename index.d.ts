@@ -907,6 +907,13 @@ declare class Session {
      *   result says so with `success: false`
      */
     delete(syncContext?: boolean): Promise<DeleteResult>;
+    /** Lets the session live on when the program ends, though its `AGB` has `releaseOnExit`. */
+    detach(): void;
+    /**
+     * Has the session released when the program ends, though it was not created by it, or was detached.
+     * @throws {AGBError} when its `AGB` has no `releaseOnExit`
+     */
+    adopt(): void;
     /** Where the session's screen can be seen, and what a viewer needs. The URL grants access; it is valid for 30 minutes. */
     info(): Promise<OperationResult>;
     /** Replaces the session's labels. */
@@ -1512,6 +1519,26 @@ interface ContextSyncResultType extends ApiResponse {
     success: boolean;
     errorMessage?: string;
 }
+/** How sessions are released when the program ends. */
+interface ReleaseOnExitOptions {
+    /** How long releasing them may take, in milliseconds: above 0, up to 60,000. Default 2,000. */
+    timeoutMs?: number;
+    /**
+     * The signals that it is done for, where the program does not listen to them itself; `SIGQUIT` and `SIGUSR2` are
+     * possible too. Default: `SIGTERM`, `SIGINT` and `SIGHUP`.
+     */
+    signals?: ("SIGTERM" | "SIGINT" | "SIGHUP" | "SIGQUIT" | "SIGUSR2")[];
+}
+/** A session that is released when the program ends. */
+interface LiveSession {
+    sessionId: string;
+    /** Empty for a session that was found. */
+    imageId: string;
+    /** When this program created it; null for a session that was found. */
+    createdAt: Date | null;
+    /** Was it found, and taken over by `adopt()`? */
+    adopted: boolean;
+}
 
 /** Persistent storage that sessions can mount. */
 declare class Context {
@@ -1754,6 +1781,12 @@ interface AGBOptions {
     config?: ConfigOptions;
     /** A file to read instead of `.env` in the current directory. */
     envFile?: string;
+    /**
+     * Releases the sessions that this `AGB` created, and has neither deleted nor detached, when the program ends: at its
+     * own end, by `process.exit`, an error, a signal, or an abort. Default: they stay until their idle timeout.
+     * `docs/lifecycle.md` tells what is covered.
+     */
+    releaseOnExit?: boolean | ReleaseOnExitOptions;
 }
 /** The way into the service: creates, finds, lists and deletes sessions. */
 declare class AGB {
@@ -1794,6 +1827,12 @@ declare class AGB {
      *   result says so with `success: false`
      */
     delete(session: Session, syncContext?: boolean): Promise<DeleteResult>;
+    /**
+     * The sessions that are released when the program ends, oldest first: those that this `AGB` created or adopted, and
+     * has neither deleted nor detached, as far as the service has not said that they are gone. Nothing is sent. Empty
+     * without `releaseOnExit`.
+     */
+    liveSessions(): LiveSession[];
     toJSON(): Record<string, unknown>;
 }
 
@@ -2045,4 +2084,4 @@ declare function getSdkVersion(): string;
 declare function isReleaseVersion(): boolean;
 
 export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateSessionParams, DownloadStrategy, Emulator, FileError, FileSystem, FingerprintFormat, KeyboardController, Lifecycle, LogLevel, MouseButton, MouseController, ScreenController, ScreenError, ScrollDirection, Session, SessionError, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
-export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetSessionData, GetSessionResult, InstalledAppInfo, InstalledAppListResult, MappingPolicy, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };
+export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetSessionData, GetSessionResult, InstalledAppInfo, InstalledAppListResult, LiveSession, MappingPolicy, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ReleaseOnExitOptions, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };

@@ -283,19 +283,21 @@ impl NativeAgb {
         env: &'env Env,
         params: NativeCreateParams,
     ) -> Result<PromiseRaw<'env, Outcome<NativeFoundSession>>> {
-        let agb = self.inner.clone();
+        // Begun before this returns, so that the end of the environment waits for it.
+        let creation = params.labels.as_deref().map(json_object).transpose().map(|labels| {
+            self.inner.create(CreateParams {
+                image_id: params.image_id,
+                labels,
+                policy_id: params.policy_id,
+                idle_release_timeout_s: params.idle_release_timeout.map(Some),
+                persistence: params.mounts.into_iter().map(Into::into).collect(),
+            })
+        });
         promise(env, async move {
-            let create = async {
-                agb.create(CreateParams {
-                    image_id: params.image_id,
-                    labels: params.labels.as_deref().map(json_object).transpose()?,
-                    policy_id: params.policy_id,
-                    idle_release_timeout_s: params.idle_release_timeout.map(Some),
-                    persistence: params.mounts.into_iter().map(Into::into).collect(),
-                })
-                .await
-            };
-            outcome(create.await)
+            outcome(match creation {
+                Ok(creation) => creation.await,
+                Err(error) => Err(error),
+            })
         })
     }
 

@@ -34,10 +34,10 @@ async function handled() {
   process.exit(5);
 }
 
-/** Keeps the event loop busy, until the file is there. */
+/** Keeps the event loop busy: for ever, or until the file is there, so that a listener can be called. */
 function block() {
   const pause = new Int32Array(new SharedArrayBuffer(4));
-  while (!existsSync(process.env.EXIT_FILE ?? "")) Atomics.wait(pause, 0, 0, 5);
+  while (!flags.includes("handled") || !existsSync(process.env.EXIT_FILE)) Atomics.wait(pause, 0, 0, 1);
 }
 
 const ends = {
@@ -90,4 +90,5 @@ const ends = {
 };
 
 if (!isMainThread || !end.startsWith("worker")) await createAll();
+if (isMainThread) say(`ending at ${Date.now()}`);
 await ends[end]();

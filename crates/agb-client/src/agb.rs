@@ -232,11 +232,20 @@ impl Agb {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for a blank image; what the service said otherwise. A session that the service made
     /// although the call failed is released, and the message names it.
-    pub async fn create(&self, params: CreateParams) -> Result<Session> {
+    pub fn create(&self, params: CreateParams) -> impl Future<Output = Result<Session>> + Send + use<> {
+        // Now, and not when the future first runs: the owner may end in between.
+        let creating = Registry::of_process().creating(self);
+        let agb = self.clone();
+        async move {
+            let _creating = creating;
+            agb.create_registered(params).await
+        }
+    }
+
+    async fn create_registered(&self, params: CreateParams) -> Result<Session> {
         if params.image_id.trim().is_empty() {
             return Err(invalid(&endpoint::CREATE_SESSION, "imageId is required and cannot be empty or null"));
         }
-        let _creating = Registry::of_process().creating(self);
         let query = vec![("imageId", params.image_id.clone()), ("sdkStats", self.sdk_stats())];
         let answer = self.post(&endpoint::CREATE_SESSION, &query, &create_body(&params), self.deadline()).await?;
         let data = answer.data_object().map(SessionData::read).unwrap_or_default();
