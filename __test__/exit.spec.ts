@@ -186,6 +186,22 @@ describe("the sessions that are released", () => {
     expect(isAlive(line.slice(3))).toBe(false);
   });
 
+  it.each(["", "await emulator.close();", "process.exit();"])(
+    "have ended with an emulator of the same program: %s",
+    async (ends) => {
+      const program = startModule(
+        `import { AGB, Emulator } from "agbcloud-native";
+         const emulator = await Emulator.start({ isolation: "plain" });
+         const agb = new AGB({ apiKey: emulator.apiKey, config: { endpoint: emulator.url }, releaseOnExit: true });
+         await agb.create({ imageId: "${CODE_IMAGE}" });
+         ${ends}`,
+        {},
+      );
+      const { code, stderr } = await program.ended;
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    },
+  );
+
   describe("at a signal that the program no longer listens to", () => {
     const went: Record<string, string> = {
       "its listener was removed": 'process.on("SIGTERM", listener).off("SIGTERM", listener);',

@@ -17,7 +17,7 @@
 #![allow(unsafe_code, reason = "signal handlers and exit handlers are an interface of C")]
 
 use std::ffi::c_int;
-use std::io::{Error, PipeReader, PipeWriter, Read, Result, Write};
+use std::io::{BufReader, Error, PipeReader, PipeWriter, Read, Result, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::IntoRawFd;
 use std::panic::catch_unwind;
@@ -107,7 +107,7 @@ fn start() -> Result<()> {
 
 /// The release thread.
 fn serve(commands: PipeReader, mut done: PipeWriter) {
-    for command in commands.bytes() {
+    for command in BufReader::new(commands).bytes() {
         let Ok(command) = command else { return };
         // A panic would leave whoever waits without an answer.
         if let Ok(unreleased) = catch_unwind(release_all) {
@@ -288,7 +288,7 @@ fn now_ms() -> i64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is valid; the clock exists everywhere.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    i64::from(now.tv_sec) * 1000 + i64::from(now.tv_nsec) / 1_000_000 + 1
+    now.tv_sec * 1000 + now.tv_nsec / 1_000_000 + 1
 }
 
 fn process_id() -> c_int {

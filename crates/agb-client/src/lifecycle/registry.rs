@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::agb::Agb;
+use crate::config;
 
 static OF_PROCESS: LazyLock<Registry> = LazyLock::new(Registry::default);
 
@@ -37,6 +38,13 @@ pub struct LiveSession {
     pub created_at: Option<SystemTime>,
     /// Was it taken over by [`Session::adopt`](crate::Session::adopt), and not created here?
     pub adopted: bool,
+}
+
+/// A service that ran in this process has ended, and its sessions with it.
+pub fn service_ended(endpoint: &str) {
+    if let Ok(service) = config::base_url(endpoint) {
+        Registry::of_process().remove_service(&service);
+    }
 }
 
 /// Which sessions are meant.
@@ -167,6 +175,12 @@ impl Registry {
         removed.is_some()
     }
 
+    /// Takes all sessions of a service off.
+    fn remove_service(&self, service: &str) {
+        self.lock().live.retain(|key, _| key.service != service);
+        self.changed.notify_waiters();
+    }
+
     /// The sessions of one client, oldest first.
     pub(crate) fn sessions_of(&self, agb: &Agb) -> Vec<LiveSession> {
         let state = self.lock();
@@ -221,6 +235,18 @@ impl Registry {
     pub(super) fn settle(&self, key: &Key) {
         self.lock().live.remove(key);
         self.changed.notify_waiters();
+    }
+
+    /// Waits until a session is not there any more.
+    pub(super) async fn gone(&self, key: &Key) {
+        loop {
+            // Before the look, so that no change after it is missed.
+            let changed = self.changed();
+            if !self.lock().live.contains_key(key) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Lets others try what could not be released.
@@ -326,6 +352,15 @@ mod tests {
         assert!(registry.remove(&crate::testing::agb("http://service.test", &[]), "s-1"));
         assert!(!registry.remove(&agb, "s-1"));
         assert!(registry.is_empty());
+    }
+
+    #[test]
+    fn sessions_end_with_their_service() {
+        let registry = Registry::default();
+        registry.add_created(&owned_by("http://service.test", 1), "s-1", "image");
+        registry.add_created(&owned_by("http://other.test", 1), "s-2", "image");
+        registry.remove_service("http://service.test");
+        assert_eq!(registry.left(), (vec!["s-2".to_owned()], 0));
     }
 
     #[test]

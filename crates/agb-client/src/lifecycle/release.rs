@@ -99,7 +99,11 @@ async fn release(registry: &Registry, scope: Scope) {
             let way = ways.of(agb);
             let deadline = if scope == Scope::Everything { end } else { Deadline::after(limit) };
             under_way.push(async move {
-                let is_released = way.release(&key.session_id, deadline).await;
+                let is_released = tokio::select! {
+                    is_released = way.release(&key.session_id, deadline) => is_released,
+                    // Somebody else has released it, or its service is gone.
+                    () = registry.gone(&key) => true,
+                };
                 (key, is_released)
             });
         }

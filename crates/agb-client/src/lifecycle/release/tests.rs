@@ -140,6 +140,21 @@ async fn a_service_that_does_not_answer_is_given_up_at_the_limit_and_may_be_trie
     assert_eq!(registry.claim(Scope::Everything).len(), 2);
 }
 
+#[tokio::test]
+async fn a_session_that_is_gone_is_not_waited_for() {
+    let server = RawServer::start(b"", true).await;
+    let agb = owned_by(&server.url, 1);
+    let registry = registry_with(&agb, &["s-1"]);
+    let delete = async {
+        while *server.connections.lock().unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+        registry.remove(&agb, "s-1");
+    };
+    let both = async { tokio::join!(release(&registry, Scope::Everything), delete) };
+    tokio::time::timeout(LIMIT / 2, both).await.expect("ends before the limit");
+}
+
 /// A runtime with one thread, which does nothing while `work` runs.
 fn while_stuck<T>(runtime: &Runtime, work: impl FnOnce() -> T) -> T {
     let (stuck, is_stuck) = mpsc::channel();
