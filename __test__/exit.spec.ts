@@ -73,8 +73,9 @@ describe("at every end of the program, its sessions are released and its parent 
       const expected = { code: without.code, signal: without.signal, created: sessions, released: sessions };
       const isExpected = code === without.code && signal === without.signal && released === sessions;
       if (REPORT) {
-        const row = { cell: cell.name, sessions, ...expected, released, code, signal, tookMs, isExpected };
-        appendFileSync(REPORT, `${JSON.stringify({ ...row, plainTookMs: without.tookMs })}\n`);
+        const plainly = { plainCode: without.code, plainSignal: without.signal, plainTookMs: without.tookMs };
+        const row = { cell: cell.name, sessions, released, code, signal, tookMs, isExpected, ...plainly };
+        appendFileSync(REPORT, `${JSON.stringify(row)}\n`);
       }
 
       expect({ code, signal, created, released, stderr }).toEqual({ ...expected, stderr });

@@ -13,6 +13,8 @@ const sessions = [];
 
 /** Prints at once, also when nothing else is done any more. */
 const say = (text) => writeSync(1, `${text}\n`);
+/** From here on it ends. */
+const ending = () => say(`ending at ${Date.now()}`);
 
 async function createAll() {
   while (sessions.length < Number(count)) {
@@ -72,6 +74,7 @@ const ends = {
   async workerTerminated() {
     const worker = new Worker(new URL(import.meta.url), { workerData: ["workerWaits", count, ...flags] });
     await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
+    ending();
     await worker.terminate();
   },
   async workerEnds() {
@@ -81,6 +84,7 @@ const ends = {
   async workerLives() {
     const worker = new Worker(new URL(import.meta.url), { workerData: ["workerWaits", count, ...flags] });
     await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
+    ending();
     process.exit(6);
   },
   workerWaits() {
@@ -90,5 +94,5 @@ const ends = {
 };
 
 if (!isMainThread || !end.startsWith("worker")) await createAll();
-if (isMainThread) say(`ending at ${Date.now()}`);
+if (!end.startsWith("worker")) ending();
 await ends[end]();
