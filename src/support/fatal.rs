@@ -33,7 +33,7 @@ use agb_client::lifecycle::release::release_all;
 /// The byte that asks for the release and an answer; all others are numbers of signals.
 const AND_ANSWER: u8 = 0;
 /// What the thread that ends the process waits beyond the limit, so that what was not released can be named.
-const MARGIN_MS: u32 = 500;
+const MARGIN_MS: u32 = 800;
 /// A signal within this time after the first is the same wish once more: from a terminal it comes to a program directly,
 /// and again through the program that started it.
 const REPEAT_MS: i64 = 250;

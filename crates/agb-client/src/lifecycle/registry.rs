@@ -65,11 +65,20 @@ impl Scope {
     }
 }
 
-/// What names a session: ids are unique within one service only.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// What names a session: ids are unique within one service only, and to another account the service says of each that it
+/// does not exist.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     service: String,
+    api_key: String,
     pub(super) session_id: String,
+}
+
+impl fmt::Debug for Key {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.session_id)
+    }
 }
 
 /// A session that somebody is about to release.
@@ -286,7 +295,8 @@ impl fmt::Debug for Registry {
 }
 
 fn key(agb: &Agb, session_id: &str) -> Key {
-    Key { service: agb.base_url().to_owned(), session_id: session_id.to_owned() }
+    let (service, api_key) = (agb.base_url().to_owned(), agb.api_key().to_owned());
+    Key { service, api_key, session_id: session_id.to_owned() }
 }
 
 /// A session that is being created.
@@ -349,6 +359,9 @@ mod tests {
         let agb = owned_by("http://service.test", 1);
         registry.add_created(&agb, "s-1", "image");
         assert!(!registry.remove(&owned_by("http://other.test", 1), "s-1"));
+        let mut stranger = crate::testing::options("http://service.test");
+        stranger.api_key = Some("ako-OTHER".to_owned());
+        assert!(!registry.remove(&Agb::new(stranger).unwrap(), "s-1"));
         assert!(registry.remove(&crate::testing::agb("http://service.test", &[]), "s-1"));
         assert!(!registry.remove(&agb, "s-1"));
         assert!(registry.is_empty());
