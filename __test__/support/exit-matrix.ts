@@ -116,21 +116,15 @@ function argumentsOf(cell: Cell, sessions: number, released: boolean, directory:
   return [...(cell.node ?? []), program, cell.end, String(sessions), ...flags];
 }
 
-/** Runs tasks, a few at a time, in their order. Each promise settles when its task is done. */
+/** Starts tasks in their order, a few at a time. */
 export function fewAtATime<T>(tasks: (() => Promise<T>)[], parallel: number): Promise<T>[] {
-  const queue = [...tasks];
-  const settle: ((start: () => Promise<T>) => Promise<void>)[] = [];
-  const promises = tasks.map(
-    () =>
-      new Promise<T>((resolve, reject) => {
-        settle.push((task) => task().then(resolve, reject));
-      }),
-  );
-  // Whoever asks for a failed one gets its error; nobody may ask.
-  for (const promise of promises) promise.catch(() => undefined);
-  const lane = async (): Promise<void> => {
-    for (let task = queue.shift(); task; task = queue.shift()) await settle.shift()?.(task);
-  };
-  for (let number = 0; number < parallel; number += 1) void lane();
-  return promises;
+  const results: Promise<T>[] = [];
+  for (const task of tasks) {
+    const before: Promise<unknown> = results[results.length - parallel] ?? Promise.resolve();
+    const result = before.then(task, task);
+    // Whoever asks for a failed one gets its error; nobody may ask.
+    result.catch(() => undefined);
+    results.push(result);
+  }
+  return results;
 }

@@ -53,7 +53,7 @@ static COMMANDS: AtomicI32 = AtomicI32::new(-1);
 static DONE: AtomicI32 = AtomicI32::new(-1);
 /// The longest limit of all clients.
 static LIMIT_MS: AtomicU32 = AtomicU32::new(0);
-/// The process that has a release thread; a fork has none.
+/// The process that has the release thread.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
 /// The signals to catch, as bits.
 static WANTED: AtomicU32 = AtomicU32::new(0);
@@ -211,18 +211,17 @@ fn restore(signal: c_int) {
 
 /// Handler: a signal that nobody listens to.
 extern "C" fn on_signal(signal: c_int) {
+    if !is_own_process() {
+        return die(signal);
+    }
     let error = Error::last_os_error().raw_os_error();
     let now = now_ms();
     let is_first_end = PHASE.compare_exchange(RUNNING, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok();
     let first = FIRST_SIGNAL_MS.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
     match first {
         _ if is_first_end => send(u8::try_from(signal).unwrap_or(AND_ANSWER)),
-        // Whoever sends it again does not want to wait. It is delivered when this handler returns.
-        Err(first_ms) if now - first_ms >= REPEAT_MS => {
-            restore(signal);
-            // SAFETY: raising is allowed in a handler.
-            unsafe { libc::raise(signal) };
-        }
+        // Whoever sends it again does not want to wait.
+        Err(first_ms) if now - first_ms >= REPEAT_MS => die(signal),
         // The process is about to exit anyway, with a code that the signal does not change.
         _ => {}
     }
@@ -231,17 +230,17 @@ extern "C" fn on_signal(signal: c_int) {
 
 /// Handler: the process aborts.
 extern "C" fn on_abort(signal: c_int) {
-    send(AND_ANSWER);
-    wait_until_done();
-    restore(signal);
-    // SAFETY: raising is allowed in a handler. It is delivered when this one returns, also to a process that did not call
-    // `abort` but was sent the signal.
-    unsafe { libc::raise(signal) };
+    if is_own_process() {
+        send(AND_ANSWER);
+        wait_until_done();
+    }
+    // Also for a process that did not call `abort` but was sent the signal.
+    die(signal);
 }
 
 /// Exit handler of the C library.
 extern "C" fn on_exit() {
-    if PROCESS.load(Ordering::SeqCst) != process_id() {
+    if !is_own_process() {
         return;
     }
     match PHASE.compare_exchange(RUNNING, EXITING, Ordering::SeqCst, Ordering::SeqCst) {
@@ -253,6 +252,13 @@ extern "C" fn on_exit() {
         // The release thread ends the process, by the signal that came first.
         Err(_) => thread::sleep(Duration::from_millis(longest_wait_ms().into())),
     }
+}
+
+/// Has the signal do what it did before, as soon as its handler, which this is called in, returns.
+fn die(signal: c_int) {
+    restore(signal);
+    // SAFETY: raising is allowed in a handler.
+    unsafe { libc::raise(signal) };
 }
 
 /// Tells the release thread. May be called in a handler.
@@ -289,6 +295,11 @@ fn now_ms() -> i64 {
     // SAFETY: `now` is valid; the clock exists everywhere.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     now.tv_sec * 1000 + now.tv_nsec / 1_000_000 + 1
+}
+
+/// Not in a fork, which has the handlers and the pipes, but not the release thread.
+fn is_own_process() -> bool {
+    PROCESS.load(Ordering::SeqCst) == process_id()
 }
 
 fn process_id() -> c_int {

@@ -249,10 +249,12 @@ impl Agb {
         let query = vec![("imageId", params.image_id.clone()), ("sdkStats", self.sdk_stats())];
         let answer = self.post(&endpoint::CREATE_SESSION, &query, &create_body(&params), self.deadline()).await?;
         let data = answer.data_object().map(SessionData::read).unwrap_or_default();
+        if !data.session_id.is_empty() {
+            Registry::of_process().add_created(self, &data.session_id, &params.image_id);
+        }
         if let Err(error) = check_created(&answer, &data) {
             return Err(self.released_after(&data.session_id, error).await);
         }
-        Registry::of_process().add_created(self, &data.session_id, &params.image_id);
         let mounts = if params.persistence.is_empty() {
             None
         } else {

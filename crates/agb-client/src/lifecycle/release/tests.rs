@@ -216,3 +216,18 @@ async fn a_client_registers_what_it_creates_until_it_hears_that_it_is_gone() {
     kept.labels().await.unwrap_err();
     assert!(ids().is_empty());
 }
+
+#[tokio::test]
+async fn what_a_failed_creation_left_over_is_registered_until_it_was_released() {
+    for (release, left) in [(ok(&Value::Null), 0), (refuse(403, "AccessDenied", "no"), 1)] {
+        let release = Arc::new(Mutex::new(Some(release)));
+        let server = Server::start(move |seen| match seen.path.as_str() {
+            RELEASE => release.lock().unwrap().take().unwrap(),
+            _ => ok(&json!({"success": false, "errMsg": "no machine", "sessionId": "s-1"})),
+        })
+        .await;
+        let agb = owned_by(&server.url, 1);
+        agb.create(CreateParams { image_id: "image".to_owned(), ..CreateParams::default() }).await.unwrap_err();
+        assert_eq!(agb.live_sessions().len(), left);
+    }
+}
