@@ -2,6 +2,22 @@
 
 import { Readable, Writable } from 'node:stream';
 
+/** The fields of a request. */
+type FieldsOf<Request> = Omit<Request, "getBody" | "getParams">;
+/**
+ * What one method of `Client` sends. A class for each endpoint says which fields there are, and where they go;
+ * docs/protocol.md has the endpoints.
+ */
+declare abstract class EndpointRequest<Self> {
+    /** `Bearer <API key>`, or the key alone. */
+    authorization?: string;
+    constructor(fields: FieldsOf<Self>);
+    /** The JSON body, for the endpoints that take one. */
+    getBody(): Record<string, unknown>;
+    /** The query; what is absent or `null` is left out. */
+    getParams(): Record<string, unknown>;
+}
+
 /**
  * Configuration: what the program, the environment and `.env` say. Precedence and defaults are the native client's.
  */
@@ -30,12 +46,631 @@ declare function defaultConfig(): Config;
 declare function loadConfig(customConfig?: ConfigOptions, customEnvPath?: string): Config;
 
 /**
- * The low-level client of an `AGB`. In this version it only tells its configuration; the methods that send one request
- * each are not there yet and say so.
+ * Requests that no other method knows: the caller says method, path, query, headers and body, and gets the answer as it
+ * came.
+ */
+
+/** What came of a request. There is always one, whatever the status was. */
+interface HttpResponse {
+    /** Status of the answer; 0 where there was none: then `text` says why. */
+    statusCode: number;
+    /** Where the request went, with its query. */
+    url: string;
+    /** The headers of the answer, names in lower case. */
+    headers: Record<string, string>;
+    /** Is there an answer with a status below 400? A redirect, which is not followed, is none. */
+    success: boolean;
+    /** What the answer holds, where that is a JSON object or array. */
+    json?: Record<string, unknown> | null;
+    /** What the answer holds, where that is no JSON. */
+    text?: string;
+    /** The service's request id, or an empty text. */
+    requestId: string;
+    /** How often the request was sent. */
+    readonly attempts?: number;
+    /** May the same request succeed when it is sent again? */
+    readonly retryable?: boolean;
+}
+/** One request of an `HTTPClient`. */
+interface HttpRequestOptions {
+    method: string;
+    /** The path below the endpoint of the configuration. */
+    endpoint: string;
+    /** These replace the headers that are sent otherwise. */
+    headers?: Record<string, string>;
+    /** The query. What is absent or `null` is left out; objects and lists go as JSON. */
+    params?: Record<string, unknown>;
+    /** The body, as JSON. */
+    jsonData?: Record<string, unknown>;
+    /** The body, where there is no `jsonData`: text, bytes, `URLSearchParams`, or anything else as JSON. */
+    data?: unknown;
+    /** How long the call may take, in milliseconds. Default: the configured time-out. */
+    readTimeout?: number;
+    /** How long connecting may take, in milliseconds. Default: 10,000. */
+    connectTimeout?: number;
+}
+/** Sends requests to the service, or to anything else that speaks HTTP. */
+declare class HTTPClient {
+    #private;
+    /** The configuration of clients that are made without one. */
+    static setDefaultConfig(config: Config): void;
+    /** What {@link setDefaultConfig} was given; `null` before. */
+    static getDefaultConfig(): Config | null;
+    /**
+     * @param apiKey the value of the header `authorization`; a key alone gets `Bearer` in front. Without it no such header
+     *   is sent
+     * @param cfg default: what {@link setDefaultConfig} was given
+     * @throws {AGBError} when there is no configuration, or it can't be used
+     */
+    constructor(apiKey?: string, cfg?: Config);
+    /**
+     * Sends a request and takes the whole answer. A failure is an answer like any other: no status rejects, and where
+     * nothing came back `statusCode` is 0.
+     *
+     * @throws {AGBError} when the request can't be sent as it is; nothing was sent then
+     */
+    makeRequest(options: HttpRequestOptions): Promise<HttpResponse>;
+    /** Nothing to close: connections that nobody uses end by themselves, and none keeps the process alive. */
+    close(): void;
+}
+
+/**
+ * What all answers have. The rules of success and of the error's text differ between endpoints, as in the reference
+ * (docs/protocol.md, section "Low-level requests").
+ */
+declare class EndpointResponse {
+    #private;
+    /** The service's request id, or an empty text. */
+    readonly requestId: string;
+    /** Status of the HTTP answer; 0 where there was none. */
+    readonly statusCode: number;
+    /** The service's code: `ok`, an error code, or absent. */
+    readonly code?: string;
+    /** The status as the envelope repeats it. */
+    readonly httpStatusCode?: number;
+    constructor(record: HttpResponse);
+    isSuccessful(): boolean;
+    getRequestId(): string;
+}
+/** The answer of an endpoint whose failures always have a text. */
+declare class ExplainedResponse extends EndpointResponse {
+    getErrorMessage(): string;
+}
+/** The answer of an endpoint of which status 200 alone is a success. */
+declare class StrictResponse extends ExplainedResponse {
+    isSuccessful(): boolean;
+}
+/** The answer of a list: where the service says nothing, the status does. */
+declare class ListResponse extends StrictResponse {
+    getErrorMessage(): string;
+}
+
+/** Requests and answers of the endpoints of the browser. */
+
+/** Starts the browser of a session: `POST /browser/init`. */
+declare class InitBrowserRequest extends EndpointRequest<InitBrowserRequest> {
+    authorization: string;
+    sessionId: string;
+    /** Where the browser keeps its data, in the session: `/tmp/agb_browser_data`. */
+    persistentPath: string;
+    /** Goes as JSON text; an empty one doesn't. */
+    browserOption?: Record<string, unknown>;
+    getParams(): Record<string, unknown>;
+}
+/** The browser. */
+declare class InitBrowserResponse extends StrictResponse {
+    getPort(): number | undefined;
+}
+/** Asks where the browser is driven: `POST /internet/getCdpLink`. */
+declare class GetCdpLinkRequest extends EndpointRequest<GetCdpLinkRequest> {
+    sessionId?: string;
+    getParams(): Record<string, unknown>;
+}
+/** Where it is driven. */
+declare class GetCdpLinkResponse extends StrictResponse {
+    getErrorMessage(): string;
+    /** A WebSocket URL for the Chrome DevTools Protocol. */
+    getUrl(): string | undefined;
+}
+
+/** Requests and answers of the endpoints of contexts. */
+
+/** Lists contexts, a page at a time: `GET /sdk/ListContexts`. */
+declare class ListContextsRequest extends EndpointRequest<ListContextsRequest> {
+    authorization: string;
+    maxResults?: number;
+    nextToken?: string;
+    getParams(): Record<string, unknown>;
+}
+/** A context of a list. */
+interface ListContextsItem {
+    createTime?: string;
+    id?: string;
+    lastUsedTime?: string;
+    name?: string;
+}
+/** A page of contexts. What tells of other pages stands in the data or beside it. */
+declare class ListContextsResponse extends ListResponse {
+    getContextsData(): ListContextsItem[];
+    getNextToken(): string | undefined;
+    getMaxResults(): number | undefined;
+    getTotalCount(): number | undefined;
+}
+/** Finds a context by id or name: `GET /sdk/GetContext`. */
+declare class GetContextRequest extends EndpointRequest<GetContextRequest> {
+    authorization: string;
+    id?: string;
+    name?: string;
+    /** Where the service looks; its default is `cn-hangzhou`. */
+    loginRegionId?: string;
+    /** Make it when there is none of that name. */
+    allowCreate: boolean;
+    getParams(): Record<string, unknown>;
+}
+/** A context. */
+interface GetContextData {
+    createTime?: string;
+    id?: string;
+    lastUsedTime?: string;
+    name?: string;
+    /** `available`, `clearing` or `pre-available`. */
+    state?: string;
+}
+/** The context. */
+declare class GetContextResponse extends ExplainedResponse {
+    getContextData(): GetContextData | undefined;
+}
+/** Gives a context another name: `POST /sdk/ModifyContext`. */
+declare class ModifyContextRequest extends EndpointRequest<ModifyContextRequest> {
+    authorization: string;
+    id: string;
+    name: string;
+    getParams(): Record<string, unknown>;
+}
+/** Was it renamed? */
+declare class ModifyContextResponse extends ExplainedResponse {
+}
+/** A request of which the context is all there is to say. */
+declare abstract class ContextIdRequest<Self> extends EndpointRequest<Self> {
+    authorization: string;
+    id: string;
+    getParams(): Record<string, unknown>;
+}
+/** Deletes a context: `POST /sdk/DeleteContext`. */
+declare class DeleteContextRequest extends ContextIdRequest<DeleteContextRequest> {
+}
+/** Was it deleted? */
+declare class DeleteContextResponse extends ExplainedResponse {
+}
+/** Starts to delete everything in a context: `POST /sdk/ClearContext`. */
+declare class ClearContextRequest extends ContextIdRequest<ClearContextRequest> {
+}
+/** Was that begun? */
+declare class ClearContextResponse extends ExplainedResponse {
+}
+/** Synchronises the mounts of a session: `POST /sdk/SyncContext`. */
+declare class SyncContextRequest extends EndpointRequest<SyncContextRequest> {
+    authorization: string;
+    sessionId: string;
+    contextId?: string;
+    path?: string;
+    /** `upload` or `download`. */
+    mode?: string;
+    getParams(): Record<string, unknown>;
+}
+/** Was that begun? */
+declare class SyncContextResponse extends ExplainedResponse {
+}
+/** Asks how far the mounts of a session are: `GET /sdk/GetContextInfo`. */
+declare class GetContextInfoRequest extends EndpointRequest<GetContextInfoRequest> {
+    authorization: string;
+    sessionId: string;
+    contextId?: string;
+    path?: string;
+    /** `upload` or `download`. */
+    taskType?: string;
+    getParams(): Record<string, unknown>;
+}
+/** How far the mounts are. */
+declare class GetContextInfoResponse extends ExplainedResponse {
+    /** As the service has it: JSON text of a list. */
+    getContextStatus(): unknown;
+}
+/** Asks for the context that files are transferred through: `POST /sdk/GetAndLoadInternalContext`. */
+declare class GetAndLoadInternalContextRequest extends EndpointRequest<GetAndLoadInternalContextRequest> {
+    authorization: string;
+    sessionId: string;
+    /** `file_transfer` is the one that is known. */
+    contextTypes?: string[];
+    getParams(): Record<string, unknown>;
+}
+/** A context that the service keeps for itself. */
+interface GetAndLoadInternalContextItem {
+    contextId?: string;
+    contextPath?: string;
+    contextType?: string;
+}
+/** These contexts. */
+declare class GetAndLoadInternalContextResponse extends ExplainedResponse {
+    getContextList(): GetAndLoadInternalContextItem[];
+}
+
+/** Requests and answers of the endpoints of files in contexts. */
+
+/** A request of which the file is all there is to say. */
+declare abstract class ContextFileRequest<Self> extends EndpointRequest<Self> {
+    authorization: string;
+    contextId: string;
+    filePath: string;
+    getParams(): Record<string, unknown>;
+}
+/** An answer with a URL that grants access for a while. */
+declare class FileUrlResponse extends ExplainedResponse {
+    /** Until when. */
+    getExpireTime(): string | undefined;
+}
+/** Asks for a URL to read a file: `POST /sdk/GetContextFileDownloadUrl`. */
+declare class GetContextFileDownloadUrlRequest extends ContextFileRequest<GetContextFileDownloadUrlRequest> {
+}
+/** The URL. */
+declare class GetContextFileDownloadUrlResponse extends FileUrlResponse {
+    getDownloadUrl(): string | undefined;
+}
+/** Asks for a URL to write a file: `POST /sdk/GetContextFileUploadUrl`. */
+declare class GetContextFileUploadUrlRequest extends ContextFileRequest<GetContextFileUploadUrlRequest> {
+}
+/** The URL. */
+declare class GetContextFileUploadUrlResponse extends FileUrlResponse {
+    getUploadUrl(): string | undefined;
+    getUploadUrlData(): {
+        url?: string;
+        expireTime?: string;
+    } | undefined;
+}
+/** Deletes a file: `POST /sdk/DeleteContextFile`. */
+declare class DeleteContextFileRequest extends ContextFileRequest<DeleteContextFileRequest> {
+}
+/** Was it deleted? */
+declare class DeleteContextFileResponse extends ExplainedResponse {
+}
+/** Lists what lies directly in a folder: `POST /sdk/DescribeContextFiles`. */
+declare class DescribeContextFilesRequest extends EndpointRequest<DescribeContextFilesRequest> {
+    authorization: string;
+    contextId: string;
+    /** By its full path; empty: the top. */
+    parentFolderPath: string;
+    /** From 1. */
+    pageNumber: number;
+    pageSize: number;
+    getParams(): Record<string, unknown>;
+}
+/** A file of a list. */
+interface DescribeContextFilesItem {
+    fileId?: string;
+    fileName?: string;
+    filePath?: string;
+    fileType?: string;
+    gmtCreate?: string;
+    gmtModified?: string;
+    /** Bytes. */
+    size?: number;
+    status?: string;
+}
+/** A page of files. */
+declare class DescribeContextFilesResponse extends ListResponse {
+    getFilesData(): DescribeContextFilesItem[];
+    getNextToken(): string | undefined;
+    getMaxResults(): number | undefined;
+    getCount(): number | undefined;
+}
+
+/** Requests and answers of the endpoints of sessions, with labels, resources and links. */
+
+/** A mount as it is sent. */
+interface CreateMcpSessionRequestPersistenceDataListMap {
+    contextId: string;
+    path: string;
+    policy: string;
+}
+/** A context that a new session mounts. */
+declare class CreateMcpSessionRequestPersistenceDataList {
+    contextId?: string;
+    /** Where, in the session. */
+    path?: string;
+    /** JSON text. */
+    policy?: string;
+    constructor(fields?: {
+        contextId?: string;
+        path?: string;
+        policy?: string;
+    });
+    toMap(): CreateMcpSessionRequestPersistenceDataListMap;
+}
+/** Creates a session: `POST /mcp/createSession`. */
+declare class CreateSessionRequest extends EndpointRequest<CreateSessionRequest> {
+    authorization: string;
+    imageId: string;
+    sessionId?: string;
+    contextId?: string;
+    /** JSON text of an object of texts. */
+    labels?: string;
+    mcpPolicyId?: string;
+    persistenceDataList?: CreateMcpSessionRequestPersistenceDataList[];
+    /** Who is asking: goes as JSON text. */
+    sdkStats?: Record<string, unknown>;
+    /** Seconds without activity after which the session is released. */
+    timeout?: number;
+    getBody(): Record<string, unknown>;
+    getParams(): Record<string, unknown>;
+}
+/** What the service says of a new session. */
+interface SessionData {
+    appInstanceId?: string;
+    errMsg?: string;
+    linkUrl?: string;
+    networkInterfaceIp?: string;
+    resourceId?: string;
+    resourceUrl?: string;
+    sessionId?: string;
+    success?: boolean;
+    taskId?: string;
+    token?: string;
+    /** JSON text. */
+    toolList?: string;
+    wsUrl?: string;
+}
+/** The new session. */
+declare class CreateSessionResponse extends ExplainedResponse {
+    getErrorMessage(): string;
+    getData(): SessionData | undefined;
+    getSessionId(): string | undefined;
+    getResourceUrl(): string | undefined;
+}
+/** A request of which the session is all there is to say. */
+declare abstract class SessionBodyRequest<Self> extends EndpointRequest<Self> {
+    sessionId?: string;
+    getBody(): Record<string, unknown>;
+}
+/** Finds a session: `POST /mcp/getSession`. */
+declare class GetSessionRequest extends SessionBodyRequest<GetSessionRequest> {
+    authorization: string;
+}
+/** What the service says of a session. */
+interface GetSessionSessionData {
+    appInstanceId?: string;
+    linkUrl?: string;
+    resourceId?: string;
+    resourceUrl?: string;
+    sessionId?: string;
+    status?: string;
+    token?: string;
+    /** JSON text. */
+    toolList?: string;
+    wsUrl?: string;
+}
+/** The session. */
+declare class GetSessionResponse extends ExplainedResponse {
+    getData(): GetSessionSessionData | undefined;
+    getSessionId(): string | undefined;
+    getResourceUrl(): string | undefined;
+}
+/** Asks for a session's status, which does not keep it alive: `POST /mcp/getSessionInfo`. */
+declare class GetSessionDetailRequest extends SessionBodyRequest<GetSessionDetailRequest> {
+    authorization: string;
+}
+/** The status. */
+declare class GetSessionDetailResponse extends ExplainedResponse {
+    /** The status on the wire, `RUNNING` while the session lives; empty where there is none. */
+    getStatus(): string;
+}
+/** Releases a session: `POST /mcp/releaseSession`. */
+declare class ReleaseSessionRequest extends SessionBodyRequest<ReleaseSessionRequest> {
+    authorization: string;
+    sessionId: string;
+}
+/** Was it released? */
+declare class ReleaseSessionResponse extends StrictResponse {
+}
+/** Starts the release of a session: `POST /mcp/releaseSessionAsync`. */
+declare class DeleteSessionAsyncRequest extends SessionBodyRequest<DeleteSessionAsyncRequest> {
+    authorization: string;
+    sessionId: string;
+}
+/** Was the release begun? */
+declare class DeleteSessionAsyncResponse extends StrictResponse {
+}
+/** Sets a session's idle timer back: `POST /mcp/refreshSessionIdleTime`. */
+declare class RefreshSessionIdleTimeRequest extends EndpointRequest<RefreshSessionIdleTimeRequest> {
+    authorization: string;
+    sessionId: string;
+    getParams(): Record<string, unknown>;
+}
+/** Was it set back? */
+declare class RefreshSessionIdleTimeResponse extends StrictResponse {
+    getData(): unknown;
+}
+/** Lists sessions, a page at a time: `GET /sdk/ListSession`. */
+declare class ListSessionRequest extends EndpointRequest<ListSessionRequest> {
+    authorization: string;
+    maxResults?: number;
+    nextToken?: string;
+    /** JSON text of an object: only sessions that carry all of these. */
+    labels?: string;
+    isAll?: boolean;
+    getParams(): Record<string, unknown>;
+}
+/** A session of a list. */
+interface ListSessionItem {
+    sessionId?: string;
+    sessionStatus?: string;
+}
+/** A page of sessions. */
+declare class ListSessionResponse extends ListResponse {
+    getSessionData(): ListSessionItem[];
+    getNextToken(): string | undefined;
+    getMaxResults(): number | undefined;
+    getCount(): number | undefined;
+}
+/** Replaces the labels of a session: `POST /sdk/SetLabel`. */
+declare class SetLabelRequest extends EndpointRequest<SetLabelRequest> {
+    authorization: string;
+    sessionId?: string;
+    /** JSON text of an object of texts. */
+    labels?: string;
+    getParams(): Record<string, unknown>;
+}
+/** Were they replaced? */
+declare class SetLabelResponse extends ExplainedResponse {
+}
+/** Asks for the labels of a session: `GET /sdk/GetLabel`. */
+declare class GetLabelRequest extends EndpointRequest<GetLabelRequest> {
+    authorization: string;
+    sessionId?: string;
+    maxResults?: number;
+    nextToken?: string;
+    getParams(): Record<string, unknown>;
+}
+/** The labels. */
+declare class GetLabelResponse extends ExplainedResponse {
+    /** As the service has them: JSON text of an object. */
+    getLabelsData(): unknown;
+    getNextToken(): string | undefined;
+    getMaxResults(): number | undefined;
+    getCount(): number | undefined;
+}
+/** Asks where a session can be seen: `POST /mcp/getMcpResource`. */
+declare class GetMcpResourceRequest extends SessionBodyRequest<GetMcpResourceRequest> {
+    sessionId: string;
+}
+/** Where a session can be seen. */
+interface McpResourceData {
+    desktopInfo?: unknown;
+    /** With an access code; lives 30 minutes. */
+    resourceUrl?: string;
+    sessionId?: string;
+}
+/** The resource. */
+declare class GetMcpResourceResponse extends ExplainedResponse {
+    getResourceData(): McpResourceData | undefined;
+    getResourceUrl(): string | undefined;
+}
+/** Asks for a link to a port of a session: `GET /internet/getLink`. */
+declare class GetLinkRequest extends EndpointRequest<GetLinkRequest> {
+    sessionId?: string;
+    /** `https` or `wss`. */
+    protocolType?: string;
+    port?: number;
+    getParams(): Record<string, unknown>;
+}
+/** The link. */
+declare class GetLinkResponse extends StrictResponse {
+    getUrl(): string | undefined;
+}
+
+/** Requests and answers of the endpoints of tools. */
+
+/** Calls a tool of a session: `POST /mcp`. */
+declare class CallMcpToolRequest extends EndpointRequest<CallMcpToolRequest> {
+    sessionId?: string;
+    /** The tool. */
+    name?: string;
+    /** Its arguments, or their JSON text. */
+    args?: string | Record<string, unknown>;
+    imageId?: string;
+    server?: string;
+    getBody(): Record<string, unknown>;
+    getParams(): Record<string, unknown>;
+}
+/** What the tool gave. */
+declare class CallMcpToolResponse extends EndpointResponse {
+    #private;
+    isSuccessful(): boolean;
+    /** What the tool itself says of its failure comes before what the service says. */
+    getErrorMessage(): string | undefined;
+    /** All texts of the result; where there is none, the first other content. */
+    getToolResult(): string | undefined;
+}
+/** Lists the tools of an image: `POST /mcp/listTools`. */
+declare class ListMcpToolsRequest extends EndpointRequest<ListMcpToolsRequest> {
+    imageId: string;
+    getParams(): Record<string, unknown>;
+}
+/** The tools. */
+declare class ListMcpToolsResponse extends EndpointResponse {
+    isSuccessful(): boolean;
+    getErrorMessage(): string | undefined;
+    /** JSON text of a list; absent where there is none. */
+    getToolsList(): string | undefined;
+}
+
+/**
+ * The low-level client: one method for each endpoint of the service, which sends what its request says and gives the
+ * answer as it came. A failure of the service, and one on the way to it, is an answer; what lacks its authorization or
+ * its session id rejects, and nothing is sent.
  */
 declare class Client {
+    /** @param config default: what the environment and `.env` say */
     constructor(config?: Config);
-    /** Nothing to close: connections are kept by the native client and end with the process. */
+    /** Creates a session, and doesn't wait for its mounts. */
+    createMcpSession(request: CreateSessionRequest): Promise<CreateSessionResponse>;
+    /** Finds a session. */
+    getMcpSession(request: GetSessionRequest): Promise<GetSessionResponse>;
+    /** The status of a session; asking doesn't keep it alive. */
+    getSessionDetail(request: GetSessionDetailRequest): Promise<GetSessionDetailResponse>;
+    /** Releases a session. */
+    releaseMcpSession(request: ReleaseSessionRequest): Promise<ReleaseSessionResponse>;
+    /** Starts the release of a session, and doesn't wait for its end. */
+    deleteSessionAsync(request: DeleteSessionAsyncRequest): Promise<DeleteSessionAsyncResponse>;
+    /** Sets the idle timer of a session back. */
+    refreshSessionIdleTime(request: RefreshSessionIdleTimeRequest): Promise<RefreshSessionIdleTimeResponse>;
+    /** A page of the sessions. */
+    listSessions(request: ListSessionRequest): Promise<ListSessionResponse>;
+    /** Replaces the labels of a session. */
+    setLabel(request: SetLabelRequest): Promise<SetLabelResponse>;
+    /** The labels of a session. */
+    getLabel(request: GetLabelRequest): Promise<GetLabelResponse>;
+    /** Where a session can be seen. */
+    getMcpResource(request: GetMcpResourceRequest): Promise<GetMcpResourceResponse>;
+    /** A link to a port of a session. */
+    getLink(request: GetLinkRequest): Promise<GetLinkResponse>;
+    /** Where the browser of a session is driven. */
+    getCdpLink(request: GetCdpLinkRequest): Promise<GetCdpLinkResponse>;
+    /** Starts the browser of a session. */
+    initBrowser(request: InitBrowserRequest): Promise<InitBrowserResponse>;
+    /**
+     * Calls a tool of a session on the API route.
+     *
+     * @param readTimeout how long the call may take, in milliseconds; default: the configured time-out
+     * @param connectTimeout how long connecting may take, in milliseconds
+     */
+    callMcpTool(request: CallMcpToolRequest, readTimeout?: number, connectTimeout?: number): Promise<CallMcpToolResponse>;
+    /** The tools of an image. */
+    listMcpTools(request: ListMcpToolsRequest): Promise<ListMcpToolsResponse>;
+    /** A page of the contexts. */
+    listContexts(request: ListContextsRequest): Promise<ListContextsResponse>;
+    /** Finds a context, or makes it. */
+    getContext(request: GetContextRequest): Promise<GetContextResponse>;
+    /** Gives a context another name. */
+    modifyContext(request: ModifyContextRequest): Promise<ModifyContextResponse>;
+    /** Deletes a context. */
+    deleteContext(request: DeleteContextRequest): Promise<DeleteContextResponse>;
+    /** Starts to delete everything in a context. */
+    clearContext(request: ClearContextRequest): Promise<ClearContextResponse>;
+    /** Starts to synchronise the mounts of a session. */
+    syncContext(request: SyncContextRequest): Promise<SyncContextResponse>;
+    /** How far the mounts of a session are. */
+    getContextInfo(request: GetContextInfoRequest): Promise<GetContextInfoResponse>;
+    /** A URL to read a file of a context. */
+    getContextFileDownloadUrl(request: GetContextFileDownloadUrlRequest): Promise<GetContextFileDownloadUrlResponse>;
+    /** A URL to write a file of a context. */
+    getContextFileUploadUrl(request: GetContextFileUploadUrlRequest): Promise<GetContextFileUploadUrlResponse>;
+    /** Deletes a file of a context. */
+    deleteContextFile(request: DeleteContextFileRequest): Promise<DeleteContextFileResponse>;
+    /** A page of the files in a folder of a context. */
+    describeContextFiles(request: DescribeContextFilesRequest): Promise<DescribeContextFilesResponse>;
+    /** The contexts that the service keeps for itself. */
+    getAndLoadInternalContext(request: GetAndLoadInternalContextRequest): Promise<GetAndLoadInternalContextResponse>;
+    /** Nothing to close: connections that nobody uses end by themselves, and none keeps the process alive. */
     close(): void;
 }
 
@@ -68,6 +703,110 @@ declare class ContextManager {
      */
     sync(contextId?: string, path?: string, mode?: string, maxRetries?: number, retryInterval?: number, callback?: (success: boolean) => void): Promise<ContextSyncResult>;
     toJSON(): Record<string, unknown>;
+}
+
+/**
+ * The life of a session without asking the service: where it is, what is left of it, what keeps it alive, what happens.
+ */
+/** Why a session was released. `unknown`: the service no longer knows it, and its times don't tell why. */
+type ReleaseReason = "idleTimeout" | "lifetimeCap" | "deleted" | "unknown";
+/** What is known of a session's life without a request; what isn't known is `null`. */
+interface SessionLifecycle {
+    /** `created`: not used yet; `active`: a call is under way; `idle`: none is; `released`: gone for good. */
+    state: "created" | "active" | "idle" | "released";
+    /** Seconds without activity after which it is released; `null` for a session from `agb.get`. */
+    idleReleaseTimeout: number | null;
+    /** What is left of that, in milliseconds; all of it while a call is under way. */
+    idleRemainingMs: number | null;
+    /** What is left of the 30 minutes that a session may live, in milliseconds. */
+    lifetimeRemainingMs: number | null;
+    createdAt: Date | null;
+    /** When the last call that set the idle timer back has ended; `null` while there was none. */
+    lastActivityAt: Date | null;
+    /** Why it was released; absent while it lives. */
+    releaseReason?: ReleaseReason;
+    /** Did the service say that it is released? `false`: its time is over, and nothing was heard of it. */
+    confirmed?: boolean;
+}
+/** How a session is kept alive. */
+interface KeepAliveOptions {
+    /**
+     * `always` (the default), or `whileHeld`: only while something holds it ({@link Session.hold}) or a call is in flight.
+     */
+    mode?: "always" | "whileHeld";
+    /** After which share of the idle time-out without activity a beat comes, give or take 0.1. Default 0.6. */
+    at?: number;
+    /** For how many seconds from now. Default: as long as the session may live. */
+    maxDurationS?: number;
+    /** Ends when the event loop has not run for so many seconds. Default: whatever the event loop does. */
+    stopIfLoopStalledS?: number;
+    /** The session's idle time-out in seconds; needed for a session from `agb.get` alone, of which it is not known. */
+    idleReleaseTimeout?: number;
+}
+/** How a keep-alive is doing. */
+interface KeepAliveStatus {
+    running: boolean;
+    /** Why it no longer runs; absent while it does. */
+    stopReason?: "stopped" | "released" | "lifetimeCap" | "maxDuration" | "loopStalled";
+    mode: "always" | "whileHeld";
+    at: number;
+    /** The idle time-out that it reckons with, in seconds. */
+    idleReleaseTimeout: number;
+    /** Beats that the service answered. */
+    beats: number;
+    /** Beats that failed. */
+    failures: number;
+    lastBeatAt: Date | null;
+    /** Milliseconds until the next beat; `null` while none is wanted. */
+    nextBeatInMs: number | null;
+    /** What went wrong at the last beat; absent if it was answered. */
+    lastError?: string;
+}
+/** A time of the session that is running out. */
+interface ExpiringEvent {
+    /** `idle`: a fifth of the idle time-out is left; `lifetime`: two minutes of the longest life are left. */
+    what: "idle" | "lifetime";
+    /** What is left of it, in milliseconds. */
+    remainingMs: number;
+}
+/** A keep-alive that failed. */
+interface KeepAliveFailedEvent {
+    message: string;
+    /** How often it was tried since the last success. */
+    attempt: number;
+    /** What is left of the idle time-out, in milliseconds. */
+    idleRemainingMs: number;
+    willRetry: boolean;
+}
+/** The end of a session. */
+interface ReleasedEvent {
+    reason: ReleaseReason;
+    /** Did the service say so? `false`: its time is over, and nothing was heard of it. */
+    confirmed: boolean;
+}
+/** Another session has taken the place of one that was lost. */
+interface RecreatedEvent {
+    oldId: string;
+    newId: string;
+}
+/** What listeners of {@link Session.on} are given. */
+interface SessionEvents {
+    active: [];
+    idle: [];
+    expiring: [event: ExpiringEvent];
+    keepAliveFailed: [event: KeepAliveFailedEvent];
+    released: [event: ReleasedEvent];
+    releaseFailed: [error: Error];
+    recreated: [event: RecreatedEvent];
+}
+/** Something that needs a session; `using hold = session.hold()` lets go at the end of the block. */
+declare class SessionHold {
+    #private;
+    /** What the session is held for, as the caller said. */
+    readonly reason: string;
+    /** Lets go; calling twice is fine. */
+    release(): void;
+    [Symbol.dispose](): void;
 }
 
 /** What a service needs of a session; a `Session` is one, and so is any object with these members. */
@@ -914,6 +1653,52 @@ declare class Session {
      * @throws {AGBError} when its `AGB` has no `releaseOnExit`
      */
     adopt(): void;
+    /**
+     * Where the session is in its life and what is left of it, without a request. It goes by the calls of this process;
+     * what others do with the session it does not see.
+     */
+    get lifecycle(): SessionLifecycle;
+    /**
+     * Keeps the session alive from now on, whatever the program does: beats come from a thread of their own after some of
+     * the idle time-out has passed without activity, and are repeated quickly when they fail. It ends with the session, at
+     * the latest 30 minutes after its creation, and with the process, which it does not keep running. Called again, it goes
+     * on with the new options.
+     *
+     * @throws {AGBError} for an option out of range, and for a session from `agb.get` without `idleReleaseTimeout`
+     * @throws {SessionError} when the session is known to be gone
+     */
+    startKeepAlive(options?: KeepAliveOptions): void;
+    /** Ends the keep-alive; nothing happens where there is none. */
+    stopKeepAlive(): void;
+    /** How the keep-alive is doing; `null` when none was started. */
+    keepAliveStatus(): KeepAliveStatus | null;
+    /**
+     * Holds the session until `release()` or the end of the `using` block: in the mode `whileHeld` it is kept alive
+     * meanwhile.
+     *
+     * @param reason what for, for those who debug it
+     */
+    hold(reason?: string): SessionHold;
+    /**
+     * Hears of the session's life. Listeners don't keep the process running; what one throws is logged, and the others are
+     * called all the same.
+     *
+     * @param event `active` and `idle`: a call began, the last one ended; `expiring`: a time is running out;
+     *   `keepAliveFailed`; `released`; `releaseFailed`: it could not be deleted at the end of its block;
+     *   `recreated`: it was lost, and another one has taken its place (with `recreate` of `agb.open`)
+     * @throws {TypeError} for another event, or a listener that is no function
+     */
+    on<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this;
+    /** As {@link on}, for the next time alone. */
+    once<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this;
+    /** Takes a listener of {@link on} or {@link once} away. */
+    off<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this;
+    /**
+     * Deletes the session at the end of an `await using` block; one that is gone already is no failure.
+     *
+     * @throws {SessionError} when it could not be deleted; the event `releaseFailed` tells it, too
+     */
+    [Symbol.asyncDispose](): Promise<void>;
     /** Where the session's screen can be seen, and what a viewer needs. The URL grants access; it is valid for 30 minutes. */
     info(): Promise<OperationResult>;
     /** Replaces the session's labels. */
@@ -1602,6 +2387,24 @@ declare class ContextService {
 }
 
 /**
+ * Sessions that are replaced when they are lost: the handle that the program holds stays, the session behind it changes.
+ *
+ * This is the facade's, and not the native client's, as it runs the program's own code (`restore`) and moves what a
+ * handle holds in JavaScript: its fields, listeners and holds.
+ */
+
+/** How a lost session is replaced. */
+interface RecreateOptions<Handle> {
+    /** Replace the session when a call finds that it is gone for good? Default: false. */
+    recreate?: boolean;
+    /**
+     * Brings a new session into the state that the program needs, before the call that found the loss goes on. While it
+     * runs nothing is replaced. What it throws ends that call, and the new session is deleted.
+     */
+    restore?: (session: Handle) => Promise<unknown> | unknown;
+}
+
+/**
  * What is synchronised between a context and the path where a session mounts it, and how. The wire's names and defaults:
  * docs/protocol.md, section "Policies".
  */
@@ -1760,6 +2563,13 @@ interface CreateSessionParamsOptions {
     browserContext?: BrowserContext;
     /** Seconds without a request after which the service releases the session. Default of the service: 300. */
     idleReleaseTimeout?: number;
+    /** Keeps the session alive from its creation on; see {@link Session.startKeepAlive}. Default: nothing does. */
+    autoKeepAlive?: boolean | KeepAliveOptions;
+    /**
+     * Finds the session again when the answer of its creation gets lost; one that turns up too late is released. Sends a
+     * label for it. Default: false, but true with `agb.open` and `agb.withSession`.
+     */
+    recoverCreate?: boolean;
 }
 /** Parameters of `agb.create`. The mounts of a browser's extensions and fingerprint are added to `contextSync`. */
 declare class CreateSessionParams {
@@ -1770,6 +2580,10 @@ declare class CreateSessionParams {
     contextSync: ContextSync[];
     browserContext?: BrowserContext;
     idleReleaseTimeout?: number;
+    /** Not there unless it was given. */
+    autoKeepAlive?: boolean | KeepAliveOptions;
+    /** Not there unless it was given. */
+    recoverCreate?: boolean;
     constructor(options?: CreateSessionParamsOptions);
 }
 
@@ -1787,6 +2601,15 @@ interface AGBOptions {
      * `docs/lifecycle.md` tells what is covered.
      */
     releaseOnExit?: boolean | ReleaseOnExitOptions;
+}
+/** How a session is opened. */
+interface OpenOptions extends RecreateOptions<Session> {
+    /** Gives up the creation. */
+    signal?: AbortSignal;
+}
+/** What became of one session of `agb.deleteAll`. */
+interface DeletedSession extends DeleteResult {
+    sessionId: string;
 }
 /** The way into the service: creates, finds, lists and deletes sessions. */
 declare class AGB {
@@ -1808,6 +2631,32 @@ declare class AGB {
      * @param params at least an `imageId`
      */
     create(params?: CreateSessionParams | CreateSessionParamsOptions | null): Promise<SessionResult>;
+    /**
+     * Creates a session as {@link create} does, and throws when that fails. `await using session = await agb.open(…)`
+     * deletes it at the end of the block. Should the service's answer get lost, the session that it made is found again, or
+     * released as soon as it turns up.
+     *
+     * @param params at least an `imageId`
+     * With `recreate` the session is replaced when a call finds that it is gone for good, be it idle for too long or at the
+     * end of its longest life: another one is made with the same parameters, `restore` runs, and a call that can't have run
+     * in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
+     * stays, its id changes (event `recreated`). At most three times within ten minutes, and never after `delete`.
+     *
+     * @param options `signal` gives up the creation; what the service makes all the same is released
+     * @throws {AGBError} for parameters that can't be used
+     * @throws {APIError | AuthenticationError | SessionError} when the service can't be reached or refuses
+     */
+    open(params: CreateSessionParams | CreateSessionParamsOptions, options?: OpenOptions): Promise<Session>;
+    /**
+     * Opens a session, does something with it, and deletes it on every way out. What `body` throws is what rejects; should
+     * the deletion fail, too, its error is in the property `suppressed` of that error, and the session's event
+     * `releaseFailed` tells it.
+     *
+     * @param params as for {@link open}
+     * @param body gets the session; its value is the value of the call
+     * @throws as {@link open}, and whatever `body` throws
+     */
+    withSession<T>(params: CreateSessionParams | CreateSessionParamsOptions, body: (session: Session) => Promise<T> | T, options?: OpenOptions): Promise<T>;
     /** Finds a session that is still alive by its id. */
     get(sessionId: string): Promise<SessionResult>;
     /** What the service says of a session, without making a `Session` of it. */
@@ -1833,7 +2682,169 @@ declare class AGB {
      * without `releaseOnExit`.
      */
     liveSessions(): LiveSession[];
+    /**
+     * All active sessions that carry the labels, newest first. Nothing is asked of the sessions themselves, so that looking
+     * keeps none alive: they have neither link nor WebSocket; `agb.get` gives one that has.
+     *
+     * @param labels only sessions that carry all of these; default: all
+     * @throws {AGBError} for labels that can't be used, or what the service said
+     */
+    listAll(labels?: Record<string, string>): AsyncGenerator<Session, void, void>;
+    /**
+     * Deletes all active sessions that carry the labels, several at a time, and waits until they are gone. The result has
+     * one entry for each.
+     *
+     * @param labels only sessions that carry all of these; `{}` means every session of this API key
+     * @param options `concurrency`: how many at a time; default 8
+     * @throws {AGBError} without labels, or when the sessions can't be listed; then nothing was deleted
+     */
+    deleteAll(labels: Record<string, string>, { concurrency }?: {
+        concurrency?: number;
+    }): Promise<DeletedSession[]>;
     toJSON(): Record<string, unknown>;
+}
+
+/**
+ * Faults of the emulator: what a test asks for, described; what they are, docs/emulator.md tells in the section Faults.
+ */
+
+/** What a request asks for, by its name in {@link EmulatorRequest.operation}; `*` is all of them. */
+type EmulatorOperation = "createSession" | "getSession" | "getSessionInfo" | "releaseSession" | "releaseSessionAsync" | "refreshSessionIdleTime" | "getMcpResource" | "ListSession" | "SetLabel" | "GetLabel" | "getLink" | "init" | "getCdpLink" | "callTool" | "listTools" | "ListContexts" | "GetContext" | "ModifyContext" | "DeleteContext" | "ClearContext" | "SyncContext" | "GetContextInfo" | "GetContextFileDownloadUrl" | "GetContextFileUploadUrl" | "DeleteContextFile" | "DescribeContextFiles" | "GetAndLoadInternalContext" | "getObject" | "putObject" | "webSocket" | "*";
+/** Which requests a fault strikes, and how often. A request is struck by one fault at most: the first that fits. */
+interface EmulatorFaultScope {
+    /**
+     * Only requests for these operations. A tool on either route is `callTool`, and so is code that is streamed on a
+     * WebSocket; `webSocket` is its handshake; `putObject` and `getObject` are the transfers of an upload and a download.
+     */
+    operation: EmulatorOperation | EmulatorOperation[];
+    /** Only calls of these tools, for example `shell` or `run_code`. Default: whatever the tool. */
+    tool?: string | string[];
+    /** Only requests for this session. Default: any. */
+    sessionId?: string;
+    /** Only requests for sessions with all of these labels, and the creation of such sessions. Default: any. */
+    labels?: Record<string, string>;
+    /** From which of the requests that fit on, counted from 1. Default 1. */
+    from?: number;
+    /** How many requests are struck; `Infinity` or `"always"`: all. Default 1. */
+    count?: number | "always";
+    /** How likely a request that fits is struck, 0 to 1; the emulator's `seed` makes the draws the same in every run. */
+    probability?: number;
+}
+/** Another answer: `503`, `429` with `Retry-After`, an error page. A stream ends in an error with `code` and `message`. */
+interface EmulatorFaultStatus extends EmulatorFaultScope {
+    kind: "status";
+    /** The HTTP status, 200 to 599. */
+    status: number;
+    /** Headers, beside the usual ones or instead of them. */
+    headers?: Record<string, string>;
+    /** The header `Retry-After`, in seconds. */
+    retryAfter?: number;
+    /** The body: a text as it is, anything else as JSON. Default: an envelope with `code` and `message`. */
+    body?: unknown;
+    /** The error code in the envelope. Default: what goes with the status, for example `ServiceUnavailable`. */
+    code?: string;
+    /** The message in the envelope. Default: that the emulator was told to answer so. */
+    message?: string;
+    /** `after`: the work is done all the same. Default `before`: it is not. */
+    when?: "before" | "after";
+}
+/** The request waits. */
+interface EmulatorFaultDelay extends EmulatorFaultScope {
+    kind: "delay";
+    /** Milliseconds of real time. */
+    ms: number;
+    /** What waits: the work, or the answer to work that is done. Default `before`. */
+    when?: "before" | "after";
+}
+/** The connection is reset, and no answer comes. */
+interface EmulatorFaultReset extends EmulatorFaultScope {
+    kind: "reset";
+    /** `after`: the work is done, and only the answer lost. Default `before`: it is not done. */
+    when?: "before" | "after";
+}
+/** The work is done, and its answer breaks off; on a stream the last frame does. */
+interface EmulatorFaultTruncate extends EmulatorFaultScope {
+    kind: "truncate";
+    /** How many bytes of the body are sent, at most. Default: half of them. */
+    bytes?: number;
+    /** `true`: the length that is announced is that of what is sent. Default `false`: that of the whole. */
+    framed?: boolean;
+}
+/** The work is done, and the answer's body is something else; on a stream the last frame is. */
+interface EmulatorFaultGarbage extends EmulatorFaultScope {
+    kind: "garbage";
+    /** What is sent instead. Default: bytes that are no text. */
+    body?: string;
+}
+/**
+ * The request is read and never answered, and the connection stays open. On a WebSocket frames are read on, and nothing is
+ * written any more, not even an answer to a ping.
+ */
+interface EmulatorFaultHalfOpen extends EmulatorFaultScope {
+    kind: "halfOpen";
+    /** `after`: the work is done, or the WebSocket opened and silent from there on. Default `before`: it is not. */
+    when?: "before" | "after";
+    /** On a stream with `when: "after"`: how many pieces of output come before the silence. Default 0. */
+    afterChunks?: number;
+}
+/** A body at a limited speed. Not for streams. */
+interface EmulatorFaultSlow extends EmulatorFaultScope {
+    kind: "slow";
+    /** A whole number, at least 1. */
+    bytesPerSecond: number;
+    /** Which body: the answer's, or the request's, which is read slowly. Default `answer`. */
+    direction?: "answer" | "request";
+}
+/** The WebSocket of a stream is closed in mid-stream, or at the latest when the program has ended. */
+interface EmulatorFaultClose extends EmulatorFaultScope {
+    kind: "close";
+    /** How many pieces of output come before. Default 1. */
+    afterChunks?: number;
+    /** The code of the close frame. Default 1011. */
+    code?: number;
+    /** The reason in the close frame. Default: none. */
+    reason?: string;
+}
+/** A fault: which requests it strikes, and by its `kind` what happens to them. */
+type EmulatorFault = EmulatorFaultStatus | EmulatorFaultDelay | EmulatorFaultReset | EmulatorFaultTruncate | EmulatorFaultGarbage | EmulatorFaultHalfOpen | EmulatorFaultSlow | EmulatorFaultClose;
+/** What a fault did to a request. */
+interface EmulatorFaultUse {
+    /** {@link EmulatorFaultHandle.id}. */
+    id: number;
+    kind: EmulatorFault["kind"];
+    /** Was the work of the request done? */
+    worked: boolean;
+    /** The status of the answer that the work gave, whatever was sent; absent when it was not done. */
+    status?: number;
+    /** The code of that answer. */
+    code?: string;
+}
+/** A fault that was added. */
+interface EmulatorFaultHandle {
+    /** Counts the faults of an emulator from 1. */
+    readonly id: number;
+    /** How many requests it has struck. */
+    readonly hits: number;
+    /** It strikes no more. Removing twice is fine. */
+    remove(): void;
+    /** Removes it, at the end of a `using` block. */
+    [Symbol.dispose](): void;
+}
+/** The faults of an emulator. */
+interface EmulatorFaults {
+    /**
+     * Lets a fault strike from now on.
+     *
+     * ```ts
+     * const lost = emulator.faults.add({ operation: "createSession", kind: "reset", when: "after" });
+     * // …
+     * expect(lost.hits).toBe(1);
+     * ```
+     * @throws {AGBError} for a description that can't be used; the message says what is allowed
+     */
+    add(fault: EmulatorFault): EmulatorFaultHandle;
+    /** Removes all faults. */
+    clear(): void;
 }
 
 /** How sessions are kept apart: by Linux namespaces, or not beyond an ordinary user's rights. */
@@ -1864,6 +2875,8 @@ interface EmulatorOptions {
     images?: string[];
     /** Do sessions get a link URL, on which clients call tools directly? Default: as the image does. */
     linkUrl?: boolean;
+    /** Faults that strike from the start. Default: none. */
+    faults?: EmulatorFault[];
 }
 /** A session as the emulator sees it. */
 interface EmulatorSession {
@@ -1922,9 +2935,9 @@ interface EmulatorRequest {
     tool?: string;
     sessionId?: string;
     requestId: string;
-    /** Status of the HTTP answer. */
+    /** Status of the HTTP answer; 0 when a fault let none out. */
     status: number;
-    /** `ok`, or the error code. */
+    /** `ok`, or the error code; `unanswered` or `unreadable` when a fault made it so. */
     code: string;
     success: boolean;
     /** Milliseconds of real time. */
@@ -1934,6 +2947,8 @@ interface EmulatorRequest {
     query: Record<string, unknown>;
     /** The JSON body, without secrets; absent when there was none or it was long. */
     body?: unknown;
+    /** The fault that struck it, and what was done all the same. */
+    fault?: EmulatorFaultUse;
 }
 /**
  * The service on this machine: real sessions with real interpreters, a real shell and real files, on 127.0.0.1, for
@@ -1948,6 +2963,8 @@ interface EmulatorRequest {
  */
 declare class Emulator {
     #private;
+    /** Lets requests fail, to see what a program makes of it. */
+    readonly faults: EmulatorFaults;
     private constructor();
     /**
      * Starts an emulator.
@@ -2083,5 +3100,5 @@ declare function getSdkVersion(): string;
 /** Was this package built for release? */
 declare function isReleaseVersion(): boolean;
 
-export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateSessionParams, DownloadStrategy, Emulator, FileError, FileSystem, FingerprintFormat, KeyboardController, Lifecycle, LogLevel, MouseButton, MouseController, ScreenController, ScreenError, ScrollDirection, Session, SessionError, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
-export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetSessionData, GetSessionResult, InstalledAppInfo, InstalledAppListResult, LiveSession, MappingPolicy, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ReleaseOnExitOptions, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };
+export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, CallMcpToolRequest, CallMcpToolResponse, ClearContextRequest, ClearContextResponse, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateMcpSessionRequestPersistenceDataList, CreateSessionParams, CreateSessionRequest, CreateSessionResponse, DeleteContextFileRequest, DeleteContextFileResponse, DeleteContextRequest, DeleteContextResponse, DeleteSessionAsyncRequest, DeleteSessionAsyncResponse, DescribeContextFilesRequest, DescribeContextFilesResponse, DownloadStrategy, Emulator, FileError, FileSystem, FingerprintFormat, GetAndLoadInternalContextRequest, GetAndLoadInternalContextResponse, GetCdpLinkRequest, GetCdpLinkResponse, GetContextFileDownloadUrlRequest, GetContextFileDownloadUrlResponse, GetContextFileUploadUrlRequest, GetContextFileUploadUrlResponse, GetContextInfoRequest, GetContextInfoResponse, GetContextRequest, GetContextResponse, GetLabelRequest, GetLabelResponse, GetLinkRequest, GetLinkResponse, GetMcpResourceRequest, GetMcpResourceResponse, GetSessionDetailRequest, GetSessionDetailResponse, GetSessionRequest, GetSessionResponse, HTTPClient, InitBrowserRequest, InitBrowserResponse, KeyboardController, Lifecycle, ListContextsRequest, ListContextsResponse, ListMcpToolsRequest, ListMcpToolsResponse, ListSessionRequest, ListSessionResponse, LogLevel, ModifyContextRequest, ModifyContextResponse, MouseButton, MouseController, RefreshSessionIdleTimeRequest, RefreshSessionIdleTimeResponse, ReleaseSessionRequest, ReleaseSessionResponse, ScreenController, ScreenError, ScrollDirection, Session, SessionError, SessionHold, SetLabelRequest, SetLabelResponse, SyncContextRequest, SyncContextResponse, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
+export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateMcpSessionRequestPersistenceDataListMap, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DeletedSession, DescribeContextFilesItem, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorFault, EmulatorFaultClose, EmulatorFaultDelay, EmulatorFaultGarbage, EmulatorFaultHalfOpen, EmulatorFaultHandle, EmulatorFaultReset, EmulatorFaultScope, EmulatorFaultSlow, EmulatorFaultStatus, EmulatorFaultTruncate, EmulatorFaultUse, EmulatorFaults, EmulatorIsolation, EmulatorOperation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetAndLoadInternalContextItem, GetContextData, GetSessionData, GetSessionResult, GetSessionSessionData, HttpRequestOptions, HttpResponse, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, ListContextsItem, ListSessionItem, LiveSession, MappingPolicy, McpResourceData, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OpenOptions, OperationResult, ProcessInfo, ProcessListResult, RecreatedEvent, RecyclePolicy, ReleaseOnExitOptions, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionData, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };

@@ -36,7 +36,8 @@ function clientAt(url: string, apiKey: string): AGB {
 it("--help tells every option and starts nothing", async () => {
   const { code, stdout, stderr } = await runNode(CLI, ["--help"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  for (const word of ["agb-emulator", "--port", "--api-key", "--json", "--help"]) expect(stdout).toContain(word);
+  for (const word of ["agb-emulator", "--port", "--api-key", "--fault", "--json", "--help"])
+    expect(stdout).toContain(word);
 });
 
 it("--version tells the package's version", async () => {
@@ -52,6 +53,7 @@ it.each([
   [["--port", "70000"]],
   [["stray"]],
   [["--isolation", "docker"]],
+  [["--fault", "callTool:rest"]],
 ])("%j is refused in one line", async (args) => {
   const { code, stdout, stderr } = await runNode(CLI, args);
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
@@ -115,6 +117,21 @@ it("prints two export lines that a shell can take, the isolation, and how to sto
     const [url = "", read] = stdout.split("\n");
     expect(read).toBe(key);
     await createSession(clientAt(url, key));
+  });
+});
+
+it("--fault lets requests fail, and the log says so", async () => {
+  const json = JSON.stringify({ operation: "callTool", kind: "reset", tool: "shell", when: "after" });
+  const args = ["--port", "0", "--json", "--fault", "ListSession:status=400,message=not now", "--fault", json];
+  await withProgram(args, async (program) => {
+    const { url, apiKey } = JSON.parse(await program.line(/^\{/));
+    const agb = clientAt(url, apiKey);
+    expect(await agb.list()).toMatchObject({ success: false, errorMessage: expect.stringContaining("not now") });
+    must(await agb.list());
+    const session = await createSession(agb);
+    expect(await session.command.execute("touch done", 30_000)).toMatchObject({ success: false });
+    must(await session.command.execute("test -e done", 30_000));
+    await program.line(/callTool shell \w+ 0 unanswered \(fault reset, work done\)/);
   });
 });
 

@@ -3,18 +3,37 @@
 /** The official Python SDK works with the emulator: the emulator speaks the protocol, not only our own client's idea. */
 
 import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { Emulator } from "agbcloud-native";
+import { Emulator, type EmulatorAgentAnswer } from "agbcloud-native";
 
-import { needs, peer } from "./support/needs";
+import { type Absence, absenceOf, needs, peer, which } from "./support/needs";
 
-const PROGRAMS = join(__dirname, "..", "conformance", "python");
+const CONFORMANCE = join(__dirname, "..", "conformance");
+const PROGRAMS = join(CONFORMANCE, "python");
+const X_TOOLS = ["Xvfb", "xkbcomp", "openbox", "xdotool", "wmctrl", "import", "xterm"];
+/** Far more than any program needs; the agent of the SDK looks at its tasks every 5 or 8 s. */
+const LONGEST_MS = 150_000;
 
 const python = peer("python-sdk");
 const { describe } = needs(python.absence);
+const noChromium = absenceOf("chromium", process.env.CHROMIUM_PATH || which("chromium"));
+const missingTool = X_TOOLS.find((program) => which(program) === undefined);
+const noDesktop = absenceOf("x-tools", missingTool ? undefined : "there", `${missingTool} was not found`);
+
+/** What the checks of browser.py expect. */
+const AGENT_ANSWERS: EmulatorAgentAnswer[] = [
+  { tool: "act", containing: "script", answer: "rang the bell" },
+  {
+    tool: "observe",
+    containing: "script",
+    answer: [{ selector: "#bell", description: "the bell", method: "click", arguments: { times: 1 } }],
+  },
+  { tool: "extract", containing: "script", answer: { price: 7 } },
+];
 
 interface Outcome {
   code: number;
@@ -23,10 +42,11 @@ interface Outcome {
 }
 
 /** Runs a program where there is no `.env`, with the emulator as the only thing it knows. */
-function runProgram(name: string, env: Record<string, string>, cwd: string): Promise<Outcome> {
+function runProgram(name: string, args: string[], env: Record<string, string>, cwd: string): Promise<Outcome> {
   return new Promise((resolve) => {
-    const options = { cwd, env: { PATH: process.env.PATH, AGB_LOG_LEVEL: "CRITICAL", ...env }, timeout: 55_000 };
-    execFile(python.path, [join(PROGRAMS, name)], options, (error, stdout, stderr) => {
+    const quiet = { AGB_LOG_LEVEL: "CRITICAL", PYTHONDONTWRITEBYTECODE: "1" };
+    const options = { cwd, env: { PATH: process.env.PATH, ...quiet, ...env }, timeout: LONGEST_MS };
+    execFile(python.path, [join(PROGRAMS, name), ...args], options, (error, stdout, stderr) => {
       const code = typeof error?.code === "number" ? error.code : error ? 1 : 0;
       resolve({ code, stdout, stderr });
     });
@@ -39,6 +59,7 @@ describe("the official Python SDK", () => {
 
   beforeAll(async () => {
     emulator = await Emulator.start();
+    emulator.scriptBrowserAgent(AGENT_ANSWERS);
     directory = await mkdtemp(join(tmpdir(), "agb-conformance-"));
   });
 
@@ -48,8 +69,8 @@ describe("the official Python SDK", () => {
   });
 
   /** How many checks of a program passed, which have to be all. */
-  async function passedChecks(name: string): Promise<number> {
-    const { code, stdout, stderr } = await runProgram(name, emulator.env, directory);
+  async function passedChecks(name: string, ...args: string[]): Promise<number> {
+    const { code, stdout, stderr } = await runProgram(name, args, emulator.env, directory);
     const lines = stdout.trim().split("\n");
     const passed = lines.filter((line) => line.startsWith("ok "));
     const others = lines.filter((line) => !line.startsWith("ok "));
@@ -75,8 +96,36 @@ describe("the official Python SDK", () => {
     expect(operations).toEqual(expect.arrayContaining(["run_code", "shell", "read_file", "write_file", "ListSession"]));
   });
 
-  it("keeps files in contexts and transfers them", async () => {
-    expect(await passedChecks("contexts.py")).toBeGreaterThan(7);
-    emulator.expectNoLiveSessions();
-  });
+  /** A program whose checks all pass, at least as many as it should have, and which leaves no session. */
+  function passes(title: string, atLeast: number, program: [name: string, ...args: string[]], absence?: Absence): void {
+    needs(absence).it(
+      title,
+      async () => {
+        expect(await passedChecks(...program)).toBeGreaterThanOrEqual(atLeast);
+        emulator.expectNoLiveSessions();
+      },
+      LONGEST_MS + 30_000,
+    );
+  }
+
+  passes("keeps files in contexts and transfers them", 8, ["contexts.py"]);
+  passes("runs and streams Python and JavaScript, with what they display", 10, [
+    "languages.py",
+    "python",
+    "javascript",
+  ]);
+  passes("runs and streams Java", 6, ["languages.py", "java"], absenceOf("jdk", which("java") && which("jshell")));
+  passes("runs and streams R", 6, ["languages.py", "r"], absenceOf("r", which("Rscript")));
+  passes("opens WebSockets, with streams that are read, cancelled and refused", 7, ["streams.py"]);
+  passes("runs commands, and writes, finds and watches files", 10, ["files.py"]);
+  passes("stores extensions, and has them in sessions", 5, ["extensions.py"]);
+  passes("drives a browser, and its agent", 9, ["browser.py"], noChromium);
+  passes("drives a desktop", 9, ["computer.py"], noDesktop);
+});
+
+it("every program stands in the table of conformance/README.md", () => {
+  const readme = readFileSync(join(CONFORMANCE, "README.md"), "utf8");
+  const programs = readdirSync(PROGRAMS).filter((name) => name.endsWith(".py"));
+  expect(programs.length).toBeGreaterThan(6);
+  expect(programs.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
 });

@@ -128,3 +128,75 @@ describe("README.md", () => {
     for (const [, name = ""] of readme.matchAll(/npm run ([\w:]+)/g)) expect(Object.keys(scripts)).toContain(name);
   });
 });
+
+describe("docs/parity.md", () => {
+  /** The rows of its tables of members: the names in the first cell, the verdict and the words. */
+  function parityRows(): { names: string[]; verdict: string; words: string }[] {
+    const [, members = ""] = readFileSync(join(ROOT, "docs/parity.md"), "utf8").split("\n## Member by member\n");
+    return [...members.matchAll(/^\| (`[^|]+`) +\| (\w+) +\| (.*)\|$/gm)].map(
+      ([, names = "", verdict = "", words = ""]) => ({
+        names: [...names.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name),
+        verdict,
+        words: words.trim(),
+      }),
+    );
+  }
+
+  /** What index.d.ts exports: every name, and of classes every public member and the constructor. */
+  function exportedMembers(): string[] {
+    const text = readFileSync(join(ROOT, "index.d.ts"), "utf8");
+    const { statements } = ts.createSourceFile("index.d.ts", text, ts.ScriptTarget.ES2022);
+    const exported = statements.flatMap((statement) =>
+      ts.isExportDeclaration(statement) && statement.exportClause && ts.isNamedExports(statement.exportClause)
+        ? statement.exportClause.elements.map(({ name }) => name.text)
+        : [],
+    );
+    const classes = new Map<string, string[]>();
+    for (const statement of statements) {
+      if (!ts.isClassDeclaration(statement) || !statement.name) continue;
+      const owner = statement.name.text;
+      classes.set(
+        owner,
+        statement.members.flatMap((member) => {
+          if (ts.isConstructorDeclaration(member)) return [`new ${owner}`];
+          return member.name && ts.isIdentifier(member.name) ? [`${owner}.${member.name.text}`] : [];
+        }),
+      );
+    }
+    return [...new Set(exported.flatMap((name) => classes.get(name) ?? [name]))];
+  }
+
+  /** What is not there yet, as scripts/surface.mjs lists it. */
+  function open(): string[] {
+    const file = join(ROOT, "__test__/surface-open.txt");
+    return existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
+  }
+
+  const nameOf = (member: string) => member.replace(/^new /, "");
+
+  it("has a line for every member that is exported", () => {
+    const patterns = parityRows().flatMap(({ names }) =>
+      names.map((name) => new RegExp(`^${name.replaceAll(".", "\\.").replaceAll("*", ".*")}$`)),
+    );
+    expect(exportedMembers().length).toBeGreaterThan(350);
+    expect(exportedMembers().filter((member) => !patterns.some((pattern) => pattern.test(member)))).toEqual([]);
+  });
+
+  it("has no line for what is not there, nor two for one", () => {
+    const listed = parityRows().flatMap(({ names }) => names.filter((name) => !name.includes("*")));
+    expect(listed).toEqual([...new Set(listed)]);
+    const there = new Set(
+      exportedMembers().flatMap((member) => [member, nameOf(member), nameOf(member).split(".")[0]]),
+    );
+    const later = open();
+    const isLater = (name: string) => later.some((member) => name === member || name.startsWith(`${member}.`));
+    expect(listed.filter((name) => !there.has(nameOf(name)) && !isLater(nameOf(name)))).toEqual([]);
+  });
+
+  it("says of each what it is, and how or why", () => {
+    for (const { names, verdict, words } of parityRows()) {
+      expect([names, verdict]).toEqual([names, expect.stringMatching(/^(same|better|different|added)$/)]);
+      if (verdict !== "same") expect([names, words]).toEqual([names, expect.stringMatching(/./)]);
+    }
+  });
+});

@@ -9,6 +9,7 @@ import {
   BrowserError,
   ClearanceTimeoutError,
   CommandError,
+  type EmulatorFault,
   FileError,
   ScreenError,
   Session,
@@ -215,42 +216,40 @@ describe("deadlines", () => {
 });
 
 describe("retries", () => {
-  /** Fails `times` requests with a status, then answers. */
-  const failing =
-    (times: number, status: number, data: unknown, headers: Record<string, string> = {}): Answer =>
-    (_, response, index) => {
-      if (index < times) reply(response, status, "<html>busy</html>", headers);
-      else reply(response, 200, ok(data));
-    };
+  afterEach(() => spec.emulator.faults.clear());
+
+  const busy = (status: number): EmulatorFault => ({
+    operation: "*",
+    kind: "status",
+    status,
+    body: "<html>busy</html>",
+  });
+  /** How many requests reached the service while `work` ran. */
+  const sent = async (work: () => Promise<unknown>) => (await spec.requestsOf(work)).length;
 
   it.each([503, 502, 504, 429])("a safe call is repeated after %p and succeeds", async (status) => {
-    await withServer(failing(1, status, { status: "RUNNING" }), async ({ url, requests }) => {
-      const result = await new Session(agbAt(url), "s-1").getStatus();
-      expect(result).toMatchObject({ success: true, status: "RUNNING" });
-      expect(requests).toHaveLength(2);
+    const session = await spec.create();
+    spec.emulator.faults.add(busy(status));
+    const requests = await sent(async () => {
+      expect(await session.getStatus()).toMatchObject({ success: true, status: "RUNNING" });
     });
+    expect(requests).toBe(2);
   });
 
   it("a safe call is repeated when the connection broke", async () => {
-    const broken: Answer = (_, response, index) => {
-      if (index === 0) response.destroy();
-      else reply(response, 200, ok([]));
-    };
-    await withServer(broken, async ({ url, requests }) => {
-      expect(await agbAt(url).list()).toMatchObject({ success: true });
-      expect(requests).toHaveLength(2);
-    });
+    spec.emulator.faults.add({ operation: "ListSession", kind: "reset" });
+    const requests = await sent(async () => expect(await spec.agb.list()).toMatchObject({ success: true }));
+    expect(requests).toBe(2);
   });
 
   it("repeating ends: the failure tells how often it was sent", async () => {
-    await withServer(failing(100, 503, {}), async ({ url, requests }) => {
-      const result = await agbAt(url).list();
+    spec.emulator.faults.add({ ...busy(503), count: Infinity });
+    const requests = await sent(async () => {
+      const result = await spec.agb.list();
       expect(result).toMatchObject({ success: false });
-      expect(result.attempts).toBe(requests.length);
-      expect(requests.length).toBeGreaterThan(1);
-      expect(requests.length).toBeLessThan(10);
-      expect(result).toMatchObject({ httpStatusCode: 503, retryable: true });
+      expect(result).toMatchObject({ httpStatusCode: 503, retryable: true, attempts: 4 });
     });
+    expect(requests).toBe(4);
   });
 
   it.each([
@@ -259,28 +258,24 @@ describe("retries", () => {
     ["command.execute", 502],
     ["callMcpTool", 429],
   ])("%s is never sent twice: it may have been done (%p)", async (name, status) => {
-    await withServer(failing(100, status, {}), async ({ url, requests }) => {
-      const call = calls(agbAt(url)).find(([candidate]) => candidate === name)?.[1];
-      expect(await call?.()).toMatchObject({ success: false });
-      expect(requests).toHaveLength(1);
-    });
+    spec.emulator.faults.add({ ...busy(status), count: Infinity });
+    const call = calls(spec.agb).find(([candidate]) => candidate === name)?.[1];
+    expect(await sent(async () => expect(await call?.()).toMatchObject({ success: false }))).toBe(1);
   });
 
   it.each(["create", "code.run", "command.execute", "callMcpTool"])(
     "%s is never sent twice when the connection broke",
     async (name) => {
-      await withServer(
-        (_, response) => response.destroy(),
-        async ({ url, requests }) => {
-          const call = calls(agbAt(url)).find(([candidate]) => candidate === name)?.[1];
-          expect(await call?.()).toMatchObject({
-            success: false,
-            requestId: "",
-            errorMessage: expect.stringMatching(/./),
-          });
-          expect(requests).toHaveLength(1);
-        },
-      );
+      spec.emulator.faults.add({ operation: "*", kind: "reset", count: Infinity });
+      const call = calls(spec.agb).find(([candidate]) => candidate === name)?.[1];
+      const requests = await sent(async () => {
+        expect(await call?.()).toMatchObject({
+          success: false,
+          requestId: "",
+          errorMessage: expect.stringMatching(/may have been executed/),
+        });
+      });
+      expect(requests).toBe(1);
     },
   );
 

@@ -127,6 +127,7 @@ it("at DEBUG every line has the layout, and none holds a secret", async () => {
     "variable-secret",
     "code-secret",
     "file-secret",
+    "object-secret",
     "resourceId=",
     "authCode",
     "/callTool",

@@ -568,6 +568,17 @@ describe("callMcpTool", () => {
     });
   });
 
+  it("a failed tool has no error code when the service answered that all went well", async () => {
+    const failed = ok({ isError: true, content: [{ type: "text", text: "disk is full" }] });
+    await withAnswer({ ...failed, code: "ok" }, async (session) => {
+      const { success, code, httpStatusCode } = await session.callMcpTool("any", {});
+      expect({ success, code, httpStatusCode }).toEqual({ success: false, code: "", httpStatusCode: 200 });
+    });
+    await withAnswer({ ...failed, success: false, code: "Tool.Failed" }, async (session) => {
+      expect((await session.callMcpTool("any", {})).code).toBe("Tool.Failed");
+    });
+  });
+
   it("keeps the service's message when data is null", async () => {
     const answer = { success: false, code: "Some.Code", message: "the reason", requestId: "r-1", data: null };
     await withAnswer(answer, async (session) => {
@@ -624,14 +635,20 @@ describe("callMcpTool", () => {
   });
 
   it("never calls a tool again that may have run: the connection broke", async () => {
-    await withServer(
-      (_, response) => response.destroy(),
-      async ({ url, requests }) => {
-        const result = await linked(spec.agb, url).callMcpTool("shell", { command: "echo" });
-        expect(result.success).toBe(false);
-        expect(requests).toHaveLength(1);
-      },
-    );
+    const session = await spec.create();
+    const fault = spec.emulator.faults.add({ operation: "callTool", kind: "reset", when: "after", count: Infinity });
+    try {
+      const requests = await spec.requestsOf(async () => {
+        const result = await session.callMcpTool("shell", { command: "echo" });
+        expect(result).toMatchObject({
+          success: false,
+          errorMessage: expect.stringContaining("may have been executed"),
+        });
+      });
+      expect(requests.map(({ path }) => path)).toEqual([expect.stringMatching(/^\/link\//)]);
+    } finally {
+      fault.remove();
+    }
   });
 });
 

@@ -8,17 +8,24 @@ import {
   type BaseService,
   type BinaryFileContentResult,
   type BoolResult,
+  type Client,
   type Code,
   type Command,
   type CommandResult,
   CreateSessionParams,
   type DeleteResult,
   Emulator,
+  type EmulatorFault,
+  type EmulatorFaultHandle,
   type EmulatorIsolation,
   type EmulatorSession,
   type EnhancedCodeExecutionResult,
   type FileContentResult,
   type FileSystem,
+  GetLabelRequest,
+  type GetLabelResponse,
+  type HTTPClient,
+  type HttpResponse,
   LogLevel,
   type OperationResult,
   type Session,
@@ -107,6 +114,25 @@ export function errors(error: unknown): string {
   return error instanceof Error ? error.message : VERSION;
 }
 
+export async function lowLevel(client: Client, http: HTTPClient): Promise<HttpResponse> {
+  const response = await client.getLabel(new GetLabelRequest({ authorization: "Bearer key", sessionId: "s" }));
+  same<Same<typeof response, GetLabelResponse>>();
+  const message: string = response.getErrorMessage();
+  void message;
+  // Code for the reference, which exports no request classes, brings objects of its own.
+  await client.getLink({
+    authorization: "Bearer key",
+    sessionId: "s",
+    getBody: () => ({}),
+    getParams: () => ({ a: 1 }),
+  });
+  // @ts-expect-error: a request says who asks
+  new GetLabelRequest({ sessionId: "s" });
+  // @ts-expect-error: the method and the path are what a request can't do without
+  await http.makeRequest({ method: "GET" });
+  return http.makeRequest({ method: "GET", endpoint: "/x", params: { a: 1 }, readTimeout: 1_000 });
+}
+
 export async function emulator(): Promise<EmulatorSession[]> {
   await using started = await Emulator.start({ isolation: "plain", seed: 1 });
   same<Same<typeof started.isolation, EmulatorIsolation>>();
@@ -114,6 +140,19 @@ export async function emulator(): Promise<EmulatorSession[]> {
   await started.advance(1_000);
   started.expectNoLiveSessions();
   setLogLevel(LogLevel.WARN);
+  const handle: EmulatorFaultHandle = started.faults.add({ operation: "callTool", kind: "reset", when: "after" });
+  same<Same<typeof handle.hits, number>>();
+  const kinds: EmulatorFault[] = [
+    { operation: ["getSession", "*"], kind: "status", status: 429, retryAfter: 1, count: Infinity },
+    { operation: "getObject", kind: "slow", bytesPerSecond: 10, labels: { a: "b" } },
+  ];
+  void kinds;
+  // @ts-expect-error: an operation that doesn't exist
+  started.faults.add({ operation: "callTol", kind: "reset" });
+  // @ts-expect-error: a member of another kind
+  started.faults.add({ operation: "callTool", kind: "reset", status: 500 });
+  // @ts-expect-error: the status is missing
+  started.faults.add({ operation: "callTool", kind: "status" });
   // @ts-expect-error: an emulator is started, not made
   new Emulator();
   return started.sessions();

@@ -18,7 +18,7 @@ const COMPLETE = new RegExp(
   `^(new |static )?(${[
     ...["AGB", "AGBOptions", "BaseService", "Session", "SessionLike", "CreateSessionParams(Options)?"],
     ...["Config(Options)?", "defaultConfig", "loadConfig", "Code", "Command", "FileSystem"],
-    ...["\\w+Error", "LogLevel", "[gs]etLogLevel", "log(Debug|Info|Warn|Error)"],
+    ...["Client", "HTTPClient", "\\w+Error", "LogLevel", "[gs]etLogLevel", "log(Debug|Info|Warn|Error)"],
     ...["VERSION", "getSdkVersion", "isReleaseVersion"],
   ].join("|")})\\b`,
 );

@@ -43,6 +43,7 @@ const LANES = [
     "types of ts": () => tsc("ts", "--noEmit"),
     "index.d.ts is current": () => check(process.execPath, ["scripts/types.mjs", "--check"]),
     "types of tests": () => tsc("__test__"),
+    "types of examples": () => tsc("examples"),
     surface,
     "Python SDK": () => peer("python-sdk"),
     "jest 29": () => peer("jest-29"),

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use agb_client::config::{self, Config};
-use agb_client::{Agb, AgbOptions, CreateParams, LiveSession, SdkIdentity, SessionDetails, SessionRecord};
+use agb_client::{
+    Agb, AgbOptions, CreateParams, Deletion, LiveSession, SdkIdentity, SessionDetails, SessionPage, SessionRecord,
+};
 use napi::bindgen_prelude::PromiseRaw;
 use napi::{Either, Env, Result};
 use napi_derive::napi;
 
 use crate::context::NativeMount;
 use crate::exit::{NativeExitOptions, exit_policy};
+use crate::http_client::NativeHttpClient;
+use crate::lifecycle::NativeKeepAliveOptions;
 use crate::session::{NativeFoundSession, NativeSession};
-use crate::support::{NativeFailure, Outcome, json_object, outcome, promise};
+use crate::support::{NativeCancel, NativeFailure, Outcome, json_object, outcome, promise};
 
 /// Where configuration comes from, as the facade sees it.
 #[napi(object, object_to_js = false)]
@@ -127,6 +131,26 @@ pub struct NativeCreateParams {
     pub idle_release_timeout: Option<f64>,
     /// The contexts to mount, in their order.
     pub mounts: Vec<NativeMount>,
+    /// How the session is kept alive.
+    pub keep_alive: Option<NativeKeepAliveOptions>,
+    /// Find the session again when the answer gets lost.
+    pub recover: bool,
+}
+
+impl NativeCreateParams {
+    /// On the JavaScript thread, as the keep-alive demands.
+    fn read(self) -> agb_client::Result<CreateParams> {
+        Ok(CreateParams {
+            image_id: self.image_id,
+            labels: self.labels.as_deref().map(json_object).transpose()?,
+            policy_id: self.policy_id,
+            idle_release_timeout_s: self.idle_release_timeout.map(Some),
+            persistence: self.mounts.into_iter().map(Into::into).collect(),
+            keep_alive: self.keep_alive.map(NativeKeepAliveOptions::read).transpose()?,
+            recover: self.recover,
+            ..CreateParams::default()
+        })
+    }
 }
 
 /// Answer of `getSession`.
@@ -226,6 +250,48 @@ impl From<LiveSession> for NativeLiveSession {
     }
 }
 
+impl From<SessionPage> for NativeSessionPage {
+    fn from(page: SessionPage) -> Self {
+        Self {
+            request_id: page.request_id,
+            session_ids: page.session_ids,
+            next_token: page.next_token,
+            max_results: page.max_results,
+            total_count: page.total_count,
+        }
+    }
+}
+
+/// What became of many sessions.
+#[napi(object, object_from_js = false)]
+pub struct NativeDeletions {
+    /// One a session.
+    pub deletions: Vec<NativeDeletion>,
+}
+
+/// What became of one of many sessions.
+#[napi(object, object_from_js = false)]
+pub struct NativeDeletion {
+    /// Its id.
+    pub session_id: String,
+    /// The service's request id.
+    pub request_id: String,
+    /// Why it was not deleted.
+    pub failure: Option<NativeFailure>,
+}
+
+impl From<Vec<Deletion>> for NativeDeletions {
+    fn from(deletions: Vec<Deletion>) -> Self {
+        let native = |Deletion { session_id, outcome }| match outcome {
+            Ok(request_id) => NativeDeletion { session_id, request_id, failure: None },
+            Err(error) => {
+                NativeDeletion { session_id, request_id: error.request_id().to_owned(), failure: Some(error.into()) }
+            }
+        };
+        Self { deletions: deletions.into_iter().map(native).collect() }
+    }
+}
+
 /// A list that failed.
 #[napi(object, object_from_js = false)]
 pub struct NativeListFailure {
@@ -284,21 +350,25 @@ impl NativeAgb {
         params: NativeCreateParams,
     ) -> Result<PromiseRaw<'env, Outcome<NativeFoundSession>>> {
         // Begun before this returns, so that the end of the environment waits for it.
-        let creation = params.labels.as_deref().map(json_object).transpose().map(|labels| {
-            self.inner.create(CreateParams {
-                image_id: params.image_id,
-                labels,
-                policy_id: params.policy_id,
-                idle_release_timeout_s: params.idle_release_timeout.map(Some),
-                persistence: params.mounts.into_iter().map(Into::into).collect(),
-            })
-        });
+        let creation = params.read().map(|params| self.inner.create(params));
         promise(env, async move {
-            outcome(match creation {
-                Ok(creation) => creation.await,
-                Err(error) => Err(error),
-            })
+            let create = async { creation?.await };
+            outcome(create.await)
         })
+    }
+
+    /// Creates a session, and gives nothing when `cancel` was used: then the session is released when it is there.
+    #[napi]
+    pub fn open<'env>(
+        &self,
+        env: &'env Env,
+        params: NativeCreateParams,
+        cancel: &NativeCancel,
+    ) -> Result<PromiseRaw<'env, Option<Outcome<NativeFoundSession>>>> {
+        let agb = self.inner.clone();
+        let params = params.read();
+        let create = cancel.unless_cancelled(async move { agb.create(params?).await });
+        promise(env, async move { create.await.map(outcome) })
     }
 
     /// Finds a session that is alive.
@@ -341,13 +411,7 @@ impl NativeAgb {
                 }
             };
             match agb.list(labels, page, limit).await {
-                Ok(page) => Either::A(NativeSessionPage {
-                    request_id: page.request_id,
-                    session_ids: page.session_ids,
-                    next_token: page.next_token,
-                    max_results: page.max_results,
-                    total_count: page.total_count,
-                }),
+                Ok(page) => Either::A(page.into()),
                 Err(failure) => Either::B(NativeListFailure {
                     failure: failure.error.into(),
                     max_results: failure.max_results,
@@ -361,6 +425,42 @@ impl NativeAgb {
     #[napi]
     pub fn live_sessions(&self) -> Vec<NativeLiveSession> {
         self.inner.live_sessions().into_iter().map(Into::into).collect()
+    }
+
+    /// Ids of sessions on the page that the token names; an empty one names the first. `labels` is a JSON object.
+    #[napi]
+    pub fn page<'env>(
+        &self,
+        env: &'env Env,
+        labels: String,
+        token: String,
+    ) -> Result<PromiseRaw<'env, Outcome<NativeSessionPage>>> {
+        let agb = self.inner.clone();
+        promise(env, async move {
+            let page = async { agb.page(&json_object(&labels)?, &token).await };
+            outcome(page.await)
+        })
+    }
+
+    /// Deletes all sessions that carry the labels, a JSON object, `at_once` at a time.
+    #[napi]
+    pub fn delete_all<'env>(
+        &self,
+        env: &'env Env,
+        labels: String,
+        at_once: u32,
+    ) -> Result<PromiseRaw<'env, Outcome<NativeDeletions>>> {
+        let agb = self.inner.clone();
+        promise(env, async move {
+            let delete = async { agb.delete_all(&json_object(&labels)?, at_once as usize).await };
+            outcome(delete.await)
+        })
+    }
+
+    /// Sends requests of any kind, over the same connections.
+    #[napi]
+    pub fn http_client(&self) -> NativeHttpClient {
+        self.inner.http_client().into()
     }
 
     /// Speaks to a session whose id the caller knows. Nothing is sent.

@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use agb_client::lifecycle::registry::service_ended;
-use agb_client::{Clock, Error, ErrorKind};
+use agb_client::lifecycle::{Clock, keep_alive};
+use agb_client::{Error, ErrorKind};
 use agb_emulator::{
-    AdvanceHook, AgentAnswer, AgentTool, Emulator, EmulatorOptions, Isolation, JournalEntry, LastCall, SessionView, cli,
+    AgentAnswer, AgentTool, ClockFollower, Emulator, EmulatorOptions, Fault, FaultHandle, FaultUse, Isolation,
+    JournalEntry, LastCall, SessionView, cli,
 };
+use futures_util::future::BoxFuture;
 use napi::bindgen_prelude::PromiseRaw;
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -44,11 +47,15 @@ pub struct NativeEmulatorOptions {
     pub images: Option<Vec<String>>,
     /// Do sessions get a link URL?
     pub link_url: Option<bool>,
+    /// Faults that strike from the start: a JSON object each.
+    pub faults: Option<Vec<String>>,
 }
 
 impl NativeEmulatorOptions {
     fn into_options(self) -> agb_client::Result<EmulatorOptions> {
         let defaults = EmulatorOptions::default();
+        let described = self.faults.unwrap_or_default();
+        let faults = described.iter().map(|json| fault(json));
         Ok(EmulatorOptions {
             port: whole("port", self.port, f64::from(u16::MAX))?.map_or(defaults.port, |port| port as u16),
             api_key: self.api_key,
@@ -64,9 +71,17 @@ impl NativeEmulatorOptions {
             chromium: self.chromium.map(Into::into),
             images: self.images.unwrap_or_default(),
             link_url: self.link_url,
+            faults: faults.collect::<agb_client::Result<_>>()?,
             ..defaults
         })
     }
+}
+
+fn fault(json: &str) -> agb_client::Result<Fault> {
+    serde_json::from_str(json)
+        .map_err(|why| why.to_string())
+        .and_then(Fault::from_json)
+        .map_err(|why| Error::new(ErrorKind::InvalidArgument, why))
 }
 
 /// The largest integer that a JavaScript number holds exactly.
@@ -101,20 +116,31 @@ pub fn start_emulator(env: &Env, options: NativeEmulatorOptions) -> Result<Promi
 }
 
 async fn start(options: NativeEmulatorOptions) -> agb_client::Result<NativeEmulator> {
-    let clock = Arc::new(OnceLock::<Clock>::new());
-    let clients = Arc::clone(&clock);
-    // The clients of this process that use this emulator are moved with it; its address is known once it has started.
-    let on_advance: AdvanceHook = Arc::new(move |step| {
-        if let Some(clock) = clients.get() {
-            clock.advance(step);
-        }
-        Box::pin(std::future::ready(()))
-    });
-    let options = EmulatorOptions { on_advance: Some(on_advance), ..options.into_options()? };
+    let clients = Arc::new(Clients::default());
+    let options = EmulatorOptions { follower: Some(clients.clone()), ..options.into_options()? };
     let port = options.port;
     let inner = Emulator::start(options).await.map_err(|error| not_started(port, error))?;
-    clock.get_or_init(|| Clock::of_service(inner.url()));
+    clients.clock.get_or_init(|| Clock::of_service(inner.url()));
     Ok(NativeEmulator { inner: Arc::new(inner) })
+}
+
+/// The clients of this process that use an emulator: they are moved with it, and their keep-alives come in time.
+#[derive(Default)]
+struct Clients {
+    /// Known once the emulator has an address.
+    clock: OnceLock<Clock>,
+}
+
+impl ClockFollower for Clients {
+    fn next_due(&self) -> Option<Duration> {
+        keep_alive::next_due(self.clock.get()?)
+    }
+
+    fn advanced(&self, step: Duration) -> BoxFuture<'static, ()> {
+        let Some(clock) = self.clock.get().cloned() else { return Box::pin(std::future::ready(())) };
+        clock.advance(step);
+        Box::pin(async move { keep_alive::settled(&clock).await })
+    }
 }
 
 fn not_started(port: u16, error: IoError) -> Error {
@@ -218,6 +244,35 @@ pub struct NativeEmulatorRequest {
     pub query: String,
     /// JSON.
     pub body: Option<String>,
+    /// The fault that struck it.
+    pub fault: Option<NativeFaultUse>,
+}
+
+/// What a fault did to a request.
+#[napi(object, object_from_js = false)]
+pub struct NativeFaultUse {
+    /// The number of the fault.
+    pub id: f64,
+    /// What it does.
+    pub kind: String,
+    /// Was the work done?
+    pub worked: bool,
+    /// The status of the answer that the work gave.
+    pub status: Option<u32>,
+    /// The code of that answer.
+    pub code: Option<String>,
+}
+
+impl From<FaultUse> for NativeFaultUse {
+    fn from(used: FaultUse) -> Self {
+        Self {
+            id: used.id as f64,
+            kind: used.kind.to_owned(),
+            worked: used.worked,
+            status: used.status.map(u32::from),
+            code: used.code,
+        }
+    }
 }
 
 impl From<JournalEntry> for NativeEmulatorRequest {
@@ -238,6 +293,7 @@ impl From<JournalEntry> for NativeEmulatorRequest {
             resets_idle_timer: entry.resets_idle_timer,
             query: to_json(&entry.query),
             body: entry.body.as_ref().map(to_json),
+            fault: entry.fault.map(Into::into),
         }
     }
 }
@@ -282,6 +338,39 @@ impl NativeAgentAnswer {
             pending_looks: count("pendingLooks", self.pending_looks)?.unwrap_or(0),
             times: count("times", self.times)?,
         })
+    }
+}
+
+/// A fault of an emulator.
+#[napi]
+pub struct NativeEmulatorFault {
+    inner: FaultHandle,
+}
+
+impl From<FaultHandle> for NativeEmulatorFault {
+    fn from(inner: FaultHandle) -> Self {
+        Self { inner }
+    }
+}
+
+#[napi]
+impl NativeEmulatorFault {
+    /// Its number.
+    #[napi(getter)]
+    pub fn id(&self) -> f64 {
+        self.inner.id() as f64
+    }
+
+    /// How many requests it has struck.
+    #[napi(getter)]
+    pub fn hits(&self) -> f64 {
+        self.inner.hits() as f64
+    }
+
+    /// It strikes no more.
+    #[napi]
+    pub fn remove(&self) {
+        self.inner.remove();
     }
 }
 
@@ -355,6 +444,18 @@ impl NativeEmulator {
             }
             Err(error) => Some(error.into()),
         }
+    }
+
+    /// Lets a fault strike from now on: a JSON object.
+    #[napi]
+    pub fn add_fault(&self, json: String) -> Outcome<NativeEmulatorFault> {
+        outcome(fault(&json).map(|fault| self.inner.add_fault(fault)))
+    }
+
+    /// Removes all faults.
+    #[napi]
+    pub fn clear_faults(&self) {
+        self.inner.clear_faults();
     }
 
     /// Stops listening and ends all sessions.

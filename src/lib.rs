@@ -22,6 +22,8 @@ mod emulator;
 mod exit;
 mod file_transfer;
 mod filesystem;
+mod http_client;
+mod lifecycle;
 mod session;
 mod support;
 mod watch;

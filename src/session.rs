@@ -423,7 +423,7 @@ fn limits(read_timeout: Option<f64>, connect_timeout: Option<f64>) -> ToolLimits
 }
 
 /// A time-out that is no positive number is none, as in the surface.
-fn milliseconds(value: Option<f64>) -> Option<Duration> {
+pub(crate) fn milliseconds(value: Option<f64>) -> Option<Duration> {
     let seconds = value.filter(|value| *value > 0.0)? / 1_000.0;
     Duration::try_from_secs_f64(seconds).ok()
 }

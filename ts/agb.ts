@@ -2,14 +2,20 @@ import { Client } from "./client";
 import type { Config, ConfigOptions } from "./config";
 import { ContextService } from "./context";
 import { type ContextSync, newSyncPolicy, syncPolicyToDict } from "./context-sync";
-import type { NativeFoundSession, NativeMount } from "./native";
+import { AGBError, errorOf } from "./errors";
+import { nativeKeepAlive } from "./lifecycle";
+import { logWarn } from "./logger";
+import { native as library, type NativeCreateParams, type NativeFoundSession, type NativeMount } from "./native";
+import type { RecreateOptions } from "./recovery";
 import { Session } from "./session";
 import { type CreateSessionParams, type CreateSessionParamsOptions, mountsOf } from "./session-params";
+import { notSignal, whileListening } from "./support/abort";
 import { detailed, failed, isFailure, refused } from "./support/call";
-import { jsonOf, kindOf, notNumber, notText, optional, optionalNumber } from "./support/check";
+import { notFunction as notCallback } from "./support/callback";
+import { jsonOf, kindOf, notBoolean, notFunction, notNumber, notText, optional, optionalNumber } from "./support/check";
 import { exitOptions } from "./support/exit";
 import { inspectAs } from "./support/inspect";
-import { bindClient, bindSession, nativeAgbOf, openAgb } from "./support/target";
+import { bindClient, nativeAgbOf, openAgb } from "./support/target";
 import type {
   DeleteResult,
   GetSessionResult,
@@ -33,6 +39,17 @@ export interface AGBOptions {
    * `docs/lifecycle.md` tells what is covered.
    */
   releaseOnExit?: boolean | ReleaseOnExitOptions;
+}
+
+/** How a session is opened. */
+export interface OpenOptions extends RecreateOptions<Session> {
+  /** Gives up the creation. */
+  signal?: AbortSignal;
+}
+
+/** What became of one session of `agb.deleteAll`. */
+export interface DeletedSession extends DeleteResult {
+  sessionId: string;
 }
 
 /** The way into the service: creates, finds, lists and deletes sessions. */
@@ -65,30 +82,78 @@ export class AGB {
    * @param params at least an `imageId`
    */
   async create(params?: CreateSessionParams | CreateSessionParamsOptions | null): Promise<SessionResult> {
-    if (params === undefined || params === null) return refused("params is required and cannot be null", {});
-    const { imageId, labels, policyId, mcpPolicyId, idleReleaseTimeout } = params;
-    if (typeof imageId !== "string" || imageId.trim() === "") {
-      return refused("imageId is required and cannot be empty or null", {});
-    }
-    if (labels !== undefined && labels !== null && (typeof labels !== "object" || Array.isArray(labels))) {
-      return refused(`labels must be an object of strings, got ${kindOf(labels)}`, {});
-    }
-    const fault = notNumber({ idleReleaseTimeout });
-    if (fault) return refused(fault, {});
-    const json = labels ? jsonOf(labels) : undefined;
-    if (json && "fault" in json) return refused(`Failed to create session: ${json.fault}`, {});
-
-    const mounts = nativeMounts(params);
-    if ("fault" in mounts) return refused(mounts.fault, {});
-    const outcome = await nativeAgbOf(this.client, this.apiKey).create({
-      imageId,
-      labels: json?.text,
-      policyId: policyId || mcpPolicyId || undefined,
-      idleReleaseTimeout: optionalNumber(idleReleaseTimeout),
-      mounts: mounts.native,
-    });
+    const read = nativeParams(params);
+    if ("fault" in read) return refused(read.fault, {});
+    const outcome = await nativeAgbOf(this.client, this.apiKey).create(read.native);
     if (isFailure(outcome)) return failed(outcome, {});
     return this.#sessionResult(outcome);
+  }
+
+  /**
+   * Creates a session as {@link create} does, and throws when that fails. `await using session = await agb.open(…)`
+   * deletes it at the end of the block. Should the service's answer get lost, the session that it made is found again, or
+   * released as soon as it turns up.
+   *
+   * @param params at least an `imageId`
+   * With `recreate` the session is replaced when a call finds that it is gone for good, be it idle for too long or at the
+   * end of its longest life: another one is made with the same parameters, `restore` runs, and a call that can't have run
+   * in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
+   * stays, its id changes (event `recreated`). At most three times within ten minutes, and never after `delete`.
+   *
+   * @param options `signal` gives up the creation; what the service makes all the same is released
+   * @throws {AGBError} for parameters that can't be used
+   * @throws {APIError | AuthenticationError | SessionError} when the service can't be reached or refuses
+   */
+  async open(params: CreateSessionParams | CreateSessionParamsOptions, options?: OpenOptions): Promise<Session> {
+    const { signal, recreate, restore } = options ?? {};
+    const read = nativeParams(params);
+    const fault =
+      "fault" in read ? read.fault : (notSignal(signal) ?? notBoolean({ recreate }) ?? notCallback({ restore }));
+    if ("fault" in read || fault) throw new AGBError(fault, { kind: "InvalidArgument" });
+    if (signal?.aborted) throw signal.reason;
+
+    const agb = nativeAgbOf(this.client, this.apiKey);
+    const cancel = new library.NativeCancel();
+    const native = { ...read.native, recover: true };
+    const outcome = await whileListening(
+      signal,
+      () => cancel.cancel(),
+      () => agb.open(native, cancel),
+    );
+    if (!outcome) throw signal?.reason;
+    if (isFailure(outcome)) throw errorOf(outcome);
+    const session = Session.found(this, outcome);
+    if (recreate) Session.recover(session, { create: () => agb.create(native), restore });
+    return session;
+  }
+
+  /**
+   * Opens a session, does something with it, and deletes it on every way out. What `body` throws is what rejects; should
+   * the deletion fail, too, its error is in the property `suppressed` of that error, and the session's event
+   * `releaseFailed` tells it.
+   *
+   * @param params as for {@link open}
+   * @param body gets the session; its value is the value of the call
+   * @throws as {@link open}, and whatever `body` throws
+   */
+  async withSession<T>(
+    params: CreateSessionParams | CreateSessionParamsOptions,
+    body: (session: Session) => Promise<T> | T,
+    options?: OpenOptions,
+  ): Promise<T> {
+    const fault = notFunction({ body });
+    if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
+    const session = await this.open(params, options);
+    let value: T;
+    try {
+      value = await body(session);
+    } catch (error) {
+      suppress(error, await releaseOf(session));
+      throw error;
+    }
+    // The work is done: its value counts more than what is left behind, which the event and the log tell.
+    await releaseOf(session);
+    return value;
   }
 
   /** Finds a session that is still alive by its id. */
@@ -170,27 +235,123 @@ export class AGB {
     }));
   }
 
+  /**
+   * All active sessions that carry the labels, newest first. Nothing is asked of the sessions themselves, so that looking
+   * keeps none alive: they have neither link nor WebSocket; `agb.get` gives one that has.
+   *
+   * @param labels only sessions that carry all of these; default: all
+   * @throws {AGBError} for labels that can't be used, or what the service said
+   */
+  async *listAll(labels?: Record<string, string>): AsyncGenerator<Session, void, void> {
+    const text = labelsText(labels ?? {});
+    const seen = new Set<string>();
+    let token = "";
+    do {
+      const page = await nativeAgbOf(this.client, this.apiKey).page(text, token);
+      if (isFailure(page)) throw errorOf(page);
+      const fresh = page.sessionIds.filter((id) => !seen.has(id));
+      // Pages move when sessions come and go meanwhile; one without news is the end.
+      if (fresh.length === 0) return;
+      for (const id of fresh) {
+        seen.add(id);
+        yield new Session(this, id);
+      }
+      token = page.nextToken;
+    } while (token !== "");
+  }
+
+  /**
+   * Deletes all active sessions that carry the labels, several at a time, and waits until they are gone. The result has
+   * one entry for each.
+   *
+   * @param labels only sessions that carry all of these; `{}` means every session of this API key
+   * @param options `concurrency`: how many at a time; default 8
+   * @throws {AGBError} without labels, or when the sessions can't be listed; then nothing was deleted
+   */
+  async deleteAll(
+    labels: Record<string, string>,
+    { concurrency = 8 }: { concurrency?: number } = {},
+  ): Promise<DeletedSession[]> {
+    const isObject = typeof labels === "object" && labels !== null && !Array.isArray(labels);
+    const hint = "give the labels of the sessions to delete; {} means every session of this API key";
+    if (!isObject) throw new AGBError(`labels must be an object: ${hint}`, { kind: "InvalidArgument" });
+    if (!Number.isInteger(concurrency) || concurrency < 1) {
+      const got = String(concurrency);
+      throw new AGBError(`concurrency must be a whole number from 1, got ${got}`, { kind: "InvalidArgument" });
+    }
+    const outcome = await nativeAgbOf(this.client, this.apiKey).deleteAll(labelsText(labels), concurrency);
+    if (isFailure(outcome)) throw errorOf(outcome);
+    return outcome.deletions.map(({ sessionId, requestId, failure }) =>
+      failure ? { sessionId, ...failed(failure, {}) } : { sessionId, requestId, success: true },
+    );
+  }
+
   toJSON(): Record<string, unknown> {
     return { endpoint: this.config.endpoint, timeoutMs: this.config.timeoutMs };
   }
 
   #sessionResult(found: NativeFoundSession): SessionResult {
-    const session = new Session(this, found.sessionId);
-    session.resourceUrl = found.resourceUrl;
-    session.imageId = found.imageId;
-    session.appInstanceId = found.appInstanceId;
-    session.resourceId = found.resourceId;
-    session.linkUrl = found.linkUrl;
-    session.wsUrl = found.wsUrl;
-    session.token = found.token;
-    session.toolList = found.toolList;
-    session.mcpTools = JSON.parse(found.mcpTools);
-    bindSession(session, found.session);
-    const result = { requestId: found.requestId, success: true, session };
+    const result = { requestId: found.requestId, success: true, session: Session.found(this, found) };
     if (!found.mounts) return result;
     const { finished, items, error } = found.mounts;
     return detailed(result, { mounts: { finished, items: items.map((item) => ({ ...item })), errorMessage: error } });
   }
+}
+
+function labelsText(labels: Record<string, string>): string {
+  const json = jsonOf(labels);
+  if ("fault" in json) throw new AGBError(`labels can't be sent: ${json.fault}`, { kind: "InvalidArgument" });
+  return json.text;
+}
+
+/** Parameters as the native client takes them, or why it can't. */
+function nativeParams(
+  params: CreateSessionParams | CreateSessionParamsOptions | null | undefined,
+): { native: NativeCreateParams } | { fault: string } {
+  if (params === undefined || params === null) return { fault: "params is required and cannot be null" };
+  const { imageId, labels, policyId, mcpPolicyId, idleReleaseTimeout, recoverCreate } = params;
+  if (typeof imageId !== "string" || imageId.trim() === "") {
+    return { fault: "imageId is required and cannot be empty or null" };
+  }
+  if (labels !== undefined && labels !== null && (typeof labels !== "object" || Array.isArray(labels))) {
+    return { fault: `labels must be an object of strings, got ${kindOf(labels)}` };
+  }
+  const fault = notNumber({ idleReleaseTimeout }) ?? notBoolean({ recoverCreate });
+  if (fault) return { fault };
+  const json = labels ? jsonOf(labels) : undefined;
+  if (json && "fault" in json) return { fault: `Failed to create session: ${json.fault}` };
+  const mounts = nativeMounts(params);
+  if ("fault" in mounts) return mounts;
+  const keepAlive = nativeKeepAlive(params.autoKeepAlive);
+  if ("fault" in keepAlive) return keepAlive;
+  return {
+    native: {
+      imageId,
+      labels: json?.text,
+      policyId: policyId || mcpPolicyId || undefined,
+      idleReleaseTimeout: optionalNumber(idleReleaseTimeout),
+      mounts: mounts.native,
+      keepAlive: keepAlive.native,
+      recover: recoverCreate ?? false,
+    },
+  };
+}
+
+/** Deletes a session at the end of its use; gives why that failed. */
+async function releaseOf(session: Session): Promise<unknown> {
+  try {
+    await session[Symbol.asyncDispose]();
+    return undefined;
+  } catch (error) {
+    logWarn(`The session ${session.getSessionId()} was not deleted:`, error);
+    return error;
+  }
+}
+
+/** Puts an error that came while another one was on its way beside it. */
+function suppress(error: unknown, other: unknown): void {
+  if (other === undefined || typeof error !== "object" || error === null || !Object.isExtensible(error)) return;
+  Object.defineProperty(error, "suppressed", { value: other, configurable: true, enumerable: false, writable: true });
 }
 
 /** What to mount, or why it can't be. */

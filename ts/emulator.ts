@@ -1,3 +1,4 @@
+import { type EmulatorFault, type EmulatorFaults, type EmulatorFaultUse, faultJson, faultsOf } from "./emulator-faults";
 import { AGBError, errorOf } from "./errors";
 import { type NativeEmulator, native } from "./native";
 import { isFailure, present } from "./support/call";
@@ -34,6 +35,8 @@ export interface EmulatorOptions {
   images?: string[];
   /** Do sessions get a link URL, on which clients call tools directly? Default: as the image does. */
   linkUrl?: boolean;
+  /** Faults that strike from the start. Default: none. */
+  faults?: EmulatorFault[];
 }
 
 /** A session as the emulator sees it. */
@@ -92,9 +95,9 @@ export interface EmulatorRequest {
   tool?: string;
   sessionId?: string;
   requestId: string;
-  /** Status of the HTTP answer. */
+  /** Status of the HTTP answer; 0 when a fault let none out. */
   status: number;
-  /** `ok`, or the error code. */
+  /** `ok`, or the error code; `unanswered` or `unreadable` when a fault made it so. */
   code: string;
   success: boolean;
   /** Milliseconds of real time. */
@@ -104,6 +107,8 @@ export interface EmulatorRequest {
   query: Record<string, unknown>;
   /** The JSON body, without secrets; absent when there was none or it was long. */
   body?: unknown;
+  /** The fault that struck it, and what was done all the same. */
+  fault?: EmulatorFaultUse;
 }
 
 /**
@@ -119,9 +124,12 @@ export interface EmulatorRequest {
  */
 export class Emulator {
   readonly #native: NativeEmulator;
+  /** Lets requests fail, to see what a program makes of it. */
+  readonly faults: EmulatorFaults;
 
   private constructor(started: NativeEmulator) {
     this.#native = started;
+    this.faults = faultsOf(started);
   }
 
   /**
@@ -132,7 +140,8 @@ export class Emulator {
     const fault = optionFault(options ?? {});
     if (fault) throw new AGBError(fault);
     const defaults = { node: process.execPath, chromium: process.env.CHROMIUM_PATH || undefined };
-    const started = await native.startEmulator(present({ ...defaults, ...options }));
+    const faults = options?.faults?.map(faultJson);
+    const started = await native.startEmulator(present({ ...defaults, ...options, faults }));
     if (isFailure(started)) throw errorOf(started);
     return new Emulator(started);
   }
@@ -190,8 +199,13 @@ export class Emulator {
 
   /** The requests answered so far, oldest first. */
   journal(): EmulatorRequest[] {
-    return Array.from(this.#native.journal(), ({ query, body, ...request }) =>
-      present({ ...request, query: JSON.parse(query), body: body === undefined ? undefined : JSON.parse(body) }),
+    return Array.from(this.#native.journal(), ({ query, body, fault, ...request }) =>
+      present({
+        ...request,
+        query: JSON.parse(query),
+        body: body === undefined ? undefined : JSON.parse(body),
+        fault: fault && (present({ ...fault }) as EmulatorFaultUse),
+      }),
     );
   }
 
@@ -249,7 +263,10 @@ export class Emulator {
 /** The first option that is not of its type, as a message; undefined when all are. Ranges are the native side's. */
 function optionFault(options: EmulatorOptions): string | undefined {
   const { port, seed, maxSessions, maxBodyBytes, maxOutputBytes, images, linkUrl } = options;
-  const { apiKey, isolation, python, node, chromium } = options;
+  const { apiKey, isolation, python, node, chromium, faults } = options;
+  if (faults !== undefined && faults !== null && !Array.isArray(faults)) {
+    return `faults must be an array, got ${kindOf(faults)}`;
+  }
   if (apiKey === "") return "apiKey must not be empty; leave it out for a random one";
   if (linkUrl !== undefined && linkUrl !== null && typeof linkUrl !== "boolean") {
     return `linkUrl must be true or false, got ${kindOf(linkUrl)}`;

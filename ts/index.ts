@@ -1,6 +1,80 @@
 import "./support/dispose";
 
-export { AGB, type AGBOptions } from "./agb";
+export { AGB, type AGBOptions, type DeletedSession, type OpenOptions } from "./agb";
+export {
+  GetCdpLinkRequest,
+  type GetCdpLinkResponse,
+  InitBrowserRequest,
+  type InitBrowserResponse,
+} from "./api/browser";
+export {
+  ClearContextRequest,
+  type ClearContextResponse,
+  DeleteContextRequest,
+  type DeleteContextResponse,
+  type GetAndLoadInternalContextItem,
+  GetAndLoadInternalContextRequest,
+  type GetAndLoadInternalContextResponse,
+  type GetContextData,
+  GetContextInfoRequest,
+  type GetContextInfoResponse,
+  GetContextRequest,
+  type GetContextResponse,
+  type ListContextsItem,
+  ListContextsRequest,
+  type ListContextsResponse,
+  ModifyContextRequest,
+  type ModifyContextResponse,
+  SyncContextRequest,
+  type SyncContextResponse,
+} from "./api/context";
+export {
+  DeleteContextFileRequest,
+  type DeleteContextFileResponse,
+  type DescribeContextFilesItem,
+  DescribeContextFilesRequest,
+  type DescribeContextFilesResponse,
+  GetContextFileDownloadUrlRequest,
+  type GetContextFileDownloadUrlResponse,
+  GetContextFileUploadUrlRequest,
+  type GetContextFileUploadUrlResponse,
+} from "./api/context-file";
+export {
+  CreateMcpSessionRequestPersistenceDataList,
+  type CreateMcpSessionRequestPersistenceDataListMap,
+  CreateSessionRequest,
+  type CreateSessionResponse,
+  DeleteSessionAsyncRequest,
+  type DeleteSessionAsyncResponse,
+  GetLabelRequest,
+  type GetLabelResponse,
+  GetLinkRequest,
+  type GetLinkResponse,
+  GetMcpResourceRequest,
+  type GetMcpResourceResponse,
+  GetSessionDetailRequest,
+  type GetSessionDetailResponse,
+  GetSessionRequest,
+  type GetSessionResponse,
+  type GetSessionSessionData,
+  type ListSessionItem,
+  ListSessionRequest,
+  type ListSessionResponse,
+  type McpResourceData,
+  RefreshSessionIdleTimeRequest,
+  type RefreshSessionIdleTimeResponse,
+  ReleaseSessionRequest,
+  type ReleaseSessionResponse,
+  type SessionData,
+  SetLabelRequest,
+  type SetLabelResponse,
+} from "./api/session";
+export {
+  CallMcpToolRequest,
+  type CallMcpToolResponse,
+  ListMcpToolsRequest,
+  type ListMcpToolsResponse,
+} from "./api/tool";
 export { BaseService } from "./base-service";
 export { Client } from "./client";
 export { type Config, type ConfigOptions, defaultConfig, loadConfig } from "./config";
@@ -37,6 +111,22 @@ export {
   type EmulatorRequest,
   type EmulatorSession,
 } from "./emulator";
+export type {
+  EmulatorFault,
+  EmulatorFaultClose,
+  EmulatorFaultDelay,
+  EmulatorFaultGarbage,
+  EmulatorFaultHalfOpen,
+  EmulatorFaultHandle,
+  EmulatorFaultReset,
+  EmulatorFaultScope,
+  EmulatorFaultSlow,
+  EmulatorFaultStatus,
+  EmulatorFaults,
+  EmulatorFaultTruncate,
+  EmulatorFaultUse,
+  EmulatorOperation,
+} from "./emulator-faults";
 export {
   AGBError,
   APIError,
@@ -49,6 +139,19 @@ export {
   ScreenError,
   SessionError,
 } from "./errors";
+export { HTTPClient, type HttpRequestOptions, type HttpResponse } from "./http-client";
+export {
+  type ExpiringEvent,
+  type KeepAliveFailedEvent,
+  type KeepAliveOptions,
+  type KeepAliveStatus,
+  type RecreatedEvent,
+  type ReleasedEvent,
+  type ReleaseReason,
+  type SessionEvents,
+  SessionHold,
+  type SessionLifecycle,
+} from "./lifecycle";
 export { getLogLevel, LogLevel, logDebug, logError, logInfo, logWarn, setLogLevel } from "./logger";
 export {
   type ActOptions,

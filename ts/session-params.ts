@@ -1,4 +1,5 @@
 import { type BWList, ContextSync, newDeletePolicy, newSyncPolicy, newUploadPolicy } from "./context-sync";
+import type { KeepAliveOptions } from "./lifecycle";
 
 /** Where a browser keeps its data, extensions and fingerprint in a session (docs/protocol.md, section "Mounts"). */
 const BROWSER_DATA_PATH = "/tmp/agb_browser_data";
@@ -98,6 +99,13 @@ export interface CreateSessionParamsOptions {
   browserContext?: BrowserContext;
   /** Seconds without a request after which the service releases the session. Default of the service: 300. */
   idleReleaseTimeout?: number;
+  /** Keeps the session alive from its creation on; see {@link Session.startKeepAlive}. Default: nothing does. */
+  autoKeepAlive?: boolean | KeepAliveOptions;
+  /**
+   * Finds the session again when the answer of its creation gets lost; one that turns up too late is released. Sends a
+   * label for it. Default: false, but true with `agb.open` and `agb.withSession`.
+   */
+  recoverCreate?: boolean;
 }
 
 /** Parameters of `agb.create`. The mounts of a browser's extensions and fingerprint are added to `contextSync`. */
@@ -109,6 +117,10 @@ export class CreateSessionParams {
   contextSync: ContextSync[];
   browserContext?: BrowserContext;
   idleReleaseTimeout?: number;
+  /** Not there unless it was given. */
+  declare autoKeepAlive?: boolean | KeepAliveOptions;
+  /** Not there unless it was given. */
+  declare recoverCreate?: boolean;
 
   constructor(options: CreateSessionParamsOptions = {}) {
     this.imageId = options.imageId;
@@ -118,6 +130,8 @@ export class CreateSessionParams {
     this.contextSync = withBrowserParts(options.contextSync ?? [], options.browserContext);
     this.browserContext = options.browserContext;
     this.idleReleaseTimeout = options.idleReleaseTimeout;
+    if (options.autoKeepAlive !== undefined) this.autoKeepAlive = options.autoKeepAlive;
+    if (options.recoverCreate !== undefined) this.recoverCreate = options.recoverCreate;
   }
 }
 

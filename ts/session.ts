@@ -1,16 +1,30 @@
 import { callTool } from "./base-service";
 import type { Client } from "./client";
 import { ContextManager } from "./context-manager";
-import { AGBError } from "./errors";
+import { AGBError, errorOf, SessionError } from "./errors";
+import {
+  HOLD_AGAIN,
+  type KeepAliveOptions,
+  type KeepAliveStatus,
+  keepAliveStatusOf,
+  lifecycleOf,
+  nativeKeepAlive,
+  type SessionEvents,
+  SessionHold,
+  type SessionLifecycle,
+  SessionListeners,
+} from "./lifecycle";
 import { Browser } from "./modules/browser/browser";
 import { Code } from "./modules/code";
 import { Command } from "./modules/command";
 import { Computer } from "./modules/computer/computer";
 import { FileSystem } from "./modules/filesystem";
+import type { NativeFoundSession, NativeKeepAliveOptions } from "./native";
+import { type Recoverable, Recovery, type RecreateOptions } from "./recovery";
 import { failed, isFailure, refused } from "./support/call";
 import { jsonOf, notNumber, notText, optional, optionalNumber } from "./support/check";
 import { inspectAs } from "./support/inspect";
-import { targetOf } from "./support/target";
+import { bindSession, faceSession, nativeOf, targetOf } from "./support/target";
 import type {
   DeleteResult,
   McpTool,
@@ -51,7 +65,12 @@ export class Session {
   context: ContextManager;
 
   readonly #agb: SessionAGB;
-  readonly #sessionId: string;
+  #sessionId: string;
+  readonly #listeners = new SessionListeners(() => nativeOf(this));
+  readonly #holds = new Set<SessionHold>();
+  /** What the program has said of the keep-alive after the creation; `null`: nothing. */
+  #keepAlive: NativeKeepAliveOptions | "stopped" | null = null;
+  #isDetached = false;
 
   /** Sessions are made by `agb.create` and `agb.get`; one made here speaks to an existing session of that id. */
   constructor(agb: SessionAGB, sessionId: string) {
@@ -63,6 +82,52 @@ export class Session {
     this.browser = new Browser(this);
     this.computer = new Computer(this);
     this.context = new ContextManager(this);
+  }
+
+  /** A session that the service has made or found. @internal */
+  static found(agb: SessionAGB, found: NativeFoundSession): Session {
+    const session = new Session(agb, found.sessionId);
+    session.#become(found);
+    return session;
+  }
+
+  /** Has this session replaced when it is lost. @internal */
+  static recover(session: Session, { create, restore }: Pick<Recoverable, "create"> & RecreateOptions<Session>): void {
+    const recovery = new Recovery(
+      {
+        current: () => nativeOf(session),
+        create,
+        adopt: (found) => session.#replace(found),
+        restore: async () => restore?.(session),
+        recreated: (event) => session.#listeners.emit("recreated", event),
+      },
+      () => session.#sessionId,
+    );
+    faceSession(session, (route) => recovery.facing(route));
+  }
+
+  #become(found: NativeFoundSession): void {
+    this.#sessionId = found.sessionId;
+    this.resourceUrl = found.resourceUrl;
+    this.imageId = found.imageId;
+    this.appInstanceId = found.appInstanceId;
+    this.resourceId = found.resourceId;
+    this.linkUrl = found.linkUrl;
+    this.wsUrl = found.wsUrl;
+    this.token = found.token;
+    this.toolList = found.toolList;
+    this.mcpTools = JSON.parse(found.mcpTools);
+    bindSession(this, found.session);
+  }
+
+  /** Another session takes the place of this one; listeners, holds and the keep-alive go over to it. */
+  #replace(found: NativeFoundSession): void {
+    this.#become(found);
+    this.#listeners.moved();
+    for (const hold of this.#holds) hold[HOLD_AGAIN](found.session.hold());
+    if (this.#isDetached) found.session.detach();
+    if (this.#keepAlive === "stopped") found.session.stopKeepAlive();
+    else if (this.#keepAlive) found.session.startKeepAlive(this.#keepAlive);
   }
 
   getSessionId(): string {
@@ -119,6 +184,7 @@ export class Session {
   /** Lets the session live on when the program ends, though its `AGB` has `releaseOnExit`. */
   detach(): void {
     targetOf(this).native.detach();
+    this.#isDetached = true;
   }
 
   /**
@@ -126,8 +192,101 @@ export class Session {
    * @throws {AGBError} when its `AGB` has no `releaseOnExit`
    */
   adopt(): void {
-    if (targetOf(this).native.adopt()) return;
-    throw new AGBError("adopt() needs an AGB with releaseOnExit: nothing would release the session");
+    if (!targetOf(this).native.adopt()) {
+      throw new AGBError("adopt() needs an AGB with releaseOnExit: nothing would release the session");
+    }
+    this.#isDetached = false;
+  }
+
+  /**
+   * Where the session is in its life and what is left of it, without a request. It goes by the calls of this process;
+   * what others do with the session it does not see.
+   */
+  get lifecycle(): SessionLifecycle {
+    return lifecycleOf(targetOf(this).native.lifecycle());
+  }
+
+  /**
+   * Keeps the session alive from now on, whatever the program does: beats come from a thread of their own after some of
+   * the idle time-out has passed without activity, and are repeated quickly when they fail. It ends with the session, at
+   * the latest 30 minutes after its creation, and with the process, which it does not keep running. Called again, it goes
+   * on with the new options.
+   *
+   * @throws {AGBError} for an option out of range, and for a session from `agb.get` without `idleReleaseTimeout`
+   * @throws {SessionError} when the session is known to be gone
+   */
+  startKeepAlive(options: KeepAliveOptions = {}): void {
+    const read = nativeKeepAlive(options ?? true);
+    if ("fault" in read) throw new AGBError(read.fault, { kind: "InvalidArgument" });
+    const native = read.native ?? {};
+    const failure = targetOf(this).native.startKeepAlive(native);
+    if (failure) throw errorOf(failure);
+    this.#keepAlive = native;
+  }
+
+  /** Ends the keep-alive; nothing happens where there is none. */
+  stopKeepAlive(): void {
+    targetOf(this).native.stopKeepAlive();
+    this.#keepAlive = "stopped";
+  }
+
+  /** How the keep-alive is doing; `null` when none was started. */
+  keepAliveStatus(): KeepAliveStatus | null {
+    const status = targetOf(this).native.keepAliveStatus();
+    return status ? keepAliveStatusOf(status) : null;
+  }
+
+  /**
+   * Holds the session until `release()` or the end of the `using` block: in the mode `whileHeld` it is kept alive
+   * meanwhile.
+   *
+   * @param reason what for, for those who debug it
+   */
+  hold(reason = ""): SessionHold {
+    const hold = new SessionHold(String(reason), targetOf(this).native.hold(), () => this.#holds.delete(hold));
+    this.#holds.add(hold);
+    return hold;
+  }
+
+  /**
+   * Hears of the session's life. Listeners don't keep the process running; what one throws is logged, and the others are
+   * called all the same.
+   *
+   * @param event `active` and `idle`: a call began, the last one ended; `expiring`: a time is running out;
+   *   `keepAliveFailed`; `released`; `releaseFailed`: it could not be deleted at the end of its block;
+   *   `recreated`: it was lost, and another one has taken its place (with `recreate` of `agb.open`)
+   * @throws {TypeError} for another event, or a listener that is no function
+   */
+  on<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this {
+    this.#listeners.add(event, listener, false);
+    return this;
+  }
+
+  /** As {@link on}, for the next time alone. */
+  once<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this {
+    this.#listeners.add(event, listener, true);
+    return this;
+  }
+
+  /** Takes a listener of {@link on} or {@link once} away. */
+  off<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this {
+    this.#listeners.remove(event, listener);
+    return this;
+  }
+
+  /**
+   * Deletes the session at the end of an `await using` block; one that is gone already is no failure.
+   *
+   * @throws {SessionError} when it could not be deleted; the event `releaseFailed` tells it, too
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { state, confirmed } = this.lifecycle;
+    if (state === "released" && confirmed) return;
+    const outcome = await targetOf(this).native.delete(false);
+    if (!isFailure(outcome) || outcome.kind === "SessionNotFound") return;
+    const error = new SessionError(outcome.errorMessage, errorOf(outcome).extra);
+    this.#listeners.emit("releaseFailed", error);
+    throw error;
   }
 
   /** Where the session's screen can be seen, and what a viewer needs. The URL grants access; it is valid for 30 minutes. */

@@ -1,14 +1,9 @@
 """Uses the contexts and the file transfer of the official Python SDK against the service named by AGB_ENDPOINT and
 AGB_API_KEY.
-
-Prints one line per check, "ok NAME" or "FAILED NAME: why", and at the end "N checks". The exit code is 0 only when every
-check passed.
 """
 
 import asyncio
-import sys
 import tempfile
-import traceback
 import urllib.request
 import uuid
 from pathlib import Path
@@ -28,27 +23,11 @@ from agb.context_sync import (
 )
 from agb.session_params import CreateSessionParams
 
-IMAGE = "agb-code-space-1"
+from harness import CODE_IMAGE as IMAGE, Checks, same, succeeded
+
 BYTES = bytes(range(256)) * 1_000
 
-checks = []
-failures = []
-
-
-def check(test):
-    """Adds a function to the checks; its docstring is the name."""
-    checks.append(test)
-    return test
-
-
-def succeeded(result):
-    """The result itself, if it says that all went well."""
-    assert result.success, f"{type(result).__name__}: {result.error_message!r}"
-    return result
-
-
-def same(actual, expected):
-    assert actual == expected, f"expected {expected!r:.200}, got {actual!r:.200}"
+check = Checks()
 
 
 def send(method, url, body=None):
@@ -177,21 +156,5 @@ class Run:
             assert not self.contexts.get(name).success
 
 
-def main():
-    run = Run()
-    for test in checks:
-        name = test.__doc__
-        try:
-            test(run)
-            print(f"ok {name}", flush=True)
-        except Exception as error:  # a check may fail in any way; the others still run
-            failures.append(name)
-            print(f"FAILED {name}: {type(error).__name__}: {error}", flush=True)
-            if not isinstance(error, AssertionError):
-                traceback.print_exc()
-    print(f"{len(checks)} checks")
-    return 1 if failures else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    check.run(Run())

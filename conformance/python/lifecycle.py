@@ -1,52 +1,32 @@
 """Uses the official Python SDK against the service named by AGB_ENDPOINT and AGB_API_KEY, from creation to deletion.
 
-Prints one line per check, "ok NAME" or "FAILED NAME: why", and at the end "N checks". The exit code is 0 only when every
-check passed. A service that this client can work with speaks the protocol; our own client can't prove that.
+A service that this client can work with speaks the protocol; our own client can't prove that.
 """
-
-import sys
-import traceback
 
 from agb import AGB
 from agb.session_params import CreateSessionParams
 
-IMAGE = "agb-code-space-1"
+import harness
+from harness import CODE_IMAGE as IMAGE, Checks, failed, same
+
 LABELS = {"suite": "conformance", "language": "python"}
 # Longer than one chunk of the SDK (50 KiB), with characters of one to four bytes across the chunk's edge.
 TEXT = "aé漢😀\n" * 10_000
 BINARY = bytes(range(256)) * 300
 DIRECTORY = "/tmp/agb-conformance"
 
-checks = []
-failures = []
-
-
-def check(test):
-    """Adds a function to the checks; its docstring is the name."""
-    checks.append(test)
-    return test
+check = Checks()
 
 
 def succeeded(result):
     """The result itself, if it says that all went well and which request it belongs to."""
-    assert result.success, f"{type(result).__name__}: {result.error_message!r}"
+    harness.succeeded(result)
     assert result.request_id, f"{type(result).__name__} has no request id"
     return result
 
 
-def failed(result):
-    """The message of a result that says that the operation failed."""
-    assert not result.success, f"{type(result).__name__} claims success on a deleted session"
-    assert result.error_message, f"{type(result).__name__} fails without a message"
-    return result.error_message
-
-
 def stdout_of(result):
     return "".join(succeeded(result).logs.stdout)
-
-
-def same(actual, expected):
-    assert actual == expected, f"expected {expected!r:.200}, got {actual!r:.200}"
 
 
 class Run:
@@ -193,6 +173,37 @@ class Run:
         names = {tool.name for tool in succeeded(self.session.list_mcp_tools()).tools}
         assert {"run_code", "shell", "read_file", "write_file"} <= names, names
 
+        same([tool.name for tool in self.session.tool_list if tool.name == "shell"], ["shell"])
+
+    @check
+    def call_tool(self):
+        """call a tool by its name, and one that is not there"""
+        called = succeeded(self.session.call_mcp_tool("shell", {"command": "echo direct", "timeout_ms": 10_000}))
+        assert "direct" in called.data, called.data
+        assert "no_such_tool" in failed(self.session.call_mcp_tool("no_such_tool", {}))
+
+    @check
+    def link(self):
+        """get links to ports, and none to a port that is not allowed"""
+        first = succeeded(self.session.get_link("https", 30100)).data
+        assert "://" in first, first
+        assert succeeded(self.session.get_link("wss", 30199)).data != first
+        failed(self.session.get_link("https", 80))
+
+    @check
+    def get_session(self):
+        """read what the service says of a session"""
+        data = succeeded(self.agb.get_session(self.session.session_id)).data
+        same(data.session_id, self.session.session_id)
+        same((data.link_url, data.token), (self.session.link_url, self.session.token))
+        assert data.resource_url, data
+
+    @check
+    def labels_that_cannot_be(self):
+        """labels without a name or a value are refused"""
+        for labels in ({}, {"": "x"}, {"x": ""}, {"x": None}):
+            failed(self.session.set_labels(labels))
+
     @check
     def delete(self):
         """delete the sessions"""
@@ -225,21 +236,5 @@ class Run:
         failed(AGB(api_key="not-the-key").create(CreateSessionParams(image_id=IMAGE)))
 
 
-def main():
-    run = Run()
-    for test in checks:
-        name = test.__doc__
-        try:
-            test(run)
-            print(f"ok {name}", flush=True)
-        except Exception as error:  # a check may fail in any way; the others still run
-            failures.append(name)
-            print(f"FAILED {name}: {type(error).__name__}: {error}", flush=True)
-            if not isinstance(error, AssertionError):
-                traceback.print_exc()
-    print(f"{len(checks)} checks")
-    return 1 if failures else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    check.run(Run())

@@ -15,7 +15,7 @@ export const NEEDS = {
   jdk: "apt-get install default-jdk-headless",
   r: "apt-get install r-base-core",
   chromium: "apt-get install chromium",
-  "x-tools": "apt-get install xvfb xdotool wmctrl openbox xterm imagemagick",
+  "x-tools": "apt-get install xvfb xdotool wmctrl openbox xterm imagemagick x11-utils",
   shared: "the folder ../shared with the description of the reference's surface",
 };
 

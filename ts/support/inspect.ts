@@ -6,10 +6,10 @@ type Inspect = (value: unknown, options: object) => string;
 /**
  * Makes `console.log` show what `view` picks: no key, no token, no link that grants access.
  */
-export function inspectAs<T>(type: { name: string; prototype: T }, view: (value: T) => Record<string, unknown>): void {
+export function inspectAs<T extends object>(type: { prototype: T }, view: (value: T) => Record<string, unknown>): void {
   Object.defineProperty(type.prototype, CUSTOM, {
     value(this: T, _depth: number, options: object, inspect: Inspect) {
-      return `${type.name} ${inspect(view(this), options)}`;
+      return `${this.constructor.name} ${inspect(view(this), options)}`;
     },
     enumerable: false,
   });

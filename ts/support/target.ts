@@ -9,12 +9,20 @@
 import { Client } from "../client";
 import { type Config, configurationSources, loadConfig } from "../config";
 import { errorOf } from "../errors";
-import { type NativeAgb, type NativeExitOptions, type NativeRoute, type NativeSession, native } from "../native";
+import {
+  type NativeAgb,
+  type NativeExitOptions,
+  type NativeHttpClient,
+  type NativeRoute,
+  type NativeSession,
+  native,
+} from "../native";
 import type { SessionLike } from "../session-like";
 import type { McpTool } from "../types";
 import { VERSION } from "../version";
 import { isFailure } from "./call";
 import { watchSignalListeners } from "./exit";
+import { openHttp } from "./http";
 
 /** Where a tool call goes, as far as the session decides it. */
 interface Route {
@@ -27,6 +35,8 @@ interface Route {
 
 interface OpenClient {
   native: NativeAgb;
+  /** The same client for requests of any kind, once it was asked for. */
+  http?: NativeHttpClient;
   apiKey: string;
   endpoint: string;
   timeoutMs: number;
@@ -41,7 +51,14 @@ interface BoundSession {
 }
 
 const clients = new WeakMap<object, OpenClient>();
+/** The low-level clients that belong to no `AGB`. */
+const lonely = new WeakMap<Client, Config & { http: NativeHttpClient }>();
 const sessions = new WeakMap<SessionLike, BoundSession>();
+
+/** Gives what stands before a native session, for calls with this route. */
+export type Facing = (route: NativeRoute | undefined) => NativeSession;
+
+const facings = new WeakMap<SessionLike, Facing>();
 
 /** What an `AGB` is made from. */
 export interface Sources {
@@ -90,7 +107,22 @@ export function nativeAgbOf(client: unknown, apiKey: string): NativeAgb {
   return opened;
 }
 
-function isAs(known: OpenClient, config: Config | undefined): boolean {
+/** The native client for the requests of a `Client`: over the connections of its `AGB`, if it has one. */
+export function nativeHttpOf(client: Client): NativeHttpClient {
+  const { config } = client;
+  const known = clients.get(client);
+  if (known && isAs(known, config)) {
+    known.http ??= known.native.httpClient();
+    return known.http;
+  }
+  const alone = lonely.get(client);
+  if (alone && isAs(alone, config)) return alone.http;
+  const http = openHttp(config);
+  lonely.set(client, { http, endpoint: config.endpoint, timeoutMs: config.timeoutMs });
+  return http;
+}
+
+function isAs(known: Config, config: Config | undefined): boolean {
   return config === undefined || (known.endpoint === config.endpoint && known.timeoutMs === config.timeoutMs);
 }
 
@@ -100,10 +132,21 @@ export function bindSession(session: SessionLike, bound: NativeSession): void {
   sessions.set(session, { native: bound, agb, id: session.getSessionId(), route: routeOf(session) });
 }
 
+/** Sees to it that the calls of a session are made as `facing` makes them. */
+export function faceSession(session: SessionLike, facing: Facing): void {
+  facings.set(session, facing);
+}
+
 /** The native session of a call, and its route where that differs from what the native session knows. */
 export function targetOf(session: SessionLike): { native: NativeSession; route: NativeRoute | undefined } {
   const bound = boundSession(session);
-  return { native: bound.native, route: isRoute(bound.route, session) ? undefined : routeOf(session) };
+  const route = isRoute(bound.route, session) ? undefined : routeOf(session);
+  return { native: facings.get(session)?.(route) ?? bound.native, route };
+}
+
+/** The native session itself. */
+export function nativeOf(session: SessionLike): NativeSession {
+  return boundSession(session).native;
 }
 
 function boundSession(session: SessionLike): BoundSession {

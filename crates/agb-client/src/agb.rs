@@ -14,16 +14,21 @@ use serde_json::{Map, Value};
 use crate::config::{self, Config, Sources};
 use crate::context::{ContextMount, ContextStatus, MountReport};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::activity::WeakActivity;
-use crate::lifecycle::registry::Registry;
-use crate::lifecycle::{Activity, Clock, ExitPolicy, LiveSession};
-use crate::session::{Session, SessionDetails};
-use crate::transport::{Deadline, Method, Request, Resend, RetryPolicy, Transport, redact};
-use crate::wire::endpoint::{self, Endpoint, Verb};
+use crate::http_client::HttpClient;
+use crate::lifecycle::registry::{Creating, Registry};
+use crate::lifecycle::{Clock, ExitPolicy, KeepAliveOptions, Life, LiveSession, WeakLife};
+use crate::session::{Created, Session, SessionDetails};
+use crate::transport::{Deadline, Headers, Request, Resend, RetryPolicy, Transport, redact};
+use crate::wire::endpoint::{self, Endpoint};
 use crate::wire::envelope::{Answer, Fallback, is_session_not_found};
 use crate::wire::{Query, context as wire_context, js, session as wire};
 
+pub use self::many::Deletion;
+pub use self::recover::{RESERVED_LABEL_PREFIX, is_reserved_label};
 pub use crate::wire::session::SessionData;
+
+mod many;
+pub(crate) mod recover;
 
 const NO_API_KEY: &str = "API key is required. Provide it as a parameter or set the AGB_API_KEY environment variable. \
 To try the package without an account, start its local emulator (npx agb-emulator).";
@@ -103,7 +108,7 @@ impl fmt::Debug for AgbOptions {
 }
 
 /// What a new session shall be.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct CreateParams {
     /// The image; must not be blank.
     pub image_id: String,
@@ -116,6 +121,13 @@ pub struct CreateParams {
     pub idle_release_timeout_s: Option<Option<f64>>,
     /// The contexts to mount, in the order in which they go out.
     pub persistence: Vec<ContextMount>,
+    /// Keeps the session alive from its creation on; `None`: nothing does.
+    pub keep_alive: Option<KeepAliveOptions>,
+    /// Should the answer get lost, finds the session again by a label that is sent with it; one that turns up too late,
+    /// or after the caller has gone, is released.
+    pub recover: bool,
+    /// Labels of the package's own, sent beside the user's; their names begin with [`RESERVED_LABEL_PREFIX`].
+    pub reserved_labels: Map<String, Value>,
 }
 
 /// What `getSession` answered.
@@ -171,8 +183,10 @@ struct Inner {
     exit: Option<ExitPolicy>,
     transport: Transport,
     clock: Clock,
-    /// The activity of each session that somebody holds, so that two objects of one session agree.
-    activities: Mutex<HashMap<String, WeakActivity>>,
+    /// The connections of keep-alives: they are driven by another thread than the others.
+    beats: Transport,
+    /// The life of each session that somebody holds, so that two objects of one session agree.
+    lives: Mutex<HashMap<String, WeakLife>>,
 }
 
 impl Agb {
@@ -194,10 +208,11 @@ impl Agb {
         let config = sources.config(options.endpoint.as_deref(), options.timeout_ms)?;
         let base_url = config::base_url(&config.endpoint)?;
         let transport = Transport::new(&options.env, policy);
+        let beats = Transport::new(&options.env, policy);
         let clock = Clock::of_service(&base_url);
-        let activities = Mutex::default();
+        let lives = Mutex::default();
         let AgbOptions { sdk, exit, .. } = options;
-        let inner = Inner { api_key, config, base_url, sdk, exit, transport, clock, activities };
+        let inner = Inner { api_key, config, base_url, sdk, exit, transport, clock, beats, lives };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -236,16 +251,28 @@ impl Agb {
         // Now, and not when the future first runs: the owner may end in between.
         let creating = Registry::of_process().creating(self);
         let agb = self.clone();
-        async move {
-            let _creating = creating;
-            agb.create_registered(params).await
-        }
+        async move { agb.create_registered(params, creating).await }
     }
 
-    async fn create_registered(&self, params: CreateParams) -> Result<Session> {
+    async fn create_registered(&self, params: CreateParams, creating: Option<Creating<'static>>) -> Result<Session> {
         if params.image_id.trim().is_empty() {
             return Err(invalid(&endpoint::CREATE_SESSION, "imageId is required and cannot be empty or null"));
         }
+        if let Some(options) = &params.keep_alive {
+            options.check()?;
+        }
+        if let Some(labels) = &params.labels {
+            recover::check_labels_of_user(labels, endpoint::CREATE_SESSION.operation)?;
+        }
+        // A session that is to be released has to be known, whatever becomes of the answer and of the caller.
+        if params.recover || creating.is_some() {
+            self.create_recoverably(params, creating).await
+        } else {
+            self.create_once(params).await
+        }
+    }
+
+    async fn create_once(&self, params: CreateParams) -> Result<Session> {
         let query = vec![("imageId", params.image_id.clone()), ("sdkStats", self.sdk_stats())];
         let answer = self.post(&endpoint::CREATE_SESSION, &query, &create_body(&params), self.deadline()).await?;
         let data = answer.data_object().map(SessionData::read).unwrap_or_default();
@@ -255,6 +282,11 @@ impl Agb {
         if let Err(error) = check_created(&answer, &data) {
             return Err(self.released_after(&data.session_id, error).await);
         }
+        self.finish_creation(data, answer.request_id, params).await
+    }
+
+    /// What is left to be done for a session that the service has made.
+    async fn finish_creation(&self, data: SessionData, request_id: String, params: CreateParams) -> Result<Session> {
         let mounts = if params.persistence.is_empty() {
             None
         } else {
@@ -268,8 +300,16 @@ impl Agb {
         };
         tracing::debug!(target: "agb::session", session = data.session_id, "created");
         let session_id = data.session_id.clone();
-        let details = details(data, params.image_id, answer.request_id);
-        Ok(Session::created(self.clone(), &session_id, details, mounts))
+        let idle_timeout = params.idle_release_timeout_s.flatten().and_then(|s| Duration::try_from_secs_f64(s).ok());
+        let details = details(data, params.image_id, request_id);
+        let created = Created { details, idle_timeout, mounts, reserved_labels: params.reserved_labels };
+        let session = Session::created(self.clone(), &session_id, created);
+        if let Some(options) = params.keep_alive
+            && let Err(error) = session.start_keep_alive(options)
+        {
+            return Err(self.released_after(&session_id, error).await);
+        }
+        Ok(session)
     }
 
     fn sdk_stats(&self) -> String {
@@ -344,17 +384,20 @@ impl Agb {
     /// # Errors
     /// [`ErrorKind::SessionNotFound`] for an unknown or released session.
     pub async fn get_session(&self, session_id: &str) -> Result<SessionRecord> {
-        let in_flight = self.known_activity(session_id).map(|activity| activity.begin());
+        match self.known_life(session_id) {
+            Some(life) => life.using(self.ask_for_session(session_id)).await,
+            None => self.heard(session_id, self.ask_for_session(session_id).await),
+        }
+    }
+
+    async fn ask_for_session(&self, session_id: &str) -> Result<SessionRecord> {
         let endpoint = &endpoint::GET_SESSION;
         let answer = if session_id.is_empty() {
             self.post_empty_object(endpoint, &Vec::new(), self.deadline()).await?
         } else {
             self.post(endpoint, &Vec::new(), &wire::SessionIdBody { session_id }, self.deadline()).await?
         };
-        let answer = self.heard(session_id, answer.accept(endpoint.operation, Fallback::Plain))?;
-        if let Some(in_flight) = in_flight {
-            in_flight.finished();
-        }
+        let answer = answer.accept(endpoint.operation, Fallback::Plain)?;
         let data = answer.data_object().map(|data| {
             let mut data = SessionData::read(data);
             if data.session_id.is_empty() {
@@ -440,6 +483,11 @@ impl Agb {
         Ok((answer, listed))
     }
 
+    /// Sends requests of any kind, over the same connections.
+    pub fn http_client(&self) -> HttpClient {
+        HttpClient::sharing(self.inner.base_url.clone(), self.timeout(), self.inner.transport.clone())
+    }
+
     /// A session whose details somebody else knows. Nothing is sent.
     pub fn attach(&self, session_id: &str, details: SessionDetails) -> Session {
         Session::found(self.clone(), session_id, details)
@@ -463,7 +511,7 @@ impl Agb {
 
     /// This client with connections of its own. Nothing is registered for its sessions.
     pub(crate) fn with_new_connections(&self) -> Self {
-        let Inner { api_key, config, base_url, sdk, transport, clock, .. } = &*self.inner;
+        let Inner { api_key, config, base_url, sdk, transport, clock, beats, .. } = &*self.inner;
         let inner = Inner {
             api_key: api_key.clone(),
             config: config.clone(),
@@ -472,7 +520,8 @@ impl Agb {
             exit: None,
             transport: transport.with_new_connections(),
             clock: clock.clone(),
-            activities: Mutex::default(),
+            beats: beats.with_new_connections(),
+            lives: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -499,8 +548,7 @@ impl Agb {
 
     /// The configured time-out.
     pub(crate) fn timeout(&self) -> Duration {
-        // Checked when the configuration was found: positive, finite and not too long.
-        Duration::try_from_secs_f64(self.inner.config.timeout_ms / 1000.0).unwrap_or(Duration::from_secs(60))
+        self.inner.config.timeout()
     }
 
     /// The configured time-out from now.
@@ -537,13 +585,9 @@ impl Agb {
     pub(crate) fn request(&self, endpoint: &Endpoint, query: &Query, body: Bytes, deadline: Deadline) -> Request {
         Request {
             operation: endpoint.operation,
-            method: if endpoint.verb == Verb::Get { Method::Get } else { Method::Post },
+            method: endpoint.verb.into(),
             url: url_of(&self.inner.base_url, endpoint.path, query),
-            headers: vec![
-                ("authorization", format!("Bearer {}", self.inner.api_key)),
-                ("content-type", "application/json".to_owned()),
-                ("accept", "application/json, text/plain, */*".to_owned()),
-            ],
+            headers: rest_headers(Some(format!("Bearer {}", self.inner.api_key))),
             body,
             resend: if endpoint.repeatable { Resend::Freely } else { Resend::IfNotSent },
             deadline,
@@ -552,35 +596,56 @@ impl Agb {
     }
 
     pub(crate) async fn exchange(&self, request: &Request) -> Result<Answer> {
-        let reply = self.inner.transport.send(request).await?;
+        self.exchange_on(&self.inner.transport, request).await
+    }
+
+    async fn exchange_on(&self, transport: &Transport, request: &Request) -> Result<Answer> {
+        let reply = transport.send(request).await?;
         let answer = Answer::read(reply.status, &reply.request_id, reply.attempts, &reply.body);
         Ok(answer.without_secret(self.api_key()))
     }
 
-    /// The activity of a session that was created now.
-    pub(crate) fn activity_of_new(&self, session_id: &str) -> Activity {
-        self.remember(session_id, Activity::of_new_session(self.inner.clock.clone()))
+    /// One keep-alive on the connections of the engine, which alone calls this. It repeats by its own rules.
+    pub(crate) async fn beat(&self, session_id: &str, deadline: Deadline) -> Result<()> {
+        let endpoint = &endpoint::KEEP_ALIVE;
+        let query = vec![("sessionId", session_id.to_owned())];
+        let mut request = self.request(endpoint, &query, Bytes::from_static(b"{}"), deadline);
+        request.resend = Resend::Never;
+        let answer = self.exchange_on(&self.inner.beats, &request).await?;
+        answer.accept(endpoint.operation, Fallback::Plain).map(drop)
     }
 
-    /// The activity of a session that somebody in this client may hold already.
-    pub(crate) fn activity_of_found(&self, session_id: &str) -> Activity {
-        self.known_activity(session_id)
-            .unwrap_or_else(|| self.remember(session_id, Activity::of_found_session(self.inner.clock.clone())))
+    /// The life of a session that was created now.
+    pub(crate) fn life_of_new(&self, session_id: &str, idle_timeout: Option<Duration>) -> Life {
+        let mut lives = self.lock_lives();
+        // Now and then is enough: what is left over is small.
+        if lives.len().is_power_of_two() {
+            lives.retain(|_, known| known.upgrade().is_some());
+        }
+        let end = Registry::of_process().removal(self, session_id);
+        let life = Life::of_new_session(self.inner.clock.clone(), idle_timeout).ending_with(end);
+        lives.insert(session_id.to_owned(), life.downgrade());
+        life
     }
 
-    fn known_activity(&self, session_id: &str) -> Option<Activity> {
-        self.lock_activities().get(session_id).and_then(WeakActivity::upgrade)
+    /// The life of a session that somebody in this client may hold already.
+    pub(crate) fn life_of_found(&self, session_id: &str) -> Life {
+        let mut lives = self.lock_lives();
+        if let Some(life) = lives.get(session_id).and_then(WeakLife::upgrade) {
+            return life;
+        }
+        let end = Registry::of_process().removal(self, session_id);
+        let life = Life::of_found_session(self.inner.clock.clone()).ending_with(end);
+        lives.insert(session_id.to_owned(), life.downgrade());
+        life
     }
 
-    fn remember(&self, session_id: &str, activity: Activity) -> Activity {
-        let mut activities = self.lock_activities();
-        activities.retain(|_, known| known.upgrade().is_some());
-        activities.insert(session_id.to_owned(), activity.downgrade());
-        activity
+    fn known_life(&self, session_id: &str) -> Option<Life> {
+        self.lock_lives().get(session_id).and_then(WeakLife::upgrade)
     }
 
-    fn lock_activities(&self) -> MutexGuard<'_, HashMap<String, WeakActivity>> {
-        self.inner.activities.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_lives(&self) -> MutexGuard<'_, HashMap<String, WeakLife>> {
+        self.inner.lives.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -614,10 +679,18 @@ fn create_body(params: &CreateParams) -> wire::CreateBody {
     };
     wire::CreateBody {
         persistence_data_list: params.persistence.iter().map(persistence).collect(),
-        labels: params.labels.as_ref().map(js::object_text),
+        labels: labels_of(params).as_ref().map(js::object_text),
         mcp_policy_id: params.policy_id.clone().filter(|id| !id.is_empty()),
         timeout: params.idle_release_timeout_s.map(|seconds| seconds.map_or(Value::Null, js::number)),
     }
+}
+
+fn labels_of(params: &CreateParams) -> Option<Map<String, Value>> {
+    if params.reserved_labels.is_empty() {
+        return params.labels.clone();
+    }
+    let own = params.reserved_labels.iter().map(|(key, value)| (key.clone(), value.clone()));
+    Some(params.labels.clone().unwrap_or_default().into_iter().chain(own).collect())
 }
 
 /// Was a session made, as far as the answer says? The data's own verdict comes first, as its words are for people.
@@ -671,15 +744,31 @@ const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     // Becomes `+`.
     .remove(b' ');
 
-fn url_of(base_url: &str, path: &str, query: &Query) -> String {
+/// The URL of a path, which may bring a query of its own.
+pub(crate) fn url_of<N: AsRef<str>>(base_url: &str, path: &str, query: &[(N, String)]) -> String {
     let mut url = format!("{base_url}/{path}");
-    for (index, (name, value)) in query.iter().enumerate() {
-        url.push(if index == 0 { '?' } else { '&' });
-        url.push_str(name);
+    let mut separator = if path.contains('?') { '&' } else { '?' };
+    for (name, value) in query {
+        url.push(separator);
+        push_escaped(&mut url, name.as_ref());
         url.push('=');
-        url.extend(utf8_percent_encode(value, UNESCAPED).map(|part| part.replace(' ', "+")));
+        push_escaped(&mut url, value);
+        separator = '&';
     }
     url
+}
+
+fn push_escaped(url: &mut String, text: &str) {
+    url.extend(utf8_percent_encode(text, UNESCAPED).map(|part| part.replace(' ', "+")));
+}
+
+/// What every request to an endpoint carries.
+pub(crate) fn rest_headers(authorization: Option<String>) -> Headers {
+    let fixed = [
+        ("content-type".into(), "application/json".to_owned()),
+        ("accept".into(), "application/json, text/plain, */*".to_owned()),
+    ];
+    authorization.map(|value| ("authorization".into(), value)).into_iter().chain(fixed).collect()
 }
 
 #[cfg(test)]

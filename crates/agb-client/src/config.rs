@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use url::Url;
 
@@ -27,6 +28,13 @@ pub struct Config {
     pub endpoint: String,
     /// Deadline of one request with all its attempts and its whole answer, in milliseconds; more than 0.
     pub timeout_ms: f64,
+}
+
+impl Config {
+    pub(crate) fn timeout(&self) -> Duration {
+        // Checked when the configuration was found: positive, finite and not too long.
+        Duration::try_from_secs_f64(self.timeout_ms / 1000.0).unwrap_or(Duration::from_secs(60))
+    }
 }
 
 /// What holds where nothing is configured.

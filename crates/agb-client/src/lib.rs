@@ -10,6 +10,7 @@ mod channel;
 pub mod config;
 pub mod context;
 pub mod error;
+pub mod http_client;
 pub mod lifecycle;
 pub mod modules;
 pub mod session;
@@ -19,7 +20,9 @@ pub mod tool;
 mod transport;
 mod wire;
 
-pub use agb::{Agb, AgbOptions, CreateParams, ListFailure, SdkIdentity, SessionData, SessionPage, SessionRecord};
+pub use agb::{
+    Agb, AgbOptions, CreateParams, Deletion, ListFailure, SdkIdentity, SessionData, SessionPage, SessionRecord,
+};
 pub use channel::{Push, PushSubscription};
 pub use config::Config;
 pub use context::{
@@ -27,6 +30,7 @@ pub use context::{
     ContextStatus, Contexts, FileUrl, MountReport,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use http_client::{HttpBody, HttpClient, HttpRecord, HttpRequest};
 pub use lifecycle::{Clock, ExitPolicy, LiveSession, Unreleased};
 pub use session::{
     ContextItems, DesktopInfo, Labels, McpTool, Metrics, MetricsReply, RouteOverride, RoutedSession, Session,

@@ -13,9 +13,10 @@ use crate::context::MountReport;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
-use crate::lifecycle::Activity;
-use crate::lifecycle::activity::InFlight;
 use crate::lifecycle::registry::Registry;
+use crate::lifecycle::{
+    Hold, InFlight, KeepAliveOptions, KeepAliveStatus, Life, LifecycleView, Listener, Subscription, keep_alive,
+};
 use crate::tool::route::{self, Route};
 use crate::tool::{CallTool, ToolArgs, ToolLimits, ToolReply};
 use crate::transport::Deadline;
@@ -152,6 +153,15 @@ impl fmt::Debug for RouteOverride {
     }
 }
 
+/// What is known of a session that was made here.
+#[derive(Default)]
+pub(crate) struct Created {
+    pub(crate) details: SessionDetails,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) mounts: Option<MountReport>,
+    pub(crate) reserved_labels: Map<String, Value>,
+}
+
 /// A cloud session. Clones are the same session.
 #[derive(Clone)]
 pub struct Session {
@@ -162,8 +172,10 @@ struct Inner {
     agb: Agb,
     id: String,
     details: SessionDetails,
-    activity: Activity,
+    life: Life,
     mounts: Option<MountReport>,
+    /// Labels of the package's own, which setting the user's must not lose.
+    reserved_labels: Map<String, Value>,
     channel: Channel,
     /// Made here with no contexts mounted; of a session that was found nobody knows.
     is_without_mounts: bool,
@@ -174,31 +186,25 @@ struct Inner {
 }
 
 impl Session {
-    pub(crate) fn created(agb: Agb, id: &str, details: SessionDetails, mounts: Option<MountReport>) -> Self {
-        let activity = agb.activity_of_new(id);
-        let is_without_mounts = mounts.is_none();
-        Self::with_activity(agb, id, details, activity, mounts, is_without_mounts)
+    pub(crate) fn created(agb: Agb, id: &str, created: Created) -> Self {
+        let life = agb.life_of_new(id, created.idle_timeout);
+        let is_without_mounts = created.mounts.is_none();
+        Self::with_life(agb, id, created, life, is_without_mounts)
     }
 
     pub(crate) fn found(agb: Agb, id: &str, details: SessionDetails) -> Self {
-        let activity = agb.activity_of_found(id);
-        Self::with_activity(agb, id, details, activity, None, false)
+        let life = agb.life_of_found(id);
+        Self::with_life(agb, id, Created { details, ..Created::default() }, life, false)
     }
 
-    fn with_activity(
-        agb: Agb,
-        id: &str,
-        details: SessionDetails,
-        activity: Activity,
-        mounts: Option<MountReport>,
-        is_without_mounts: bool,
-    ) -> Self {
+    fn with_life(agb: Agb, id: &str, created: Created, life: Life, is_without_mounts: bool) -> Self {
         let inner = Inner {
             agb,
             id: id.to_owned(),
-            details,
-            activity,
-            mounts,
+            details: created.details,
+            life,
+            mounts: created.mounts,
+            reserved_labels: created.reserved_labels,
             is_without_mounts,
             channel: Channel::default(),
             given_list: Mutex::default(),
@@ -233,17 +239,62 @@ impl Session {
 
     /// Clock time since the last call that started the service's idle timer anew; zero while one runs.
     pub fn idle_for(&self) -> Duration {
-        self.inner.activity.idle_for()
+        self.inner.life.idle_for()
     }
 
     /// Clock time since creation; `None` for sessions that were found.
     pub fn age(&self) -> Option<Duration> {
-        self.inner.activity.age()
+        self.inner.life.age()
     }
 
-    /// When this session was last used.
-    pub fn activity(&self) -> &Activity {
-        &self.inner.activity
+    /// What is known of this session's life.
+    pub fn life(&self) -> &Life {
+        &self.inner.life
+    }
+
+    /// Where this session is in its life and what is left of it, without asking the service.
+    pub fn lifecycle(&self) -> LifecycleView {
+        self.inner.life.view()
+    }
+
+    /// Keeps the session alive from now on, from a thread of its own: a beat comes some time after the last activity, and
+    /// is repeated quickly when it fails. It ends with the session, and with the process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for a session whose idle time-out is neither known nor given, or an option out of
+    /// range; [`ErrorKind::SessionNotFound`] for a session that is gone.
+    pub fn start_keep_alive(&self, options: KeepAliveOptions) -> Result<()> {
+        self.inner.life.start_beating(options)?;
+        self.watch()
+    }
+
+    /// Ends the keep-alive; nothing happens where there is none.
+    pub fn stop_keep_alive(&self) {
+        self.inner.life.stop_beating();
+    }
+
+    /// How the keep-alive is doing; `None` where none was started.
+    pub fn keep_alive_status(&self) -> Option<KeepAliveStatus> {
+        self.inner.life.beating()
+    }
+
+    /// Holds the session until the mark is dropped: a keep-alive "while held" beats meanwhile.
+    pub fn hold(&self) -> Hold {
+        self.inner.life.hold()
+    }
+
+    /// Has `listener` called at every event of the session's life, from any thread, until the subscription is dropped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] when the thread that watches the times can't be started.
+    pub fn on_lifecycle(&self, listener: Listener) -> Result<Subscription> {
+        let subscription = self.inner.life.subscribe(listener);
+        self.watch()?;
+        Ok(subscription)
+    }
+
+    fn watch(&self) -> Result<()> {
+        keep_alive::watch(self.agb(), self.id(), &self.inner.life)
     }
 
     /// The session's status on the wire. Does not count as activity.
@@ -353,15 +404,15 @@ impl Session {
         facts::info(self).await
     }
 
-    /// Replaces all labels, and gives the request id.
+    /// Replaces all labels but the package's own, and gives the request id.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] for no labels at all, a blank key, or a value that is null or blank.
+    /// [`ErrorKind::InvalidArgument`] for no labels at all, a blank or reserved key, or a value that is null or blank.
     pub async fn set_labels(&self, labels: Map<String, Value>) -> Result<String> {
-        facts::set_labels(self, &labels).await
+        facts::set_labels(self, labels, &self.inner.reserved_labels).await
     }
 
-    /// The session's labels.
+    /// The session's labels, without the package's own.
     ///
     /// # Errors
     /// [`ErrorKind::Protocol`] when the service sent labels that can't be read.
@@ -493,7 +544,7 @@ impl RoutedSession {
         };
         let server = server.filter(|server| !server.is_empty()).unwrap_or_else(|| default_server.to_owned());
         let address = self.session.address(self.route.as_deref());
-        let in_flight = self.session.activity().begin();
+        let in_flight = self.session.life().begin();
         let transport = self.session.agb().transport();
         let channel = &self.session.inner.channel;
         let invocation = channel.invoke(transport, &address, &server, data, deadline).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderValue, StatusCode},
     middleware::{self, Next},
     response::Response,
@@ -14,7 +14,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    connections::Wire,
     envelope::{Answer, AsIs},
+    fault::{
+        Faults,
+        http::{self as faulty, Delivery, Shown},
+    },
     ids::{Ids, Secret},
     journal::{Journal, JournalEntry},
     routes::{Trace, browser, context, link, object_store, screenshot, session, tool, ws},
@@ -33,6 +38,7 @@ pub(crate) struct Service {
     pub(crate) tool_limits: ToolLimits,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) journal: Journal,
+    pub(crate) faults: Arc<Faults>,
     pub(crate) request_ids: Ids,
     /// Cancelled when the emulator is being closed.
     pub(crate) closing: CancellationToken,
@@ -101,24 +107,47 @@ async fn wrong_method(request: Request) -> Answer {
 /// panic costs one request.
 async fn surround(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     let fallback_id = service.request_ids.uuid();
+    let wire = request.extensions().get::<ConnectInfo<Wire>>().map(|info| info.0.clone()).unwrap_or_default();
+    let closing = service.closing.clone();
     match tokio::spawn(handle(service, request, next, fallback_id.clone())).await {
-        Ok(response) => response,
+        // Here, where a client that goes away ends the wait.
+        Ok(delivery) => delivery.send(&wire, &closing).await,
         Err(_) => Answer::internal().render(&fallback_id),
     }
 }
 
-async fn handle(service: Arc<Service>, mut request: Request, next: Next, own_id: String) -> Response {
+async fn handle(service: Arc<Service>, mut request: Request, next: Next, own_id: String) -> Delivery {
     let started = Instant::now();
     let at = service.sessions.clock.now();
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
     let trace = Trace::default();
     request.extensions_mut().insert(trace.clone());
-    let reply = tokio::select! {
-        response = next.run(request) => Reply::of(response),
-        () = service.closing.cancelled() => Reply::Answer(Answer::closing()),
+    let mut strike = None;
+    let work = async {
+        let (request, struck) = faulty::meet(&service, request).await;
+        if let Some((by, known)) = struck {
+            *trace.note() = known;
+            strike = Some(by);
+        }
+        faulty::work(strike.clone(), request, next).await.map(Reply::of)
     };
+    let (reply, is_closing) = tokio::select! {
+        reply = work => (reply, false),
+        () = service.closing.cancelled() => (Some(Reply::Answer(Answer::closing())), true),
+    };
+    let strike = strike.filter(|_| !is_closing);
     let mut traced = std::mem::take(&mut *trace.note());
     let request_id = traced.request_id.take().unwrap_or(own_id);
+    let done = reply.as_ref().map(|reply| reply.shown(traced.tool_failed));
+    let (shown, fault) = match &strike {
+        Some(strike) => {
+            let (shown, fault) = strike.shown(done);
+            (Some(shown), Some(fault))
+        }
+        None => (done, None),
+    };
+    // Without a fault there always is an answer.
+    let shown = shown.unwrap_or_else(|| Reply::Answer(Answer::internal()).shown(false));
     service.journal.record(JournalEntry {
         seq: 0,
         at: service.sessions.clock.wall(at),
@@ -128,15 +157,21 @@ async fn handle(service: Arc<Service>, mut request: Request, next: Next, own_id:
         tool: traced.tool,
         session_id: traced.session_id,
         request_id: request_id.clone(),
-        status: reply.status().as_u16(),
-        code: reply.code().to_owned(),
-        success: reply.is_success() && !traced.tool_failed,
+        status: shown.status,
+        code: shown.code,
+        success: shown.success,
+        fault,
         duration_ms: started.elapsed().as_secs_f64() * 1e3,
         resets_idle_timer: traced.resets_idle_timer,
         query: traced.query,
         body: traced.body,
     });
-    reply.render(&request_id)
+    let response = reply.map(|reply| reply.render(&request_id));
+    match (strike, response) {
+        (Some(strike), response) => strike.spoil(response, &request_id),
+        (None, Some(response)) => Delivery::Now(response),
+        (None, None) => Delivery::Now(Answer::internal().render(&request_id)),
+    }
 }
 
 /// What goes back to the client.
@@ -163,9 +198,17 @@ impl Reply {
         }
     }
 
+    fn shown(&self, tool_failed: bool) -> Shown {
+        Shown {
+            status: self.status().as_u16(),
+            code: self.code().to_owned(),
+            success: self.is_success() && !tool_failed,
+        }
+    }
+
     fn code(&self) -> &str {
         match self {
-            Reply::Answer(answer) => answer.code,
+            Reply::Answer(answer) => &answer.code,
             Reply::AsIs(_) => "ok",
         }
     }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::{Emulator, EmulatorOptions, Isolation, JournalEntry};
+use crate::{Emulator, EmulatorOptions, Fault, Isolation, JournalEntry};
 
 /// The port when none is given: one that a person can remember and paste.
 pub const DEFAULT_PORT: u16 = 8931;
@@ -25,9 +25,27 @@ Usage: agb-emulator [options]
   --isolation MODE    namespace or plain (default: namespace where it works)
   --max-sessions N    how many sessions may be alive at once (default: no limit)
   --image ID          accept a further image id; may be given several times
+  --fault FAULT       let requests fail; may be given several times (see below)
   --json              print one line of JSON with url, apiKey and isolation
   --help              print this and exit
   --version           print the version and exit
+
+FAULT is a JSON object, or OPERATION[+OPERATION...]:KIND[=VALUE][,KEY=VALUE...]
+
+  OPERATION   as the request log names it: createSession, callTool, getObject, webSocket, ...; * for all
+  KIND        status=HTTP-STATUS    another answer; with code=, message=, body=, header=NAME:VALUE, retry-after=SECONDS
+              delay=500ms           the work is done later, or with when=after answered later
+              reset[=after]         the connection is reset before the work is done, or after
+              truncate[=BYTES]      the answer breaks off; with framed=true it seems whole
+              garbage[=TEXT]        the answer has another body
+              half-open[=after]     no answer ever, and the connection stays open; streams: with after-chunks=N
+              slow=BYTES            so many bytes a second; with direction=request the request is read slowly
+              close[=CHUNKS]        a stream's WebSocket is closed after so many pieces; with code=, reason=
+  KEY         count=N or always (default 1), from=N (from the Nth request on), tool=NAME, session=ID,
+              label=NAME:VALUE, probability=0..1, when=before or after the work
+
+  agb-emulator --fault callTool:status=503,count=2,retry-after=1 --fault createSession:reset=after
+  agb-emulator --fault '{\"operation\":\"callTool\",\"kind\":\"status\",\"status\":500,\"body\":\"a, b\"}'
 
 Ctrl-C or SIGTERM stops every session and exits.
 ";
@@ -105,6 +123,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Er
                 options.max_sessions = Some(number(&mut parser, "--max-sessions", "a whole number")?);
             }
             Long("image") => options.images.push(parser.value()?.string()?),
+            Long("fault") => options.faults.push(fault(&parser.value()?.string()?)?),
             Long("json") => json = true,
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("version") | Short('V') => return Ok(Command::Version),
@@ -125,6 +144,10 @@ fn isolation(text: &str) -> Result<Isolation, lexopt::Error> {
         "plain" => Ok(Isolation::Plain),
         _ => Err(format!("--isolation must be namespace or plain, not '{text}'").into()),
     }
+}
+
+fn fault(text: &str) -> Result<Fault, lexopt::Error> {
+    Fault::parse(text).map_err(|error| format!("--fault '{text}': {error}").into())
 }
 
 fn not_started(port: u16, error: &io::Error) -> String {
@@ -178,6 +201,10 @@ impl fmt::Display for LogLine<'_> {
             true => {}
             false if entry.code == "ok" => formatter.write_str(" tool failed")?,
             false => write!(formatter, " {}", entry.code)?,
+        }
+        if let Some(fault) = &entry.fault {
+            let done = if fault.worked { "work done" } else { "work not done" };
+            write!(formatter, " (fault {}, {done})", fault.kind)?;
         }
         write!(formatter, " {:.1} ms", entry.duration_ms)
     }

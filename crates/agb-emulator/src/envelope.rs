@@ -1,5 +1,7 @@
 //! The one form that every answer has (docs/protocol.md, section Envelope).
 
+use std::borrow::Cow;
+
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -16,7 +18,7 @@ pub(crate) const NO_SESSION_FOR_TOOL: &str = "InvalidSession.NotFound";
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) code: &'static str,
+    pub(crate) code: Cow<'static, str>,
     message: String,
     /// Absent, not `null`, when there is none: a client that reads into `null` fails in its own way.
     content: Option<Box<Content>>,
@@ -32,7 +34,7 @@ struct Content {
 impl Answer {
     /// A success without data.
     pub(crate) fn ok() -> Self {
-        Self { status: StatusCode::OK, code: "ok", message: String::new(), content: None }
+        Self { status: StatusCode::OK, code: Cow::Borrowed("ok"), message: String::new(), content: None }
     }
 
     /// A success with data.
@@ -57,8 +59,8 @@ impl Answer {
     }
 
     /// A failure. `message` must not be empty.
-    pub(crate) fn failure(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), content: None }
+    pub(crate) fn failure(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { status, code: code.into(), message: message.into(), content: None }
     }
 
     /// The caller's mistake in a parameter.
@@ -109,7 +111,7 @@ impl Answer {
     pub(crate) fn render(self, request_id: &str) -> Response {
         let mut envelope = Map::new();
         envelope.insert("success".to_owned(), self.is_success().into());
-        envelope.insert("code".to_owned(), self.code.into());
+        envelope.insert("code".to_owned(), self.code.as_ref().into());
         envelope.insert("message".to_owned(), self.message.into());
         envelope.insert("httpStatusCode".to_owned(), self.status.as_u16().into());
         envelope.insert("requestId".to_owned(), request_id.into());

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use crate::options::RequestLog;
+use crate::{fault::FaultUse, options::RequestLog};
 
 /// Older entries are forgotten.
 const KEPT: usize = 10_000;
@@ -33,12 +33,14 @@ pub struct JournalEntry {
     pub session_id: Option<String>,
     /// The id in the answer.
     pub request_id: String,
-    /// The HTTP status of the answer.
+    /// The HTTP status of the answer; 0 when a fault let none out.
     pub status: u16,
-    /// The code of the answer: `ok`, or an error code.
+    /// The code of the answer: `ok`, or an error code; `unanswered` or `unreadable` when a fault made it so.
     pub code: String,
     /// Whether the answer says that the request did what it should; a tool that failed is a failure.
     pub success: bool,
+    /// The fault that struck the request, and what was done all the same.
+    pub fault: Option<FaultUse>,
     /// How long it took, in milliseconds of real time.
     pub duration_ms: f64,
     /// Whether the request used its session, and so restarted the session's idle timer.

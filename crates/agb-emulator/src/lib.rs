@@ -24,6 +24,7 @@ mod clock;
 mod connections;
 mod contexts;
 mod envelope;
+mod fault;
 mod ids;
 mod journal;
 mod lifecycle;
@@ -36,7 +37,8 @@ pub mod tools;
 use crate::{
     app::Service,
     browser::Browsers,
-    connections::Connections,
+    connections::{Connections, Wire},
+    fault::Faults,
     ids::{Ids, Secret},
     journal::Journal,
     lifecycle::Advance,
@@ -46,8 +48,9 @@ use crate::{
 };
 pub use crate::{
     browser::{AgentAnswer, AgentTool},
+    fault::{Direction, Effect, Fault, FaultHandle, FaultUse, When},
     journal::JournalEntry,
-    options::{AdvanceHook, EmulatorOptions, RequestLog},
+    options::{ClockFollower, EmulatorOptions, RequestLog},
     sandbox::Isolation,
     state::{EndReason, LastCall, SessionState, SessionView},
 };
@@ -86,6 +89,10 @@ impl Emulator {
             base_directory: options.base_directory,
         })
         .await?;
+        let faults = Arc::new(Faults::new(options.seed));
+        for fault in options.faults {
+            faults.add(fault);
+        }
         let screenshots = Arc::new(Screenshots::new(&base_url));
         let service = Arc::new(Service {
             base_url,
@@ -102,16 +109,18 @@ impl Emulator {
                 options.max_sessions,
             )),
             journal: Journal::new(options.log),
+            faults,
             request_ids: Ids::new(options.seed, 1),
             closing: CancellationToken::new(),
         });
         let (advances, wishes) = mpsc::unbounded_channel();
         let closing = service.closing.clone();
         let lifecycle =
-            tokio::spawn(lifecycle::run(service.sessions.clone(), wishes, options.on_advance, closing.clone()));
+            tokio::spawn(lifecycle::run(service.sessions.clone(), wishes, options.follower, closing.clone()));
         let severed = CancellationToken::new();
+        let routes = app::app(service.clone()).into_make_service_with_connect_info::<Wire>();
         let server = tokio::spawn(
-            axum::serve(Connections { listener, severed: severed.clone() }, app::app(service.clone()))
+            axum::serve(Connections { listener, severed: severed.clone() }, routes)
                 .with_graceful_shutdown(closing.clone().cancelled_owned())
                 .into_future(),
         );
@@ -166,6 +175,16 @@ impl Emulator {
     /// model, and says so.
     pub fn script_browser_agent(&self, answers: Vec<AgentAnswer>) {
         self.service.sessions.browsers.script.set(answers);
+    }
+
+    /// Lets a fault strike from now on.
+    pub fn add_fault(&self, fault: Fault) -> FaultHandle {
+        self.service.faults.add(fault)
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.service.faults.clear();
     }
 
     /// Forgets all journal entries.

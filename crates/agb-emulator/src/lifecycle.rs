@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::{options::AdvanceHook, state::Sessions};
+use crate::{options::ClockFollower, state::Sessions};
+
+/// The shortest step on behalf of a follower.
+const SHORTEST_STEP: Duration = Duration::from_millis(1);
 
 /// A wish to move the clock forward.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ pub(crate) struct Advance {
 pub(crate) async fn run(
     sessions: Arc<Sessions>,
     mut advances: mpsc::UnboundedReceiver<Advance>,
-    on_advance: Option<AdvanceHook>,
+    follower: Option<Arc<dyn ClockFollower>>,
     closing: CancellationToken,
 ) {
     loop {
@@ -32,7 +35,7 @@ pub(crate) async fn run(
             Some(Advance { by, done }) = advances.recv() => {
                 tokio::select! {
                     () = closing.cancelled() => return,
-                    () = advance(&sessions, by, on_advance.as_ref()) => {}
+                    () = advance(&sessions, by, follower.as_deref()) => {}
                 }
                 // Nobody may be waiting any more; the clock has moved all the same.
                 let _ = done.send(());
@@ -51,21 +54,25 @@ async fn sleep_until(sessions: &Sessions, next: Option<Duration>) {
 
 /// Goes from one due event to the next, and waits until each is done before it goes on, so that what real time would
 /// have done is done within the jump, and in its order.
-async fn advance(sessions: &Arc<Sessions>, by: Duration, on_advance: Option<&AdvanceHook>) {
+async fn advance(sessions: &Arc<Sessions>, by: Duration, follower: Option<&dyn ClockFollower>) {
     let mut left = by;
+    let mut step = Duration::ZERO;
     loop {
+        // The follower first: a keep-alive in time must not come too late.
+        if let Some(follower) = follower {
+            follower.advanced(step).await;
+        }
         sessions.fire_due();
         sessions.settled().await;
-        let step = sessions.next_due().map_or(left, |due| sessions.clock.until(due).min(left));
-        if !step.is_zero() {
-            sessions.clock.skip(step);
-            left -= step;
-            if let Some(hook) = on_advance {
-                hook(step).await;
-            }
-        } else if left.is_zero() {
+        let own = sessions.next_due().map(|due| sessions.clock.until(due));
+        if left.is_zero() && own.is_none_or(|wait| !wait.is_zero()) {
             return;
         }
+        // What the follower still wants done now it has not done when it was asked, and is not waited for.
+        let followers = follower.and_then(ClockFollower::next_due).map(|wait| wait.max(SHORTEST_STEP));
+        step = own.into_iter().chain(followers).min().map_or(left, |wait| wait.min(left));
+        sessions.clock.skip(step);
+        left -= step;
     }
 }
 
@@ -187,13 +194,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn closing_ends_an_advance_that_waits_for_its_hook() {
+    async fn closing_ends_an_advance_that_waits_for_its_follower() {
         let host = Host::probe(HostOptions::default()).await.unwrap();
         let sessions = Arc::new(Sessions::new(host, Arc::new(Browsers::new(None)), Arc::default(), Some(1), None));
         let (advances, wishes) = mpsc::unbounded_channel();
         let closing = CancellationToken::new();
-        let hook: AdvanceHook = Arc::new(|_| Box::pin(std::future::pending()));
-        let task = tokio::spawn(run(sessions, wishes, Some(hook), closing.clone()));
+        struct Stuck;
+        impl ClockFollower for Stuck {
+            fn next_due(&self) -> Option<Duration> {
+                None
+            }
+            fn advanced(&self, _: Duration) -> futures_util::future::BoxFuture<'static, ()> {
+                Box::pin(std::future::pending())
+            }
+        }
+        let task = tokio::spawn(run(sessions, wishes, Some(Arc::new(Stuck)), closing.clone()));
         let (done, wait) = oneshot::channel();
         advances.send(Advance { by: Duration::from_secs(1), done }).unwrap();
         tokio::task::yield_now().await;

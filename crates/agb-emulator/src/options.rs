@@ -4,13 +4,20 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 
-use crate::{journal::JournalEntry, sandbox::Isolation};
+use crate::{fault::Fault, journal::JournalEntry, sandbox::Isolation};
 
 /// Called once for each finished request.
 pub type RequestLog = Arc<dyn Fn(&JournalEntry) + Send + Sync>;
 
-/// Called with each step that the emulator's clock is advanced by; the emulator goes on when its future is done.
-pub type AdvanceHook = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
+/// What lives on the emulator's clock beside its sessions: clients that keep them alive. It must not advance the emulator
+/// and wait for it.
+pub trait ClockFollower: Send + Sync {
+    /// Time until it has something to do; `None`: nothing. The clock is not moved beyond it in one step.
+    fn next_due(&self) -> Option<Duration>;
+
+    /// The clock was moved by a step, which may be none at all; the emulator goes on when the future is done.
+    fn advanced(&self, step: Duration) -> BoxFuture<'static, ()>;
+}
 
 /// Options of [`crate::Emulator::start`].
 #[derive(Clone)]
@@ -45,10 +52,12 @@ pub struct EmulatorOptions {
     /// Whether sessions get a `linkUrl`, on which clients call tools directly. Default: all images but
     /// `agb-computer-use-1` do (docs/protocol.md, section Tool routes).
     pub link_url: Option<bool>,
+    /// Faults that strike from the start. Default: none.
+    pub faults: Vec<Fault>,
     /// Told of each finished request. Default: nobody.
     pub log: Option<RequestLog>,
-    /// Told of each step of [`crate::Emulator::advance`]. It must not call `advance` and wait for it. Default: nobody.
-    pub on_advance: Option<AdvanceHook>,
+    /// Moved with [`crate::Emulator::advance`]. Default: nobody.
+    pub follower: Option<Arc<dyn ClockFollower>>,
 }
 
 impl Default for EmulatorOptions {
@@ -68,8 +77,9 @@ impl Default for EmulatorOptions {
             base_directory: None,
             images: Vec::new(),
             link_url: None,
+            faults: Vec::new(),
             log: None,
-            on_advance: None,
+            follower: None,
         }
     }
 }
@@ -88,6 +98,7 @@ impl fmt::Debug for EmulatorOptions {
             .field("isolation", &self.isolation)
             .field("images", &self.images)
             .field("link_url", &self.link_url)
+            .field("faults", &self.faults)
             .finish_non_exhaustive()
     }
 }

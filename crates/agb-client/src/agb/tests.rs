@@ -269,7 +269,7 @@ fn a_bare_host_means_https_and_a_path_is_kept() {
     assert_eq!(config::base_url("localhost:8931").unwrap(), "https://localhost:8931");
     let base = config::base_url("http://h/pre/").unwrap();
     assert_eq!(
-        url_of(&base, "mcp", &vec![("a", "x&=+ü".into()), ("b", String::new())]),
+        url_of(&base, "mcp", &[("a", "x&=+ü".into()), ("b", String::new())]),
         "http://h/pre/mcp?a=x%26%3D%2B%C3%BC&b="
     );
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use url::Url;
 
@@ -16,8 +16,8 @@ static OF_SERVICE: LazyLock<Mutex<BTreeMap<String, Weak<AtomicU64>>>> = LazyLock
 /// such as request deadlines, stay on real time.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    /// Milliseconds that this clock is ahead of the machine's.
-    offset_ms: Arc<AtomicU64>,
+    /// Nanoseconds that this clock is ahead of the machine's.
+    offset_ns: Arc<AtomicU64>,
 }
 
 impl Clock {
@@ -33,32 +33,45 @@ impl Clock {
             Url::parse(base_url).map_or_else(|_| base_url.to_owned(), |url| url.origin().ascii_serialization());
         let mut clocks = OF_SERVICE.lock().unwrap_or_else(PoisonError::into_inner);
         clocks.retain(|_, offset| offset.strong_count() > 0);
-        if let Some(offset_ms) = clocks.get(&origin).and_then(Weak::upgrade) {
-            return Self { offset_ms };
+        if let Some(offset_ns) = clocks.get(&origin).and_then(Weak::upgrade) {
+            return Self { offset_ns };
         }
         let clock = Self::new();
-        clocks.insert(origin, Arc::downgrade(&clock.offset_ms));
+        clocks.insert(origin, Arc::downgrade(&clock.offset_ns));
         clock
     }
 
     /// The present time of this clock. Never goes back.
     pub fn now(&self) -> Instant {
-        let offset = Duration::from_millis(self.offset_ms.load(Ordering::Acquire));
+        let offset = Duration::from_nanos(self.offset_ns.load(Ordering::Acquire));
         let now = Instant::now();
         now.checked_add(offset).unwrap_or(now)
     }
 
-    /// Moves this clock and all its clones forward, in whole milliseconds.
+    /// Moves this clock and all its clones forward.
     pub fn advance(&self, by: Duration) {
-        let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
-        let add = |offset: u64| Some(offset.saturating_add(by_ms).min(MAX_OFFSET_MS));
+        let by_ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        let add = |offset: u64| Some(offset.saturating_add(by_ns).min(MAX_OFFSET_NS));
         // The closure always gives a value, so the update can't fail.
-        let _ = self.offset_ms.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
+        let _ = self.offset_ns.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
+        super::keep_alive::clock_moved();
+    }
+
+    /// The date and time that this clock shows.
+    pub(crate) fn wall(&self) -> SystemTime {
+        let offset = Duration::from_nanos(self.offset_ns.load(Ordering::Acquire));
+        let now = SystemTime::now();
+        now.checked_add(offset).unwrap_or(now)
+    }
+
+    /// The same for all clones, and for nothing else.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.offset_ns).addr()
     }
 }
 
 /// A hundred years: far beyond any test, and far from the end of what an `Instant` can hold.
-const MAX_OFFSET_MS: u64 = 100 * 365 * 24 * 3_600_000;
+const MAX_OFFSET_NS: u64 = 100 * 365 * 24 * 3_600 * 1_000_000_000;
 
 #[cfg(test)]
 mod tests {

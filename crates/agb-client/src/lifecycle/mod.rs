@@ -1,12 +1,20 @@
-//! What the client knows about the life of sessions without asking (the clock, when a session was last used), and which of
+//! The life of sessions: what the client knows of it without asking, what keeps them alive, who hears of it, and which of
 //! them must not outlive the process.
 
-pub mod activity;
+mod beat;
 pub mod clock;
+mod events;
+pub mod keep_alive;
+mod life;
 pub mod registry;
 pub mod release;
 
-pub use activity::Activity;
+pub use beat::{DEFAULT_AT, KeepAliveMode, KeepAliveOptions, KeepAliveStatus, LoopWatch, StopReason};
 pub use clock::Clock;
+pub use events::{Expiring, KeepAliveFailure, LifecycleEvent, Listener, ReleaseReason, Subscription};
+pub(crate) use life::WeakLife;
+pub use life::{
+    DEFAULT_IDLE_TIMEOUT, Hold, InFlight, Life, LifecycleView, MAXIMUM_LIFETIME, Mark, Release, SessionState,
+};
 pub use registry::{ExitPolicy, LiveSession};
 pub use release::Unreleased;

@@ -175,6 +175,12 @@ impl Registry {
         true
     }
 
+    /// Takes a session off whenever what this gives is called. It does not keep the client alive.
+    pub(crate) fn removal(&'static self, agb: &Agb, session_id: &str) -> impl Fn() + Send + Sync + use<> {
+        let key = key(agb, session_id);
+        move || self.settle(&key)
+    }
+
     /// Takes a session off: it is gone, or was detached. Was it there?
     pub(crate) fn remove(&self, agb: &Agb, session_id: &str) -> bool {
         let removed = self.lock().live.remove(&key(agb, session_id));

@@ -72,12 +72,12 @@ pub async fn stop<T: CallTool>(tools: &T) -> Result<String> {
 
 /// A call with an empty object as body that starts the idle timer anew.
 async fn exchange(session: &Session, endpoint: &Endpoint, query: &crate::wire::Query) -> Result<Answer> {
-    let in_flight = session.activity().begin();
     let agb = session.agb();
-    let answer = agb.post_empty_object(endpoint, query, agb.deadline()).await?;
-    let answer = answer.accept(endpoint.operation, Fallback::Plain)?;
-    in_flight.finished();
-    Ok(answer)
+    let call = async {
+        let answer = agb.post_empty_object(endpoint, query, agb.deadline()).await?;
+        answer.accept(endpoint.operation, Fallback::Plain)
+    };
+    session.life().using(call).await
 }
 
 fn protocol(answer: &Answer, endpoint: &Endpoint, text: &str) -> Error {

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::agb::is_reserved_label;
+use crate::agb::recover::check_labels_of_user;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Labels, MetricsReply, Session, SessionInfo, SessionLink, ToolCatalogue};
 use crate::tool::{CallTool, ToolLimits, ToolReply};
@@ -13,21 +15,27 @@ use crate::wire::tool::parse_catalogue;
 use crate::wire::{Query, js};
 
 pub(super) async fn info(session: &Session) -> Result<SessionInfo> {
-    let in_flight = session.activity().begin();
     let agb = session.agb();
     let body = SessionIdBody { session_id: session.id() };
-    let answer = agb.post(&endpoint::SESSION_RESOURCE, &Vec::new(), &body, agb.deadline()).await?;
-    let answer = agb.heard(session.id(), answer.accept(endpoint::SESSION_RESOURCE.operation, Fallback::Plain))?;
-    in_flight.finished();
+    let call = async {
+        let answer = agb.post(&endpoint::SESSION_RESOURCE, &Vec::new(), &body, agb.deadline()).await?;
+        answer.accept(endpoint::SESSION_RESOURCE.operation, Fallback::Plain)
+    };
+    let answer = session.life().using(call).await?;
     match answer.data_object() {
         Some(data) => Ok(SessionInfo::read(answer.request_id.clone(), data)),
         None => Err(protocol(&answer, &endpoint::SESSION_RESOURCE, "No resource data found in response")),
     }
 }
 
-pub(super) async fn set_labels(session: &Session, labels: &Map<String, Value>) -> Result<String> {
-    check_labels(labels)?;
-    let query = vec![("sessionId", session.id().to_owned()), ("Labels", js::object_text(labels))];
+pub(super) async fn set_labels(
+    session: &Session,
+    mut labels: Map<String, Value>,
+    reserved: &Map<String, Value>,
+) -> Result<String> {
+    check_labels(&labels)?;
+    labels.extend(reserved.iter().map(|(key, value)| (key.clone(), value.clone())));
+    let query = vec![("sessionId", session.id().to_owned()), ("Labels", js::object_text(&labels))];
     Ok(exchange(session, &endpoint::SET_LABELS, &query).await?.request_id)
 }
 
@@ -44,14 +52,17 @@ fn check_labels(labels: &Map<String, Value>) -> Result<()> {
             return refuse("Label values cannot be empty. Please provide valid values.");
         }
     }
-    Ok(())
+    check_labels_of_user(labels, "setLabels")
 }
 
 pub(super) async fn labels(session: &Session) -> Result<Labels> {
     let query = vec![("sessionId", session.id().to_owned())];
     let answer = exchange(session, &endpoint::GET_LABELS, &query).await?;
     match read_labels(answer.data_object()) {
-        Ok(labels) => Ok(Labels { request_id: answer.request_id, labels }),
+        Ok(mut labels) => {
+            labels.retain(|key, _| !is_reserved_label(key));
+            Ok(Labels { request_id: answer.request_id, labels })
+        }
         Err(why) => {
             let text = format!("Failed to get labels for session {}: {why}", session.id());
             Err(protocol(&answer, &endpoint::GET_LABELS, text))
@@ -73,12 +84,9 @@ pub(super) async fn link(session: &Session, protocol_type: Option<&str>, port: O
 
 /// A call without body that starts the idle timer anew.
 async fn exchange(session: &Session, endpoint: &Endpoint, query: &Query) -> Result<Answer> {
-    let in_flight = session.activity().begin();
     let agb = session.agb();
-    let answer = agb.call(endpoint, query, agb.deadline()).await?.accept(endpoint.operation, Fallback::Plain);
-    let answer = agb.heard(session.id(), answer)?;
-    in_flight.finished();
-    Ok(answer)
+    let call = async { agb.call(endpoint, query, agb.deadline()).await?.accept(endpoint.operation, Fallback::Plain) };
+    session.life().using(call).await
 }
 
 pub(super) async fn list_tools(session: &Session, image_id: Option<&str>) -> Result<ToolCatalogue> {

@@ -17,14 +17,19 @@ const FIRST_PAUSE: Duration = Duration::from_millis(15);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) async fn status(session: &Session, deadline: Deadline) -> Result<StatusRecord> {
+    let outcome = ask_for_status(session, deadline).await;
+    session.life().learn(&outcome);
+    if outcome.as_ref().is_ok_and(|record| is_gone(&record.status)) {
+        session.life().gone();
+    }
+    outcome
+}
+
+async fn ask_for_status(session: &Session, deadline: Deadline) -> Result<StatusRecord> {
     let body = SessionIdBody { session_id: session.id() };
     let answer = session.agb().post(&endpoint::SESSION_STATUS, &Vec::new(), &body, deadline).await?;
-    let answer =
-        session.agb().heard(session.id(), answer.accept(endpoint::SESSION_STATUS.operation, Fallback::Plain))?;
+    let answer = answer.accept(endpoint::SESSION_STATUS.operation, Fallback::Plain)?;
     let status = answer.data_object().map(|data| js::text(data, "status")).unwrap_or_default();
-    if is_gone(status) {
-        session.agb().forget(session.id());
-    }
     Ok(StatusRecord {
         status: status.to_owned(),
         http_status: answer.http_status,
@@ -34,17 +39,20 @@ pub(super) async fn status(session: &Session, deadline: Deadline) -> Result<Stat
 }
 
 pub(super) async fn keep_alive(session: &Session) -> Result<String> {
-    let in_flight = session.activity().begin();
     let agb = session.agb();
     let query = vec![("sessionId", session.id().to_owned())];
-    let answer = agb.post_empty_object(&endpoint::KEEP_ALIVE, &query, agb.deadline()).await?;
-    let answer = agb.heard(session.id(), answer.accept(endpoint::KEEP_ALIVE.operation, Fallback::Plain))?;
-    in_flight.finished();
-    Ok(answer.request_id)
+    let call = async {
+        let answer = agb.post_empty_object(&endpoint::KEEP_ALIVE, &query, agb.deadline()).await?;
+        Ok(answer.accept(endpoint::KEEP_ALIVE.operation, Fallback::Plain)?.request_id)
+    };
+    session.life().using(call).await
 }
 
 pub(super) async fn delete(session: &Session) -> Result<String> {
-    let request_id = release(session, session.agb().deadline()).await?;
+    let released = release(session, session.agb().deadline()).await;
+    session.life().learn(&released);
+    let request_id = released?;
+    session.life().deleted();
     tracing::debug!(target: "agb::session", session = session.id(), "release accepted");
     session.close_channel(ErrorKind::SessionNotFound, "the session was deleted while the stream was running");
     wait_until_gone(session, Deadline::after(RELEASE_LIMIT))
@@ -58,13 +66,9 @@ async fn release(session: &Session, deadline: Deadline) -> Result<String> {
     let body = SessionIdBody { session_id: session.id() };
     let answer = session.agb().post(&endpoint::RELEASE_SESSION, &Vec::new(), &body, deadline).await?;
     if answer.is_success() {
-        session.agb().forget(session.id());
         return Ok(answer.request_id);
     }
     let refusal = answer.refusal(endpoint::RELEASE_SESSION.operation, Fallback::Plain);
-    if refusal.kind() == ErrorKind::SessionNotFound {
-        session.agb().forget(session.id());
-    }
     // The attempt before got through although its answer did not.
     if answer.attempts > 1 && refusal.kind() == ErrorKind::SessionNotFound {
         return Ok(answer.request_id);

@@ -62,13 +62,13 @@ pub(super) async fn info(
     filter: [(&'static str, Option<&str>); 3],
     deadline: Deadline,
 ) -> Result<ContextItems> {
-    let in_flight = session.activity().begin();
     let endpoint = &endpoint::CONTEXT_INFO;
     let mut query = vec![("sessionId", session.id().to_owned())];
     let given = filter.into_iter().filter_map(|(key, value)| Some((key, value.filter(|value| !value.is_empty())?)));
     query.extend(given.map(|(key, value)| (key, value.to_owned())));
-    let answer = session.agb().call(endpoint, &query, deadline).await?.accept(endpoint.operation, Fallback::Plain)?;
-    in_flight.finished();
+    let call =
+        async { session.agb().call(endpoint, &query, deadline).await?.accept(endpoint.operation, Fallback::Plain) };
+    let answer = session.life().using(call).await?;
     let items =
         read_status(answer.data_object()).map_err(|why| answer.error(ErrorKind::Protocol, why, endpoint.operation))?;
     Ok(ContextItems { items, request_id: answer.request_id })
@@ -79,7 +79,6 @@ pub(super) async fn start(session: &Session, target: &SyncTarget) -> Result<Stri
     if target.context_id.trim().is_empty() != target.path.trim().is_empty() {
         return Err(Error::new(ErrorKind::InvalidArgument, UNPAIRED).with_operation(endpoint.operation));
     }
-    let in_flight = session.activity().begin();
     let mut query = vec![("sessionId", session.id().to_owned())];
     if let Some((context_id, path)) = one_context(target) {
         query.push(("contextId", context_id.to_owned()));
@@ -89,9 +88,8 @@ pub(super) async fn start(session: &Session, target: &SyncTarget) -> Result<Stri
         query.push(("mode", target.mode.clone()));
     }
     let agb = session.agb();
-    let answer = agb.call(endpoint, &query, agb.deadline()).await?.accept(endpoint.operation, Fallback::Plain)?;
-    in_flight.finished();
-    Ok(answer.request_id)
+    let call = async { agb.call(endpoint, &query, agb.deadline()).await?.accept(endpoint.operation, Fallback::Plain) };
+    Ok(session.life().using(call).await?.request_id)
 }
 
 fn one_context(target: &SyncTarget) -> Option<(&str, &str)> {

@@ -86,7 +86,7 @@ async fn only_some_calls_start_the_idle_timer_anew() {
     assert!(is_reset());
     let same = session.agb().get("s-1").await.unwrap();
     assert!(is_reset());
-    assert!(same.activity().is_same(session.activity()));
+    assert!(same.life().is_same(session.life()));
 }
 
 #[tokio::test]

@@ -62,23 +62,9 @@ pub(crate) async fn call(
     args: ToolArgs,
     limits: ToolLimits,
 ) -> Result<ToolReply> {
-    let in_flight = session.activity().begin();
     let deadline = deadline(session, limits);
     let call = Call { session, name, args: &args, limits, deadline };
-    let outcome = match route.link_server() {
-        Some(server) => match call.by_link(&route, server).await {
-            Err(error) if error.kind() == ErrorKind::Connect && !deadline.left().is_zero() => {
-                tracing::debug!(target: "agb::tool", tool = name, error = error.message(), "link unreachable, API route");
-                call.by_api().await
-            }
-            outcome => outcome,
-        },
-        None => call.by_api().await,
-    };
-    if outcome.as_ref().map_or_else(|error| error.kind() == ErrorKind::Tool, |_| true) {
-        in_flight.finished();
-    }
-    session.agb().heard(session.id(), outcome)
+    session.life().using(call.by_best_route(&route)).await
 }
 
 /// The longer of the read limit and what the tool itself may take.
@@ -97,6 +83,18 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    async fn by_best_route(&self, route: &Route<'_>) -> Result<ToolReply> {
+        let Some(server) = route.link_server() else { return self.by_api().await };
+        match self.by_link(route, server).await {
+            Err(error) if error.kind() == ErrorKind::Connect && !self.deadline.left().is_zero() => {
+                let error = error.message();
+                tracing::debug!(target: "agb::tool", tool = self.name, error, "link unreachable, API route");
+                self.by_api().await
+            }
+            outcome => outcome,
+        }
+    }
+
     async fn by_api(&self) -> Result<ToolReply> {
         let args = js::object_text(self.args);
         let body = encode(&ApiCall { args, session_id: self.session.id(), name: self.name })?;
@@ -118,9 +116,9 @@ impl Call<'_> {
             method: Method::Post,
             url: format!("{}/callTool", route.link_url.trim_end_matches('/')),
             headers: vec![
-                ("content-type", "application/json".to_owned()),
-                ("accept", "application/json".to_owned()),
-                ("x-access-token", route.token.to_owned()),
+                ("content-type".into(), "application/json".to_owned()),
+                ("accept".into(), "application/json".to_owned()),
+                ("x-access-token".into(), route.token.to_owned()),
             ],
             body: encode(&body)?,
             // The API route is the better second attempt.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -30,6 +30,7 @@ pub(super) struct RawReply {
     pub(super) status: u16,
     pub(super) request_id: String,
     pub(super) body: Bytes,
+    pub(super) headers: HeaderMap,
     /// How long the service asks to be left alone.
     pub(super) retry_after: Option<Duration>,
 }
@@ -157,18 +158,19 @@ impl Http {
         let client = self.client(request.connect_limit)?;
         let http_request = build(request)?;
         let host = host(&request.url);
-        let response =
+        let mut response =
             client.execute(http_request).await.map_err(|error| send_failure(error, &host, request.deadline))?;
         let status = response.status();
         if status.is_redirection() {
             return Err(redirected(status.as_u16(), &host));
         }
-        let request_id = header_text(response.headers(), "x-request-id");
-        let retry_after = retry_after(response.headers());
+        let headers = std::mem::take(response.headers_mut());
+        let request_id = header_text(&headers, "x-request-id");
+        let retry_after = retry_after(&headers);
         let body = whole_body(response, &host, request.deadline)
             .await
             .map_err(|error| error.with_request_id(request_id.clone()).with_http_status(status.as_u16()))?;
-        Ok(RawReply { status: status.as_u16(), request_id, body, retry_after })
+        Ok(RawReply { status: status.as_u16(), request_id, body, headers, retry_after })
     }
 
     /// Asks once for another protocol on a connection of its own, within the request's deadline.
@@ -196,7 +198,7 @@ impl Http {
         let client = self.client(request.connect_limit)?;
         let http_request = build(request)?;
         let host = host(&request.url);
-        let response =
+        let mut response =
             client.execute(http_request).await.map_err(|error| send_failure(error, &host, request.deadline))?;
         let status = response.status();
         if status == reqwest::StatusCode::SWITCHING_PROTOCOLS {
@@ -208,9 +210,10 @@ impl Http {
         if status.is_redirection() {
             return Err(redirected(status.as_u16(), &host));
         }
-        let request_id = header_text(response.headers(), "x-request-id");
+        let headers = std::mem::take(response.headers_mut());
+        let request_id = header_text(&headers, "x-request-id");
         let body = whole_body(response, &host, request.deadline).await?;
-        Ok(Upgrade::Refused(RawReply { status: status.as_u16(), request_id, body, retry_after: None }))
+        Ok(Upgrade::Refused(RawReply { status: status.as_u16(), request_id, body, headers, retry_after: None }))
     }
 
     fn client(&self, connect_limit: Option<Duration>) -> std::result::Result<Client, Error> {
@@ -282,23 +285,40 @@ fn client_builder(tls: ClientConfig, proxies: &[Proxy], connect_limit: Duration)
 
 fn build(request: &Request) -> std::result::Result<reqwest::Request, Error> {
     let url = parse_url(&request.url)?;
-    let method = match request.method {
-        Method::Get => reqwest::Method::GET,
-        Method::Post => reqwest::Method::POST,
-    };
-    let mut built = reqwest::Request::new(method, url);
+    let mut built = reqwest::Request::new(method(request.method), url);
     for (name, value) in &request.headers {
-        let mut value = HeaderValue::from_str(value).map_err(|_| {
-            Error::new(ErrorKind::InvalidArgument, format!("the value of the header {name} can't be sent"))
-        })?;
-        value.set_sensitive(true);
-        built.headers_mut().insert(HeaderName::from_static(name), value);
+        let (name, value) = header(name, value)?;
+        built.headers_mut().insert(name, value);
     }
-    if request.method == Method::Post {
+    // How the body is framed is not the caller's to say: it would hold up the connection.
+    built.headers_mut().remove(TRANSFER_ENCODING);
+    built.headers_mut().remove(CONTENT_LENGTH);
+    if request.method.announces_body() || !request.body.is_empty() {
         built.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
         *built.body_mut() = Some(request.body.clone().into());
     }
     Ok(built)
+}
+
+fn method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Head => reqwest::Method::HEAD,
+        Method::Options => reqwest::Method::OPTIONS,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
+    }
+}
+
+fn header(name: &str, value: &str) -> std::result::Result<(HeaderName, HeaderValue), Error> {
+    let refused = |text: String| Error::new(ErrorKind::InvalidArgument, text);
+    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused(format!("{name:?} names no header")))?;
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| refused(format!("the value of the header {parsed} can't be sent")))?;
+    value.set_sensitive(true);
+    Ok((parsed, value))
 }
 
 pub(super) fn parse_url(url: &str) -> std::result::Result<Url, Error> {

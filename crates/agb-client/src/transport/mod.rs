@@ -7,14 +7,18 @@ mod retry;
 mod transfer;
 pub(crate) mod ws;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderName};
 use tokio::time::Instant;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
+use crate::wire::endpoint::Verb;
+use crate::wire::envelope::is_temporary_status;
 
 pub(crate) use retry::RetryPolicy;
 pub(crate) use transfer::{Get, Piece, Pieces, Put};
@@ -22,11 +26,57 @@ pub(crate) use transfer::{Get, Piece, Pieces, Put};
 /// The largest answer that is taken, after decompression: 64 MiB.
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
+/// What an error says of a request that was sent once and not answered.
+pub(crate) const MAY_HAVE_RUN: &str = "it may have been executed all the same";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     Get,
+    Head,
+    Options,
     Post,
+    Put,
+    Patch,
+    Delete,
 }
+
+impl Method {
+    /// The method of that name, in any case.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name.to_ascii_uppercase().as_str() {
+            "GET" => Some(Self::Get),
+            "HEAD" => Some(Self::Head),
+            "OPTIONS" => Some(Self::Options),
+            "POST" => Some(Self::Post),
+            "PUT" => Some(Self::Put),
+            "PATCH" => Some(Self::Patch),
+            "DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+
+    /// Does it only look?
+    pub(crate) fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options)
+    }
+
+    /// Does a request without a body say so?
+    fn announces_body(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Patch)
+    }
+}
+
+impl From<Verb> for Method {
+    fn from(verb: Verb) -> Self {
+        match verb {
+            Verb::Get => Self::Get,
+            Verb::PostJson | Verb::PostEmpty => Self::Post,
+        }
+    }
+}
+
+/// Names and values; of two with the same name the later one counts. A value may be secret.
+pub(crate) type Headers = Vec<(Cow<'static, str>, String)>;
 
 /// When may a request be sent again?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +123,7 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     /// With its query, fully encoded.
     pub(crate) url: String,
-    /// Names in lower case, and values that may be secret.
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Headers,
     pub(crate) body: Bytes,
     pub(crate) resend: Resend,
     pub(crate) deadline: Deadline,
@@ -91,6 +140,28 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
     /// How often the request was sent.
     pub(crate) attempts: u32,
+    headers: HeaderMap,
+}
+
+impl Reply {
+    fn of(raw: http::RawReply, attempts: u32) -> Self {
+        let http::RawReply { status, request_id, body, headers, retry_after: _ } = raw;
+        Self { status, request_id, body, attempts, headers }
+    }
+
+    /// The headers, each name once and in lower case.
+    pub(crate) fn headers(&self) -> Vec<(String, String)> {
+        let joined = |name: &HeaderName| {
+            let values = self.headers.get_all(name).iter();
+            values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect::<Vec<_>>().join(", ")
+        };
+        self.headers.keys().map(|name| (name.as_str().to_owned(), joined(name))).collect()
+    }
+
+    /// Does the service say "not now"?
+    pub(crate) fn is_temporary(&self) -> bool {
+        is_temporary_status(self.status)
+    }
 }
 
 /// The one pooled HTTP client. Clones share it.
@@ -122,7 +193,7 @@ impl Transport {
             attempt += 1;
             let outcome = self.http.attempt(request).await;
             let Some(delay) = self.retry.delay(request, attempt, &outcome) else {
-                return finish(outcome, attempt, request.operation);
+                return finish(outcome, attempt, request);
             };
             tracing::debug!(
                 target: "agb::transport",
@@ -136,10 +207,16 @@ impl Transport {
     }
 }
 
-fn finish(outcome: http::Outcome, attempts: u32, operation: &'static str) -> Result<Reply> {
+fn finish(outcome: http::Outcome, attempts: u32, request: &Request) -> Result<Reply> {
     match outcome {
-        Ok(raw) => Ok(Reply { status: raw.status, request_id: raw.request_id, body: raw.body, attempts }),
-        Err(error) => Err(error.with_operation(operation).with_attempts(attempts)),
+        Ok(raw) => Ok(Reply::of(raw, attempts)),
+        Err(error) => {
+            let was_sent = matches!(error.kind(), ErrorKind::Network | ErrorKind::Timeout);
+            // Whoever calls has to decide whether to call again, which is why it was not sent again here.
+            let is_doubtful = was_sent && request.resend != Resend::Freely;
+            let error = if is_doubtful { error.noted(MAY_HAVE_RUN) } else { error };
+            Err(error.with_operation(request.operation).with_attempts(attempts))
+        }
     }
 }
 

@@ -94,6 +94,7 @@ fn can_help(resend: Resend, outcome: &Outcome) -> bool {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use reqwest::header::HeaderMap;
 
     use super::super::http::RawReply;
     use super::super::{Deadline, Method};
@@ -114,7 +115,7 @@ mod tests {
     }
 
     fn status(status: u16, retry_after: Option<Duration>) -> Outcome {
-        Ok(RawReply { status, request_id: String::new(), body: Bytes::new(), retry_after })
+        Ok(RawReply { status, request_id: String::new(), body: Bytes::new(), headers: HeaderMap::new(), retry_after })
     }
 
     fn failure(kind: ErrorKind) -> Outcome {

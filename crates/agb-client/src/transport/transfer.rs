@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, LOCATION};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Response, Url};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -241,7 +241,7 @@ fn split(answered: Result<Answered>) -> (Option<PutReply>, Outcome) {
 }
 
 fn status_outcome(status: u16, retry_after: Option<Duration>) -> Outcome {
-    Ok(RawReply { status, request_id: String::new(), body: Bytes::new(), retry_after })
+    Ok(RawReply { status, request_id: String::new(), body: Bytes::new(), headers: HeaderMap::new(), retry_after })
 }
 
 /// Either there is an answer, or the outcome says why not.

@@ -19,7 +19,6 @@ use crate::error::{Error, ErrorKind, Result};
 const OPERATION: &str = "webSocket";
 
 /// What came of the wish for a WebSocket.
-#[expect(clippy::large_enum_variant, reason = "made once a connection, and taken apart at once")]
 pub(crate) enum Opened {
     /// It is open.
     Socket(Socket),
@@ -69,11 +68,11 @@ impl Transport {
             method: Method::Get,
             url: http_url(url)?,
             headers: vec![
-                ("connection", "Upgrade".to_owned()),
-                ("upgrade", "websocket".to_owned()),
-                ("sec-websocket-version", "13".to_owned()),
-                ("sec-websocket-key", key.clone()),
-                ("x-access-token", token.to_owned()),
+                ("connection".into(), "Upgrade".to_owned()),
+                ("upgrade".into(), "websocket".to_owned()),
+                ("sec-websocket-version".into(), "13".to_owned()),
+                ("sec-websocket-key".into(), key.clone()),
+                ("x-access-token".into(), token.to_owned()),
             ],
             body: bytes::Bytes::new(),
             resend: Resend::IfNotSent,
@@ -89,8 +88,7 @@ impl Transport {
                     return Ok(Opened::Socket(Socket::new(connection).await));
                 }
                 Ok(Upgrade::Refused(raw)) => {
-                    let (status, request_id, body) = (raw.status, raw.request_id, raw.body);
-                    return Ok(Opened::Refused(Reply { status, request_id, body, attempts: attempt }));
+                    return Ok(Opened::Refused(Reply::of(raw, attempt)));
                 }
                 Err(error) => Err(error),
             };

@@ -34,6 +34,8 @@ pub(crate) const GET_SESSION: Endpoint = repeatable("getSession", Verb::PostJson
 pub(crate) const SESSION_STATUS: Endpoint = repeatable("getSessionInfo", Verb::PostJson, "mcp/getSessionInfo");
 /// Releasing twice is releasing once: the second answer is "not found", which the caller reads as released.
 pub(crate) const RELEASE_SESSION: Endpoint = repeatable("releaseSession", Verb::PostJson, "mcp/releaseSessionAsync");
+/// The older way; no other method of this client uses it.
+pub(crate) const RELEASE_SESSION_AT_ONCE: Endpoint = repeatable("releaseSession", Verb::PostJson, "mcp/releaseSession");
 pub(crate) const KEEP_ALIVE: Endpoint = repeatable("keepAlive", Verb::PostJson, "mcp/refreshSessionIdleTime");
 pub(crate) const LIST_SESSIONS: Endpoint = repeatable("listSessions", Verb::Get, "sdk/ListSession");
 /// Replaces all labels, so that twice is the same as once.
@@ -64,3 +66,54 @@ pub(crate) const INTERNAL_CONTEXT: Endpoint =
 /// Starting a browser twice may be more than starting it once.
 pub(crate) const INIT_BROWSER: Endpoint = once("initBrowser", Verb::PostJson, "browser/init");
 pub(crate) const GET_CDP_LINK: Endpoint = repeatable("getCdpLink", Verb::PostJson, "internet/getCdpLink");
+
+/// Every endpoint of the service.
+const ALL: [&Endpoint; 27] = [
+    &CREATE_SESSION,
+    &GET_SESSION,
+    &SESSION_STATUS,
+    &RELEASE_SESSION,
+    &RELEASE_SESSION_AT_ONCE,
+    &KEEP_ALIVE,
+    &LIST_SESSIONS,
+    &SET_LABELS,
+    &GET_LABELS,
+    &SESSION_RESOURCE,
+    &GET_LINK,
+    &CALL_TOOL,
+    &LIST_TOOLS,
+    &CONTEXT_INFO,
+    &LIST_CONTEXTS,
+    &GET_CONTEXT,
+    &MODIFY_CONTEXT,
+    &DELETE_CONTEXT,
+    &CLEAR_CONTEXT,
+    &SYNC_CONTEXT,
+    &DOWNLOAD_URL,
+    &UPLOAD_URL,
+    &DELETE_CONTEXT_FILE,
+    &LIST_CONTEXT_FILES,
+    &INTERNAL_CONTEXT,
+    &INIT_BROWSER,
+    &GET_CDP_LINK,
+];
+
+/// The endpoint of a path, which has no slash in front.
+pub(crate) fn find(path: &str) -> Option<&'static Endpoint> {
+    ALL.into_iter().find(|endpoint| endpoint.path == path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_endpoint_is_found_by_its_path_and_no_other() {
+        for endpoint in ALL {
+            assert_eq!(find(endpoint.path), Some(endpoint));
+        }
+        for other in ["", "/mcp", "mcp/", "mcp/getsession"] {
+            assert_eq!(find(other), None, "{other}");
+        }
+    }
+}

@@ -127,12 +127,13 @@ impl Answer {
         self.error(self.refusal_kind(), self.refusal_text(fallback), operation)
     }
 
-    /// An error about this answer.
+    /// An error about this answer. The code of an answer that says that all went well (`ok`) is none of an error.
     pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>, operation: &'static str) -> Error {
+        let code = if self.is_success() { String::new() } else { self.code() };
         Error::new(kind, message)
             .with_operation(operation)
             .with_request_id(self.request_id.clone())
-            .with_code(self.code())
+            .with_code(code)
             .with_http_status(self.http_status)
             .with_attempts(self.attempts)
             .with_temporary(is_temporary_status(self.http_status))

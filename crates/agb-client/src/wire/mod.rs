@@ -8,6 +8,7 @@ pub(crate) mod envelope;
 pub(crate) mod frame;
 pub(crate) mod js;
 pub(crate) mod metrics;
+pub(crate) mod record;
 pub(crate) mod session;
 pub(crate) mod tool;
 pub(crate) mod transfer;

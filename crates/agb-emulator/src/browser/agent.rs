@@ -54,7 +54,10 @@ pub(crate) struct Script(Mutex<Vec<AgentAnswer>>);
 
 impl Script {
     /// Replaces all answers.
-    pub(crate) fn set(&self, answers: Vec<AgentAnswer>) {
+    pub(crate) fn set(&self, mut answers: Vec<AgentAnswer>) {
+        for answer in answers.iter_mut().filter(|answer| answer.tool == AgentTool::Observe) {
+            arguments_to_text(answer);
+        }
         *self.lock() = answers;
     }
 
@@ -89,6 +92,16 @@ impl Script {
             Ok(Value::String(text)) => ToolOutput::ok(text),
             Ok(answer) => ToolOutput::ok(answer.to_string()),
             Err(reason) => ToolOutput::error(reason),
+        }
+    }
+}
+
+/// The arguments of observed elements as JSON text: every client reads that, and the Python SDK nothing else.
+fn arguments_to_text(answer: &mut AgentAnswer) {
+    let Ok(Value::Array(elements)) = &mut answer.answer else { return };
+    for arguments in elements.iter_mut().filter_map(|element| element.get_mut("arguments")) {
+        if arguments.is_object() {
+            *arguments = Value::String(arguments.to_string());
         }
     }
 }
@@ -211,6 +224,17 @@ mod tests {
         assert_eq!(tasks.look(AgentTool::Extract, "extract-task-2"), ToolOutput::ok(r#"{"steps":"mine"}"#));
         assert!(tasks.look(AgentTool::Act, "extract-task-2").is_error);
         assert!(tasks.look(AgentTool::Act, "none").is_error);
+    }
+
+    #[test]
+    fn arguments_of_observed_elements_are_sent_as_text() {
+        let elements = json!([{"method": "click", "arguments": {"n": 1}}, {"arguments": "{}"}, {"method": "none"}, 7]);
+        let script = script(vec![answer(AgentTool::Observe, None, Ok(elements))]);
+        let sent = r#"[{"method":"click","arguments":"{\"n\":1}"},{"arguments":"{}"},{"method":"none"},7]"#;
+        assert_eq!(script.call(AgentTool::Observe, "x"), ToolOutput::ok(sent));
+        let tasks = Tasks::default();
+        tasks.start(&script, AgentTool::Observe, "x");
+        assert_eq!(tasks.look(AgentTool::Observe, "observe-task-1"), ToolOutput::ok(sent));
     }
 
     #[test]

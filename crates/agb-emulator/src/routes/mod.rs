@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::{
     app::Service,
     envelope::Answer,
+    fault,
     state::{InUse, Session},
 };
 
@@ -137,6 +138,16 @@ impl Call {
         self.trace.note().resets_idle_timer = true;
         Some(in_use)
     }
+}
+
+/// The operation of a request, by its name in the journal and in faults; `None` for what is no route.
+pub(crate) fn operation_of(method: &Method, path: &str) -> Option<&'static str> {
+    let name = match (path.starts_with("/object/"), method) {
+        (true, &Method::PUT) => "putObject",
+        (true, _) => "getObject",
+        (false, _) => operation(path),
+    };
+    fault::OPERATIONS.iter().find(|known| **known == name).copied()
 }
 
 /// The last part of the path, which is what the endpoint does; tool calls go by one name on both routes.

@@ -79,6 +79,26 @@ async fn serves_until_it_is_asked_to_stop_and_logs_every_request() {
 }
 
 #[tokio::test]
+async fn faults_strike_from_the_start_and_the_log_tells_of_them() {
+    let (out, err) = (Written::default(), Written::default());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let faults = ["createSession:status=503,count=1", r#"{"operation":"createSession","kind":"status","status":429}"#];
+    let args = ["--port=0", "--json", "--api-key=k", "--fault", faults[0], "--fault", faults[1]].map(OsString::from);
+    let run = tokio::spawn(cli::run_on(args, async move { drop(stopped.await) }, out.clone(), err.clone()));
+    until("it is ready", || out.text().ends_with('\n')).await;
+    let ready: Value = serde_json::from_str(&out.text()).unwrap();
+    let create = format!("{}/mcp/createSession?imageId={CODE_IMAGE}", ready["url"].as_str().unwrap());
+    let key = [("authorization", "Bearer k".to_owned())];
+    send(&http(), Method::POST, &create, Vec::new(), &key).await.failed(503, "ServiceUnavailable");
+    send(&http(), Method::POST, &create, Vec::new(), &key).await.failed(429, "TooManyRequests");
+    send(&http(), Method::POST, &create, Vec::new(), &key).await.data();
+    drop(stop);
+    assert_eq!(run.await.unwrap(), 0);
+    let log = err.text();
+    assert!(log.contains(" createSession 503 ServiceUnavailable (fault status, work not done) "), "{log}");
+}
+
+#[tokio::test]
 async fn prints_two_lines_to_paste() {
     let out = Written::default();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -111,6 +131,8 @@ async fn a_wrong_option_is_one_line_with_a_hint() {
         (&["--port"], "--port"),
         (&["--isolation", "chroot"], "namespace or plain"),
         (&["--max-sessions", "-1"], "--max-sessions"),
+        (&["--fault", "callTool:rest"], "the kind must be status, delay, reset"),
+        (&["--fault", "{}"], "operation must be createSession"),
         (&["serve"], "serve"),
     ] {
         let (code, out, err) = finished(args).await;
@@ -123,7 +145,7 @@ async fn a_wrong_option_is_one_line_with_a_hint() {
 async fn help_and_version_go_to_standard_output() {
     let (code, out, err) = finished(&["--help"]).await;
     assert_eq!((code, err.as_str()), (0, ""));
-    for option in ["--port", "--api-key", "--json", "--isolation", "--max-sessions", "8931"] {
+    for option in ["--port", "--api-key", "--json", "--isolation", "--max-sessions", "--fault", "half-open", "8931"] {
         assert!(out.contains(option), "{option}");
     }
     let (code, out, _) = finished(&["--version"]).await;

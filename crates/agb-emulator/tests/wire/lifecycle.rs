@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agb_emulator::{EmulatorOptions, EndReason, SessionState};
+use agb_emulator::{ClockFollower, EmulatorOptions, EndReason, SessionState};
+use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use crate::support::{CODE_IMAGE, NO_SESSION, Peer, http, send, until};
@@ -160,23 +161,75 @@ async fn without_advancing_sessions_end_in_real_time_and_never_early() {
     assert_eq!(peer.view(&id).end_reason, Some(EndReason::IdleTimeout));
 }
 
+/// The steps that the clock was moved by.
+#[derive(Default)]
+struct Steps(Mutex<Vec<Duration>>);
+
+impl ClockFollower for Steps {
+    fn next_due(&self) -> Option<Duration> {
+        None
+    }
+
+    fn advanced(&self, step: Duration) -> BoxFuture<'static, ()> {
+        if !step.is_zero() {
+            self.0.lock().unwrap().push(step);
+        }
+        Box::pin(tokio::task::yield_now())
+    }
+}
+
+/// Uses a session whenever 50 s have passed, as a client does that keeps it alive.
+struct Beats {
+    emulator: std::sync::OnceLock<(String, String, String)>,
+    /// Seconds since the last.
+    since: Mutex<Duration>,
+}
+
+impl ClockFollower for Beats {
+    fn next_due(&self) -> Option<Duration> {
+        Some(Duration::from_secs(50).saturating_sub(*self.since.lock().unwrap()))
+    }
+
+    fn advanced(&self, step: Duration) -> BoxFuture<'static, ()> {
+        *self.since.lock().unwrap() += step;
+        let Some((url, key, id)) = self.emulator.get().cloned() else { return Box::pin(std::future::ready(())) };
+        if self.next_due() != Some(Duration::ZERO) {
+            return Box::pin(std::future::ready(()));
+        }
+        *self.since.lock().unwrap() = Duration::ZERO;
+        Box::pin(async move {
+            let url = format!("{url}/mcp/refreshSessionIdleTime?sessionId={id}");
+            let beat = http().post(url).header("content-type", "application/json").bearer_auth(key).body("{}").send();
+            assert!(beat.await.unwrap().status().is_success());
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_advance_leaves_nothing_out_that_a_follower_does_in_time() {
+    let beats = Arc::new(Beats { emulator: Default::default(), since: Mutex::default() });
+    let options = EmulatorOptions { follower: Some(beats.clone()), ..Default::default() };
+    let peer = Peer::with(options).await;
+    let (kept, left) = (peer.session(60).await, peer.session(60).await);
+    let emulator = &peer.emulator;
+    beats.emulator.set((emulator.url().to_owned(), emulator.api_key().to_owned(), kept.clone())).unwrap();
+    peer.advance(1_000).await;
+    assert_eq!(peer.view(&kept).state, SessionState::Idle);
+    assert_eq!(peer.view(&left).end_reason, Some(EndReason::IdleTimeout));
+    peer.advance(1_000).await;
+    assert_eq!(peer.view(&kept).end_reason, Some(EndReason::MaximumLifetime));
+}
+
 #[tokio::test]
 async fn an_advance_goes_from_one_due_event_to_the_next_and_adds_up() {
-    let steps = Arc::new(Mutex::new(Vec::new()));
-    let seen = steps.clone();
-    let options = EmulatorOptions {
-        on_advance: Some(Arc::new(move |step| {
-            seen.lock().unwrap().push(step);
-            Box::pin(tokio::task::yield_now())
-        })),
-        ..Default::default()
-    };
+    let follower = Arc::new(Steps::default());
+    let options = EmulatorOptions { follower: Some(follower.clone()), ..Default::default() };
     let peer = Peer::with(options).await;
     let (first, second) = (peer.session(60).await, peer.session(120).await);
     peer.advance(1_000).await;
     assert_eq!(peer.status(&first).await, NO_SESSION);
     assert_eq!(peer.status(&second).await, NO_SESSION);
-    let steps = steps.lock().unwrap();
+    let steps = follower.0.lock().unwrap();
     assert_eq!(steps.iter().sum::<Duration>(), Duration::from_secs(1_000));
     // Two idle timeouts, two ends of FINISH, the rest.
     assert_eq!(steps.len(), 5, "{steps:?}");

@@ -6,6 +6,7 @@
 mod browser;
 mod cli;
 mod contexts;
+mod faults;
 mod lifecycle;
 mod requests;
 mod sessions;

@@ -13,13 +13,13 @@ use tokio_tungstenite::{
 use crate::support::{Peer, until};
 
 /// A client of one session.
-struct Client {
-    socket: WebSocketStream<TcpStream>,
+pub struct Client {
+    pub socket: WebSocketStream<TcpStream>,
     last_id: usize,
 }
 
 impl Client {
-    async fn of(session: &Value) -> Self {
+    pub async fn of(session: &Value) -> Self {
         let url = session["wsUrl"].as_str().unwrap();
         let mut request = url.into_client_request().unwrap();
         let token = session["token"].as_str().unwrap();
@@ -35,7 +35,7 @@ impl Client {
     }
 
     /// Begins a stream; gives its id.
-    async fn begin(&mut self, data: Value) -> String {
+    pub async fn begin(&mut self, data: Value) -> String {
         self.last_id += 1;
         let id = format!("{:032x}", self.last_id);
         let target = "wuying_codespace";
@@ -43,12 +43,12 @@ impl Client {
         id
     }
 
-    async fn run(&mut self, language: &str, code: &str) -> String {
+    pub async fn run(&mut self, language: &str, code: &str) -> String {
         self.begin(run_code(language, code, 60.0)).await
     }
 
     /// The next frame; `None` at the end of the connection.
-    async fn hear(&mut self) -> Option<Value> {
+    pub async fn hear(&mut self) -> Option<Value> {
         loop {
             match self.socket.next().await {
                 Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(text.as_str()).unwrap()),
@@ -59,7 +59,7 @@ impl Client {
     }
 
     /// The next frame's data, which must belong to a stream.
-    async fn next(&mut self, id: &str) -> Value {
+    pub async fn next(&mut self, id: &str) -> Value {
         let frame = self.hear().await.unwrap();
         assert_eq!((frame["invocationId"].as_str(), frame["target"].as_str()), (Some(id), Some("SDK")), "{frame}");
         assert_eq!(frame["source"], "wuying_codespace");
@@ -67,7 +67,7 @@ impl Client {
     }
 
     /// All data of a stream up to its last.
-    async fn rest(&mut self, id: &str) -> Vec<Value> {
+    pub async fn rest(&mut self, id: &str) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
             all.push(self.next(id).await);
@@ -83,7 +83,7 @@ fn run_code(language: &str, code: &str, timeout_s: f64) -> Value {
     json!({"method": "run_code", "mode": "stream", "params": params})
 }
 
-fn text(frames: &[Value], kind: &str) -> String {
+pub fn text(frames: &[Value], kind: &str) -> String {
     let chunks = frames.iter().filter(|data| data["eventType"] == kind);
     chunks.map(|data| data["chunk"].as_str().unwrap()).collect()
 }

@@ -11,7 +11,7 @@ use super::super::time_limit;
 use super::{Execution, ExecutionError, ExecutionResult, TOOL, canonical_language};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::RoutedSession;
-use crate::transport::{Deadline, MAX_ANSWER_BYTES, redact};
+use crate::transport::{Deadline, MAX_ANSWER_BYTES, MAY_HAVE_RUN, redact};
 
 /// The server that runs code where the session's tool list names none.
 const DEFAULT_SERVER: &str = "wuying_codespace";
@@ -94,7 +94,11 @@ pub async fn stream(
     data.insert("method".into(), TOOL.into());
     data.insert("mode".into(), "stream".into());
     data.insert("params".into(), params);
-    run_within(session, &data, Deadline::after(limit.saturating_add(MARGIN)), on_event).await
+    let outcome = run_within(session, &data, Deadline::after(limit.saturating_add(MARGIN)), on_event).await;
+    if outcome.as_ref().is_err_and(|failure| failure.error.kind() == ErrorKind::SessionNotFound) {
+        session.session().life().gone();
+    }
+    outcome
 }
 
 async fn run_within(
@@ -115,13 +119,21 @@ async fn run_within(
             Ok(Step::Told(event)) => on_event(*event),
             Ok(Step::Nothing) => {}
             Ok(Step::End(end)) => break end,
-            Err(error) => return Err(collector.failed(error)),
+            Err(error) => return Err(collector.failed(doubtful(error))),
         }
     };
     let request_id = invocation.id().to_owned();
     invocation.settle();
     in_flight.finished();
     Ok(collector.finished(&end, request_id))
+}
+
+/// What is lost with its connection, or too late, may run on: whoever calls decides whether to call again.
+fn doubtful(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Network | ErrorKind::Timeout => error.noted(MAY_HAVE_RUN),
+        _ => error,
+    }
 }
 
 fn not_ended(deadline: Deadline) -> Error {

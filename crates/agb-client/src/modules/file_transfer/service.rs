@@ -114,10 +114,7 @@ impl<'a> Service<'a> {
 
     /// A call that concerns the session: it starts the idle timer anew.
     async fn call_of_session(self, endpoint: &Endpoint, query: &Query, deadline: Deadline) -> Result<Answer> {
-        let in_flight = self.session.activity().begin();
-        let answer = self.call(endpoint, query, deadline).await?;
-        in_flight.finished();
-        Ok(answer)
+        self.session.life().using(self.call(endpoint, query, deadline)).await
     }
 
     async fn call(self, endpoint: &Endpoint, query: &Query, deadline: Deadline) -> Result<Answer> {

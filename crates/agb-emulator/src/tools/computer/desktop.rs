@@ -235,7 +235,7 @@ fn missing_text(programs: &str) -> String {
     let programs: Vec<&str> = programs.split(' ').collect();
     format!(
         "the desktop needs programs that are not installed here: {}; on Debian and Ubuntu, \
-         `apt-get install xvfb xdotool wmctrl openbox xterm imagemagick` installs them",
+         `apt-get install xvfb xdotool wmctrl openbox xterm imagemagick x11-utils` installs them",
         programs.join(", ")
     )
 }

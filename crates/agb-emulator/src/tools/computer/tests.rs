@@ -11,7 +11,7 @@ use crate::sandbox::testing::{Session, eventually, in_both_modes};
 
 /// A session with a desktop; `None`, said on standard error, where the machine has none.
 async fn on_desktop<F: Future<Output = ()>>(test: impl Fn(User) -> F) {
-    let programs = ["Xvfb", "xkbcomp", "openbox", "xdotool", "wmctrl", "import", "xterm"];
+    let programs = ["Xvfb", "xkbcomp", "openbox", "xdotool", "wmctrl", "import", "xterm", "xprop"];
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = |program: &&str| std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
     if let Some(missing) = programs.iter().find(|program| !is_there(program)) {
@@ -131,9 +131,18 @@ async fn windows_do_what_they_are_asked() {
             (window["width"].as_i64().unwrap(), window["height"].as_i64().unwrap())
         };
         let own = size(first).await;
+        let place = async |id: u64| {
+            let windows = user.windows().await;
+            let window = windows.iter().find(|window| window["window_id"] == id).unwrap().clone();
+            (window["absolute_upper_left_x"].as_i64().unwrap(), window["absolute_upper_left_y"].as_i64().unwrap())
+        };
         user.act("maximize_window", json!({"window_id": first})).await;
         let maximized = size(first).await;
         assert!(maximized.0 > 1800 && maximized.1 > 900, "{maximized:?}");
+        // Where it is is told without its frame, which is inside the screen, too.
+        let (x, y) = place(first).await;
+        assert!(x >= 0 && x + maximized.0 <= 1920, "{x} {maximized:?}");
+        assert!(y > 0 && y + maximized.1 <= 1080, "{y} {maximized:?}");
         user.act("fullscreen_window", json!({"window_id": first})).await;
         assert_eq!(size(first).await, (1920, 1080));
         user.act("restore_window", json!({"window_id": first})).await;

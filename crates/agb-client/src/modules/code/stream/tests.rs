@@ -228,7 +228,8 @@ async fn a_stream_settles_by_its_deadline_with_what_had_come() {
     let deadline = Deadline::after(Duration::from_millis(300));
     let failure = run_within(&session.by_route(None), &data, deadline, |_| {}).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Timeout);
-    assert_eq!(failure.error.message(), "timeout of 300ms exceeded: the stream did not end");
+    let message = "timeout of 300ms exceeded: the stream did not end (it may have been executed all the same)";
+    assert_eq!(failure.error.message(), message);
     assert_eq!(failure.partial.stdout, ["so far"]);
 }
 

@@ -1,0 +1,267 @@
+/** What is known of a session's life without asking, what keeps it alive, and who hears of it. */
+
+import { AGB, type ExpiringEvent, type KeepAliveFailedEvent, type ReleasedEvent, type Session } from "agbcloud-native";
+import { CODE_IMAGE, sessionOf, useEmulator, withEmulator } from "./support/emulator";
+import { must } from "./support/session";
+import { until } from "./support/wait";
+
+const spec = useEmulator();
+
+/** The keep-alives that the service got for a session. */
+function beatsOf(session: Session): number {
+  return spec.emulator
+    .journal()
+    .filter(({ path, query }) => path === "/mcp/refreshSessionIdleTime" && query.sessionId === session.getSessionId())
+    .length;
+}
+
+describe("session.lifecycle", () => {
+  it("agrees with the emulator to a second, from creation to release", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 60 });
+    const agree = () => {
+      const { timeLeft, lifetimeLeft, createdAt, state } = spec.view(session);
+      const life = session.lifecycle;
+      expect(life).toMatchObject({ state, idleReleaseTimeout: 60 });
+      expect(Math.abs((life.idleRemainingMs ?? Number.NaN) / 1000 - timeLeft)).toBeLessThan(1);
+      expect(Math.abs((life.lifetimeRemainingMs ?? Number.NaN) / 1000 - lifetimeLeft)).toBeLessThan(1);
+      expect(Math.abs(Number(life.createdAt) - Date.parse(createdAt))).toBeLessThan(1000);
+      return life;
+    };
+    expect(agree()).toMatchObject({ state: "created", lastActivityAt: null });
+    await spec.emulator.advance(20_000);
+    agree();
+    must(await session.command.execute("true", 20_000));
+    expect(agree().lastActivityAt).toBeInstanceOf(Date);
+    await spec.emulator.advance(30_000);
+    expect(agree()).toMatchObject({ state: "idle" });
+    must(await session.keepAlive());
+    agree();
+    await spec.emulator.advance(62_000);
+    expect(session.lifecycle).toMatchObject({ state: "idle", idleRemainingMs: 0 });
+    expect(session.lifecycle).not.toHaveProperty("releaseReason");
+    await spec.emulator.advance(5_000);
+    expect(session.lifecycle).toMatchObject({ state: "released", releaseReason: "idleTimeout", confirmed: false });
+    expect(await session.getStatus()).toMatchObject({ status: "FINISH" });
+    expect(session.lifecycle).toMatchObject({ releaseReason: "idleTimeout", confirmed: true });
+  });
+
+  it("is active while a call runs, and idle afterwards", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 60 });
+    const call = session.command.execute("while [ ! -e go ]; do sleep 0.02; done", 20_000);
+    await until("the call is under way", () => session.lifecycle.state === "active");
+    await until("the emulator has it", () => spec.view(session).state === "active");
+    await spec.emulator.advance(600_000);
+    expect(session.lifecycle).toMatchObject({ state: "active", idleRemainingMs: 60_000 });
+    must(await session.file.writeFile("go", "now"));
+    must(await call);
+    expect(session.lifecycle.state).toBe("idle");
+  });
+
+  it("knows of a found session what this process has seen of it", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 60 });
+    const other = new AGB({ apiKey: spec.emulator.apiKey, config: { endpoint: spec.emulator.url, timeoutMs: 20_000 } });
+    const found = sessionOf(await other.get(session.getSessionId()));
+    const unknown = { idleReleaseTimeout: null, idleRemainingMs: null, lifetimeRemainingMs: null, createdAt: null };
+    expect(found.lifecycle).toMatchObject({ state: "idle", ...unknown });
+    // In the same client it is the same life.
+    expect(sessionOf(await spec.agb.get(session.getSessionId())).lifecycle).toMatchObject({ idleReleaseTimeout: 60 });
+    must(await session.delete());
+    expect(session.lifecycle).toMatchObject({ state: "released", releaseReason: "deleted", confirmed: true });
+    expect(await found.keepAlive()).toMatchObject({ success: false });
+    expect(found.lifecycle).toMatchObject({ state: "released", releaseReason: "unknown", confirmed: true });
+  });
+
+  it("sends nothing", async () => {
+    const session = await spec.create({});
+    const sent = await spec.requestsOf(async () => {
+      expect(session.lifecycle.idleReleaseTimeout).toBe(300);
+      expect(session.keepAliveStatus()).toBeNull();
+    });
+    expect(sent).toEqual([]);
+  });
+});
+
+describe("the automatic keep-alive", () => {
+  it("keeps a session alive that nobody uses, up to the longest life, and no other", async () => {
+    const kept = await spec.create({ idleReleaseTimeout: 60, autoKeepAlive: true });
+    const left = await spec.create({ idleReleaseTimeout: 60 });
+    await spec.emulator.advance(1_700_000);
+    expect(spec.view(kept).wireStatus).toBe("RUNNING");
+    expect(spec.view(left).wireStatus).not.toBe("RUNNING");
+    const status = kept.keepAliveStatus();
+    expect(status).toMatchObject({ running: true, mode: "always", at: 0.6, idleReleaseTimeout: 60, failures: 0 });
+    // 1,700 s at 30 to 42 s each.
+    expect(status?.beats).toBeGreaterThanOrEqual(40);
+    expect(status?.beats).toBeLessThanOrEqual(57);
+    expect(beatsOf(kept)).toBe(status?.beats);
+    expect(status?.lastBeatAt).toBeInstanceOf(Date);
+    expect(status?.nextBeatInMs).toBeGreaterThan(0);
+    expect(kept.lifecycle.idleRemainingMs).toBeGreaterThan(15_000);
+
+    await spec.emulator.advance(120_000);
+    expect(kept.keepAliveStatus()).toMatchObject({ running: false, stopReason: "lifetimeCap", nextBeatInMs: null });
+    expect(kept.lifecycle).toMatchObject({ state: "released", releaseReason: "lifetimeCap" });
+  });
+
+  it("leaves out the beats that calls make superfluous", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 60, autoKeepAlive: true });
+    for (let round = 0; round < 10; round++) {
+      await spec.emulator.advance(25_000);
+      must(await session.getLabels());
+    }
+    expect(session.keepAliveStatus()?.beats).toBe(0);
+  });
+
+  it("starts and stops when it is told, also for a session that was found", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 60 });
+    const other = new AGB({ apiKey: spec.emulator.apiKey, config: { endpoint: spec.emulator.url, timeoutMs: 20_000 } });
+    const found = sessionOf(await other.get(session.getSessionId()));
+    expect(() => found.startKeepAlive()).toThrow(/idleReleaseTimeout/);
+    found.startKeepAlive({ idleReleaseTimeout: 60, at: 0.5 });
+    await spec.emulator.advance(300_000);
+    expect(await session.getStatus()).toMatchObject({ status: "RUNNING" });
+    found.stopKeepAlive();
+    expect(found.keepAliveStatus()).toMatchObject({ running: false, stopReason: "stopped" });
+    await spec.emulator.advance(62_000);
+    expect((await session.getStatus()).status).not.toBe("RUNNING");
+    expect(await found.keepAlive()).toMatchObject({ success: false });
+    expect(() => found.startKeepAlive({ idleReleaseTimeout: 60 })).toThrow(/released/);
+  });
+
+  it("ends after maxDurationS", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 60, autoKeepAlive: { maxDurationS: 120 } });
+    await spec.emulator.advance(150_000);
+    expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "maxDuration" });
+    expect(spec.view(session).wireStatus).toBe("RUNNING");
+    await spec.emulator.advance(40_000);
+    expect(spec.view(session).wireStatus).not.toBe("RUNNING");
+  });
+
+  it("beats only while something holds the session, in the mode whileHeld", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 60, autoKeepAlive: { mode: "whileHeld" } });
+    const hold = session.hold("a question to a model");
+    expect(hold.reason).toBe("a question to a model");
+    await spec.emulator.advance(300_000);
+    expect(spec.view(session).wireStatus).toBe("RUNNING");
+    {
+      const another = session.hold();
+      hold.release();
+      hold.release();
+      await spec.emulator.advance(120_000);
+      expect(spec.view(session).wireStatus).toBe("RUNNING");
+      another[Symbol.dispose]();
+    }
+    await spec.emulator.advance(62_000);
+    expect(spec.view(session).wireStatus).not.toBe("RUNNING");
+  });
+
+  it("comes from a thread that a blocked event loop does not stop", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 2, autoKeepAlive: true });
+    const end = Date.now() + 5_000;
+    while (Date.now() < end);
+    expect(spec.view(session).wireStatus).toBe("RUNNING");
+    expect(session.keepAliveStatus()?.beats).toBeGreaterThanOrEqual(2);
+  });
+
+  it("ends when the event loop has not run for stopIfLoopStalledS", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 2, autoKeepAlive: { stopIfLoopStalledS: 0.5 } });
+    await until("two beats", () => (session.keepAliveStatus()?.beats ?? 0) >= 2);
+    const end = Date.now() + 2_500;
+    while (Date.now() < end);
+    expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "loopStalled" });
+  });
+
+  it("refuses bad options before a session is made", async () => {
+    const before = spec.emulator.sessions().length;
+    const create = (autoKeepAlive: unknown) =>
+      spec.agb.create({ imageId: CODE_IMAGE, autoKeepAlive } as Parameters<typeof spec.agb.create>[0]);
+    const faults: [unknown, RegExp][] = [
+      ["yes", /autoKeepAlive must be true or an object, got string/],
+      [{ mode: "sometimes" }, /mode must be 'always' or 'whileHeld', got 'sometimes'/],
+      [{ mode: 1 }, /mode must be a string/],
+      [{ at: 1.5 }, /between 0 and 1/],
+      [{ at: "0.5" }, /at must be a finite number/],
+      [{ maxDurationS: -1 }, /maxDurationS must be a number of seconds more than 0/],
+      [{ stopIfLoopStalledS: Number.NaN }, /stopIfLoopStalledS must be a finite number/],
+    ];
+    for (const [given, errorMessage] of faults) {
+      expect(await create(given)).toMatchObject({ success: false, errorMessage: expect.stringMatching(errorMessage) });
+    }
+    expect(spec.emulator.sessions().length).toBe(before);
+    expect(await create(null)).toMatchObject({ success: true });
+    expect(await create(false)).toMatchObject({ success: true });
+  });
+});
+
+describe("session.on", () => {
+  it("tells of calls, of times that run out, and of the end", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 60 });
+    const heard: unknown[] = [];
+    session
+      .on("active", () => heard.push("active"))
+      .on("idle", () => heard.push("idle"))
+      .on("expiring", ({ what, remainingMs }: ExpiringEvent) => heard.push([what, remainingMs <= 12_000]))
+      .on("released", (event: ReleasedEvent) => heard.push(event));
+    must(await session.keepAlive());
+    await until("a call was heard of", () => heard.length === 2);
+    await spec.emulator.advance(50_000);
+    await until("the notice", () => heard.length === 3);
+    await spec.emulator.advance(20_000);
+    await until("the end", () => heard.length === 4);
+    expect(heard).toEqual(["active", "idle", ["idle", true], { reason: "idleTimeout", confirmed: false }]);
+  });
+
+  it("tells a deletion, once and off as they should, and of nothing to those who left", async () => {
+    const session = await spec.create({});
+    const calls: string[] = [];
+    const left = () => calls.push("left");
+    session.once("idle", () => calls.push("once"));
+    session.on("idle", left).off("idle", left).off("idle", left);
+    session.on("released", ({ reason }) => calls.push(reason));
+    must(await session.keepAlive());
+    must(await session.keepAlive());
+    must(await session.delete());
+    await until("the deletion", () => calls.includes("deleted"));
+    expect(calls).toEqual(["once", "deleted"]);
+  });
+
+  it("calls the others when a listener throws or rejects", async () => {
+    const session = await spec.create({});
+    let called = 0;
+    session.on("idle", () => {
+      throw new Error("on purpose");
+    });
+    session.on("idle", async () => {
+      throw new Error("on purpose, too");
+    });
+    session.on("idle", () => called++);
+    must(await session.keepAlive());
+    await until("the third listener", () => called === 1);
+  });
+
+  it("tells when the service is gone: each keep-alive that fails, and the end that can only be reckoned", async () => {
+    const failures: KeepAliveFailedEvent[] = [];
+    const ends: ReleasedEvent[] = [];
+    const session = await withEmulator({}, async (_emulator, agb) => {
+      const created = sessionOf(await agb.create({ imageId: CODE_IMAGE, idleReleaseTimeout: 1, autoKeepAlive: true }));
+      created.on("keepAliveFailed", (event) => failures.push(event)).on("released", (event) => ends.push(event));
+      await until("a beat", () => (created.keepAliveStatus()?.beats ?? 0) >= 1);
+      return created;
+    });
+    await until("the end", () => ends.length === 1);
+    expect(failures.length).toBeGreaterThanOrEqual(2);
+    expect(failures[0]).toMatchObject({ attempt: 1, willRetry: true, message: expect.stringMatching(/connect/i) });
+    expect(failures[1]).toMatchObject({ attempt: 2 });
+    // The emulator released it before it closed, or it is reckoned to be over.
+    expect(["idleTimeout", "unknown"]).toContain(ends[0]?.reason);
+    expect(session.lifecycle.state).toBe("released");
+    expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "released" });
+  });
+
+  it("refuses what is no event and what is no function", async () => {
+    const session = await spec.create({});
+    const on = session.on.bind(session) as (event: unknown, listener: unknown) => void;
+    expect(() => on("born", () => {})).toThrow(/has no event 'born', only active, idle/);
+    expect(() => on("idle", "listener")).toThrow(/listener must be a function, got string/);
+  });
+});

@@ -1,0 +1,314 @@
+//! When a session's keep-alive beats: after a share of the idle time-out since the last activity, sooner after a failure.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::events::KeepAliveFailure;
+use crate::error::{Error, ErrorKind, Result};
+
+/// When a beat is due, as a share of the idle time-out.
+pub const DEFAULT_AT: f64 = 0.6;
+/// A beat comes this much earlier or later, so that sessions made together don't beat together.
+const JITTER: f64 = 0.1;
+/// The shares within which a beat stays, whatever is asked for: room for jitter before, and for repeats behind.
+const EARLIEST: f64 = 0.05;
+const LATEST: f64 = 0.9;
+/// The longest that one beat may take.
+const BEAT_LIMIT: Duration = Duration::from_secs(10);
+/// What one beat may use of the time that is left, so that others can follow it.
+const BEAT_SHARE: f64 = 0.4;
+/// The shortest limit of a beat: less would fail for its own sake.
+const BEAT_MINIMUM: Duration = Duration::from_millis(250);
+/// The pause after the first failure, as a share of the idle time-out; it doubles.
+const FIRST_PAUSE: f64 = 0.01;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// When a session is to be kept alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeepAliveMode {
+    /// Always.
+    #[default]
+    Always,
+    /// While something holds it, or a call is in flight.
+    WhileHeld,
+}
+
+impl KeepAliveMode {
+    /// The name that users see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::WhileHeld => "whileHeld",
+        }
+    }
+}
+
+/// How long ago the program's event loop ran last.
+pub type LoopWatch = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// How a session is kept alive.
+#[derive(Clone, Default)]
+pub struct KeepAliveOptions {
+    /// When.
+    pub mode: KeepAliveMode,
+    /// A beat comes after this share of the idle time-out; `None`: [`DEFAULT_AT`].
+    pub at: Option<f64>,
+    /// For how long, from the start; `None`: as long as the session may live.
+    pub max_duration: Option<Duration>,
+    /// Not longer than so long after the event loop ran last; `None`: whatever the event loop does.
+    pub stop_if_stalled: Option<(Duration, LoopWatch)>,
+    /// The session's idle time-out, where it is not known; else the known one.
+    pub idle_release_timeout: Option<Duration>,
+}
+
+impl KeepAliveOptions {
+    /// Can a session be kept alive like this?
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for a share that is not between 0 and 1.
+    pub fn check(&self) -> Result<()> {
+        let at = self.share();
+        if at > 0.0 && at < 1.0 {
+            return Ok(());
+        }
+        let text = format!("`at` must be a share of the idle time-out between 0 and 1, got {at}");
+        Err(Error::new(ErrorKind::InvalidArgument, text).with_operation("startKeepAlive"))
+    }
+
+    fn share(&self) -> f64 {
+        self.at.unwrap_or(DEFAULT_AT)
+    }
+}
+
+impl fmt::Debug for KeepAliveOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeepAliveOptions")
+            .field("mode", &self.mode)
+            .field("at", &self.at)
+            .field("max_duration", &self.max_duration)
+            .field("stop_if_stalled", &self.stop_if_stalled.as_ref().map(|(limit, _)| limit))
+            .field("idle_release_timeout", &self.idle_release_timeout)
+            .finish()
+    }
+}
+
+/// Why a keep-alive stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// It was told to.
+    Stopped,
+    /// The session is gone.
+    Released,
+    /// The session can't live longer.
+    LifetimeCap,
+    /// Its longest time was over.
+    MaxDuration,
+    /// The event loop has not run for too long.
+    LoopStalled,
+}
+
+impl StopReason {
+    /// The name that users see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Released => "released",
+            Self::LifetimeCap => "lifetimeCap",
+            Self::MaxDuration => "maxDuration",
+            Self::LoopStalled => "loopStalled",
+        }
+    }
+}
+
+/// How a keep-alive is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeepAliveStatus {
+    /// Why it no longer runs; `None`: it does.
+    pub stopped: Option<StopReason>,
+    /// When it keeps alive.
+    pub mode: KeepAliveMode,
+    /// The share of the idle time-out after which it beats.
+    pub at: f64,
+    /// The idle time-out that it reckons with.
+    pub idle_release_timeout: Duration,
+    /// Beats that the service answered.
+    pub beats: u64,
+    /// Beats that failed.
+    pub failures: u64,
+    /// When the last one was answered.
+    pub last_beat_at: Option<SystemTime>,
+    /// Time until the next; `None`: none is wanted now.
+    pub next_beat: Option<Duration>,
+    /// What went wrong at the last one, if it failed.
+    pub last_error: Option<String>,
+}
+
+/// A keep-alive that was started.
+#[derive(Debug)]
+pub(super) struct Beating {
+    pub(super) options: KeepAliveOptions,
+    /// When it ends at the latest.
+    end: Option<Instant>,
+    stopped: Option<StopReason>,
+    is_under_way: bool,
+    /// The share of the time-out after which the next beat is due.
+    share: f64,
+    /// After a failure.
+    retry_at: Option<Instant>,
+    attempt: u32,
+    beats: u64,
+    failures: u64,
+    last_beat_at: Option<SystemTime>,
+    last_error: Option<String>,
+}
+
+impl Beating {
+    pub(super) fn start(options: KeepAliveOptions, now: Instant) -> Result<Self> {
+        options.check()?;
+        Ok(Self {
+            end: options.max_duration.and_then(|limit| now.checked_add(limit)),
+            share: with_jitter(options.share()),
+            options,
+            stopped: None,
+            is_under_way: false,
+            retry_at: None,
+            attempt: 0,
+            beats: 0,
+            failures: 0,
+            last_beat_at: None,
+            last_error: None,
+        })
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.stopped.is_none()
+    }
+
+    pub(super) fn stop(&mut self, reason: StopReason) {
+        let reason = *self.stopped.get_or_insert(reason);
+        // Only an end that was reckoned can turn out to be none.
+        if reason != StopReason::Released {
+            self.options.stop_if_stalled = None;
+        }
+    }
+
+    /// Shall the session be kept alive now?
+    pub(super) fn is_wanted(&self, is_held: bool) -> bool {
+        self.is_running() && (is_held || self.options.mode == KeepAliveMode::Always)
+    }
+
+    /// When the next beat is due; `None` while one is under way.
+    pub(super) fn due(&self, basis: Instant, timeout: Duration) -> Option<Instant> {
+        if self.is_under_way {
+            return None;
+        }
+        let regular = basis.checked_add(timeout.mul_f64(self.share))?;
+        // A call that came after the failed beat has done its work.
+        Some(self.retry_at.map_or(regular, |retry| retry.max(regular)))
+    }
+
+    /// The session whose end stopped it is alive after all.
+    pub(super) fn go_on(&mut self) {
+        self.stopped.take_if(|reason| *reason == StopReason::Released);
+    }
+
+    /// When it ends without anybody's doing.
+    pub(super) fn last_moment(&self, lifetime_end: Option<Instant>) -> Option<Instant> {
+        self.end.into_iter().chain(lifetime_end).min().filter(|_| self.is_running())
+    }
+
+    pub(super) fn reason_to_stop(
+        &self,
+        now: Instant,
+        lifetime_end: Option<Instant>,
+        is_due: bool,
+    ) -> Option<StopReason> {
+        let is_over = |end: Option<Instant>| end.is_some_and(|end| now >= end);
+        match () {
+            () if !self.is_running() => None,
+            () if is_over(lifetime_end) => Some(StopReason::LifetimeCap),
+            () if is_over(self.end) => Some(StopReason::MaxDuration),
+            () if is_due && self.is_loop_stalled() => Some(StopReason::LoopStalled),
+            () => None,
+        }
+    }
+
+    fn is_loop_stalled(&self) -> bool {
+        self.options.stop_if_stalled.as_ref().is_some_and(|(limit, since_last_run)| since_last_run() > *limit)
+    }
+
+    /// A beat is under way; gives how long it may take, of what is left until the session's time is over.
+    pub(super) fn begin(&mut self, left: Duration) -> Duration {
+        self.is_under_way = true;
+        left.mul_f64(BEAT_SHARE).clamp(BEAT_MINIMUM, BEAT_LIMIT)
+    }
+
+    pub(super) fn succeeded(&mut self, at: SystemTime) {
+        self.is_under_way = false;
+        self.retry_at = None;
+        self.attempt = 0;
+        self.beats += 1;
+        self.last_beat_at = Some(at);
+        self.last_error = None;
+        self.share = with_jitter(self.options.share());
+    }
+
+    /// `left` is what is left of the time-out.
+    pub(super) fn failed(
+        &mut self,
+        error: &Error,
+        now: Instant,
+        timeout: Duration,
+        left: Duration,
+    ) -> KeepAliveFailure {
+        self.is_under_way = false;
+        self.attempt += 1;
+        self.failures += 1;
+        self.last_error = Some(error.message().to_owned());
+        self.retry_at = now.checked_add(pause(self.attempt, timeout));
+        KeepAliveFailure {
+            message: error.message().to_owned(),
+            attempt: self.attempt,
+            idle_remaining: left,
+            will_retry: self.is_running(),
+        }
+    }
+
+    /// It stopped by itself.
+    pub(super) fn gave_up(&mut self, why: &str, left: Duration) -> KeepAliveFailure {
+        self.last_error = Some(why.to_owned());
+        KeepAliveFailure {
+            message: format!("{why}; the session is no longer kept alive"),
+            attempt: self.attempt,
+            idle_remaining: left,
+            will_retry: false,
+        }
+    }
+
+    pub(super) fn status(&self, idle_release_timeout: Duration, next_beat: Option<Duration>) -> KeepAliveStatus {
+        KeepAliveStatus {
+            stopped: self.stopped,
+            mode: self.options.mode,
+            at: self.options.share(),
+            idle_release_timeout,
+            beats: self.beats,
+            failures: self.failures,
+            last_beat_at: self.last_beat_at,
+            next_beat,
+            last_error: self.last_error.clone(),
+        }
+    }
+}
+
+fn with_jitter(at: f64) -> f64 {
+    (at + JITTER * (2.0 * fastrand::f64() - 1.0)).clamp(EARLIEST.min(at), LATEST.max(at))
+}
+
+/// The pause before the beat after `attempt` failures.
+fn pause(attempt: u32, timeout: Duration) -> Duration {
+    let doublings = attempt.saturating_sub(1).min(10);
+    let pause = timeout.mul_f64(FIRST_PAUSE).max(SHORTEST_PAUSE).saturating_mul(1 << doublings);
+    pause.min(LONGEST_PAUSE).mul_f64(0.75 + 0.25 * fastrand::f64())
+}

@@ -1,0 +1,275 @@
+//! The engine that looks after the sessions of this process: it sends keep-alives, and tells of times that run out.
+//!
+//! It has a thread, a runtime and connections of its own, so that neither a blocked event loop nor a busy shared runtime
+//! delays it. What is due is decided by [`Life`]; here it is only done. Everything runs on the clock of the session's
+//! service, which an emulator in this process may move.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, Semaphore};
+
+use super::{Clock, Life};
+use crate::agb::Agb;
+use crate::error::{Error, ErrorKind, Result};
+use crate::transport::Deadline;
+
+/// Beats under way at once; more would only make each of them slower.
+const BEATS_AT_ONCE: usize = 64;
+/// The longest sleep, for what may have been missed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
+
+/// Where a life has its number with the engine, once it has one.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(OnceLock<u64>);
+
+impl Watch {
+    /// Has the engine look again.
+    pub(super) fn changed(&self) {
+        if let Some(number) = self.0.get() {
+            ENGINE.changed(*number);
+        }
+    }
+}
+
+/// Has the engine look after a session from now on, as far as its life wants it.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] when the engine's thread can't be started.
+pub(crate) fn watch(agb: &Agb, session_id: &str, life: &Life) -> Result<()> {
+    ENGINE.start()?;
+    let number = *life.watch().0.get_or_init(|| ENGINE.numbers.fetch_add(1, Ordering::Relaxed));
+    let mut plan = ENGINE.lock();
+    plan.entries.entry(number).or_insert_with(|| Entry {
+        agb: agb.clone(),
+        session_id: session_id.to_owned(),
+        life: life.clone(),
+        due: None,
+        is_beating: false,
+    });
+    drop(plan);
+    ENGINE.changed(number);
+    Ok(())
+}
+
+/// The clock was moved.
+pub(super) fn clock_moved() {
+    if let Some(engine) = LazyLock::get(&ENGINE) {
+        engine.wake.notify_one();
+    }
+}
+
+/// Time on `clock` until the engine has something to do there; `None`: nothing. An emulator that skips time asks, so as
+/// not to skip what would have been done in it.
+pub fn next_due(clock: &Clock) -> Option<Duration> {
+    let due = LazyLock::get(&ENGINE)?.lock().first_due(clock)?;
+    Some(due.saturating_duration_since(clock.now()))
+}
+
+/// Waits until everything that is due on `clock` is done.
+pub async fn settled(clock: &Clock) {
+    let Some(engine) = LazyLock::get(&ENGINE) else { return };
+    loop {
+        let progress = engine.progress.notified();
+        tokio::pin!(progress);
+        progress.as_mut().enable();
+        if engine.is_settled(clock) {
+            return;
+        }
+        engine.wake.notify_one();
+        progress.await;
+    }
+}
+
+#[derive(Default)]
+struct Engine {
+    thread: OnceLock<std::result::Result<(), String>>,
+    numbers: AtomicU64,
+    plan: Mutex<Plan>,
+    /// Whose life has changed since the last turn. A lock of its own: a listener that is told of an event may change a
+    /// life.
+    changed: Mutex<BTreeSet<u64>>,
+    wake: Notify,
+    /// A turn or a beat has ended.
+    progress: Notify,
+}
+
+#[derive(Default)]
+struct Plan {
+    entries: HashMap<u64, Entry>,
+    /// What is due on each clock, earliest first.
+    queues: HashMap<usize, Queue>,
+}
+
+struct Entry {
+    agb: Agb,
+    session_id: String,
+    life: Life,
+    due: Option<Instant>,
+    is_beating: bool,
+}
+
+struct Queue {
+    clock: Clock,
+    due: BTreeSet<(Instant, u64)>,
+    beats_under_way: usize,
+}
+
+impl Engine {
+    fn start(&'static self) -> Result<()> {
+        let started = self.thread.get_or_init(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| error.to_string())?;
+            let thread = std::thread::Builder::new().name("agb-keep-alive".to_owned());
+            let run = move || runtime.block_on(self.run());
+            thread.spawn(run).map(drop).map_err(|error| error.to_string())
+        });
+        started.clone().map_err(|why| Error::new(ErrorKind::Internal, format!("keep-alives can't be sent: {why}")))
+    }
+
+    async fn run(&'static self) {
+        let slots = Arc::new(Semaphore::new(BEATS_AT_ONCE));
+        loop {
+            let sleep = self.turn(&slots);
+            self.progress.notify_waiters();
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+    }
+
+    /// Does what is due, and says how long nothing will be.
+    fn turn(&'static self, slots: &Arc<Semaphore>) -> Duration {
+        let changed = std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner));
+        let numbers = self.lock().take_due(changed);
+        for number in numbers {
+            self.look_at(number, slots);
+        }
+        self.lock().sleep()
+    }
+
+    fn look_at(&'static self, number: u64, slots: &Arc<Semaphore>) {
+        // Not under the lock: a step tells listeners.
+        let Some(life) = self.lock().entries.get(&number).map(|entry| entry.life.clone()) else { return };
+        let step = life.step(life.clock().now());
+        let mut plan = self.lock();
+        if !life.is_watched() && step.beat.is_none() {
+            plan.forget(number);
+            return;
+        }
+        plan.set_due(number, step.next);
+        let Some(limit) = step.beat else { return };
+        let Some((agb, session_id)) = plan.beat_begins(number) else { return };
+        drop(plan);
+        let slots = Arc::clone(slots);
+        tokio::spawn(async move {
+            // Never closed.
+            let _slot = slots.acquire().await;
+            let outcome = agb.beat(&session_id, Deadline::after(limit)).await;
+            life.beaten(&outcome);
+            self.lock().beat_ended(number);
+            self.changed(number);
+        });
+    }
+
+    fn changed(&self, number: u64) {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+        self.wake.notify_one();
+    }
+
+    fn is_settled(&self, clock: &Clock) -> bool {
+        if !self.changed.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            return false;
+        }
+        let plan = self.lock();
+        let Some(queue) = plan.queues.get(&clock.id()) else { return true };
+        queue.beats_under_way == 0 && queue.due.first().is_none_or(|(due, _)| *due > clock.now())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Plan {
+    /// Who is due by now, and who has `changed`, each once.
+    fn take_due(&mut self, changed: BTreeSet<u64>) -> BTreeSet<u64> {
+        let mut numbers = changed;
+        for queue in self.queues.values_mut() {
+            let now = queue.clock.now();
+            while let Some((due, number)) = queue.due.first().copied()
+                && due <= now
+            {
+                queue.due.pop_first();
+                if let Some(entry) = self.entries.get_mut(&number) {
+                    entry.due = None;
+                }
+                numbers.insert(number);
+            }
+        }
+        numbers
+    }
+
+    fn set_due(&mut self, number: u64, due: Option<Instant>) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        let clock = entry.life.clock();
+        let queue = self.queues.entry(clock.id()).or_insert_with(|| Queue {
+            clock: clock.clone(),
+            due: BTreeSet::new(),
+            beats_under_way: 0,
+        });
+        if let Some(known) = entry.due.take() {
+            queue.due.remove(&(known, number));
+        }
+        if let Some(due) = due {
+            queue.due.insert((due, number));
+            entry.due = Some(due);
+        }
+    }
+
+    fn beat_begins(&mut self, number: u64) -> Option<(Agb, String)> {
+        let entry = self.entries.get_mut(&number)?;
+        entry.is_beating = true;
+        self.queues.get_mut(&entry.life.clock().id())?.beats_under_way += 1;
+        Some((entry.agb.clone(), entry.session_id.clone()))
+    }
+
+    fn beat_ended(&mut self, number: u64) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        entry.is_beating = false;
+        if let Some(queue) = self.queues.get_mut(&entry.life.clock().id()) {
+            queue.beats_under_way = queue.beats_under_way.saturating_sub(1);
+        }
+    }
+
+    /// Nobody wants news of this life any more; it is put back when somebody does.
+    fn forget(&mut self, number: u64) {
+        if self.entries.get(&number).is_some_and(|entry| entry.is_beating) {
+            return;
+        }
+        self.set_due(number, None);
+        let Some(entry) = self.entries.remove(&number) else { return };
+        let id = entry.life.clock().id();
+        let is_last = !self.entries.values().any(|other| other.life.clock().id() == id);
+        if is_last {
+            self.queues.remove(&id);
+        }
+    }
+
+    fn first_due(&self, clock: &Clock) -> Option<Instant> {
+        self.queues.get(&clock.id())?.due.first().map(|(due, _)| *due)
+    }
+
+    fn sleep(&self) -> Duration {
+        let waits = self.queues.values().filter_map(|queue| {
+            let (due, _) = queue.due.first()?;
+            Some(due.saturating_duration_since(queue.clock.now()))
+        });
+        waits.min().unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
+    }
+}

@@ -1,0 +1,673 @@
+//! The life of one session as this process knows it: when it was last used, what holds it, what keeps it alive, and
+//! whether it is gone. A state machine without I/O: [`step`](Life::step) says what is due, `keep_alive.rs` does it.
+//!
+//! The service's idle timer starts anew at the end of: tool calls, `keepAlive`, `getSession`, labels, session info and
+//! links. It does not for: the status (`getSessionInfo`), the session list, the tool list of an image (docs/protocol.md,
+//! section "Idle timer").
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::beat::{Beating, KeepAliveOptions, KeepAliveStatus, StopReason};
+use super::events::{Expiring, LifecycleEvent, Listener, ReleaseReason, Subscription};
+use super::{Clock, keep_alive};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Seconds without activity after which the service releases a session that was created without a time-out.
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// No session lives longer than this.
+pub const MAXIMUM_LIFETIME: Duration = Duration::from_secs(1_800);
+/// How long a session whose time is over may still answer before it counts as released.
+const RELEASE_GRACE: Duration = Duration::from_secs(5);
+/// When `expiring` is told of the end of a session's longest life.
+const LIFETIME_NOTICE: Duration = Duration::from_secs(120);
+/// How long a service may take to say that it does not know a session.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(10);
+/// What is left of the idle time-out when `expiring` is told of it.
+const IDLE_NOTICE: f64 = 0.2;
+
+/// Where a session is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionState {
+    /// Created, and not used yet.
+    Created,
+    /// A call is under way.
+    Active,
+    /// Nothing has been asked of it for a while.
+    Idle,
+    /// Gone for good.
+    Released,
+}
+
+impl SessionState {
+    /// The name that users see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Active => "active",
+            Self::Idle => "idle",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// A session's release, as far as it is known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Release {
+    /// Why it was released.
+    pub reason: ReleaseReason,
+    /// Did the service say so? Otherwise only its time is over.
+    pub confirmed: bool,
+}
+
+/// What is known of a session's life without asking.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LifecycleView {
+    /// Where it is.
+    pub state: SessionState,
+    /// After how long without activity it is released; `None`: unknown, as for sessions that were found.
+    pub idle_release_timeout: Option<Duration>,
+    /// What is left of that: all of it while a call runs; `None`: unknown.
+    pub idle_remaining: Option<Duration>,
+    /// What is left of the longest life; `None`: unknown.
+    pub lifetime_remaining: Option<Duration>,
+    /// When it was created; `None`: unknown.
+    pub created_at: Option<SystemTime>,
+    /// When the last call that started the idle timer anew ended; `None`: there was none.
+    pub last_activity_at: Option<SystemTime>,
+    /// How it ended, if it has.
+    pub release: Option<Release>,
+}
+
+/// The life of one session. Clones share it.
+#[derive(Clone)]
+pub struct Life {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Clock,
+    state: Mutex<State>,
+    watch: keep_alive::Watch,
+    /// What else ends with the session.
+    end: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+struct State {
+    idle_timeout: Option<Duration>,
+    created: Option<Instant>,
+    created_at: Option<SystemTime>,
+    /// When the last call that starts the timer anew began.
+    last_start: Instant,
+    /// When the last such call ended.
+    last_end: Instant,
+    last_end_at: Option<SystemTime>,
+    in_flight: usize,
+    /// Calls that did their work.
+    finished: u64,
+    held: usize,
+    release: Option<Release>,
+    beating: Option<Beating>,
+    /// The end of activity whose idle time was announced to be running out.
+    told_of_idle: Option<Instant>,
+    has_told_of_lifetime: bool,
+    listeners: Vec<(u64, Listener)>,
+    last_listener: u64,
+}
+
+/// What [`Life::step`] wants done.
+#[derive(Debug, Default)]
+pub(crate) struct Step {
+    /// Send one keep-alive, which may take so long.
+    pub(crate) beat: Option<Duration>,
+    /// When to call again; `None`: only after a change.
+    pub(crate) next: Option<Instant>,
+}
+
+impl Life {
+    /// Of a session that was created now. The service takes its default where no time-out was asked for.
+    pub fn of_new_session(clock: Clock, idle_timeout: Option<Duration>) -> Self {
+        let idle_timeout = idle_timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(DEFAULT_IDLE_TIMEOUT);
+        Self::start(clock, Some(idle_timeout), true)
+    }
+
+    /// Of a session that somebody made at an unknown time; it counts as used now.
+    pub fn of_found_session(clock: Clock) -> Self {
+        Self::start(clock, None, false)
+    }
+
+    fn start(clock: Clock, idle_timeout: Option<Duration>, is_new: bool) -> Self {
+        let (now, now_at) = (clock.now(), clock.wall());
+        let state = State {
+            idle_timeout,
+            created: is_new.then_some(now),
+            created_at: is_new.then_some(now_at),
+            last_start: now,
+            last_end: now,
+            last_end_at: (!is_new).then_some(now_at),
+            in_flight: 0,
+            finished: 0,
+            held: 0,
+            release: None,
+            beating: None,
+            told_of_idle: None,
+            has_told_of_lifetime: false,
+            listeners: Vec::new(),
+            last_listener: 0,
+        };
+        let watch = keep_alive::Watch::default();
+        Self { shared: Arc::new(Shared { clock, state: Mutex::new(state), watch, end: OnceLock::new() }) }
+    }
+
+    /// The clock that this life runs on.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Marks the start of a call that holds the timer. Dropping the mark ends the call; only
+    /// [`finished`](InFlight::finished) starts the timer anew.
+    pub fn begin(&self) -> InFlight {
+        let now = self.shared.clock.now();
+        let mut state = self.lock();
+        state.in_flight += 1;
+        state.last_start = state.last_start.max(now);
+        let is_wanted = state.wants_news_of_calls();
+        let becomes_active = state.in_flight == 1 && state.release.is_none();
+        let told = if becomes_active { state.hearers() } else { Vec::new() };
+        drop(state);
+        tell(&told, &LifecycleEvent::Active);
+        if is_wanted {
+            self.changed();
+        }
+        InFlight { life: self.clone() }
+    }
+
+    /// Does a call that holds the timer, and takes from its outcome what it says of the session.
+    pub(crate) async fn using<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let in_flight = self.begin();
+        let outcome = call.await;
+        self.learn(&outcome);
+        match &outcome {
+            Ok(_) => in_flight.finished(),
+            // The tool ran, and failed.
+            Err(error) if error.kind() == ErrorKind::Tool => in_flight.finished(),
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    /// Takes from the outcome of a call that does not count as activity what it says of the session.
+    pub(crate) fn learn<T>(&self, outcome: &Result<T>) {
+        if let Err(error) = outcome
+            && error.kind() == ErrorKind::SessionNotFound
+        {
+            self.gone();
+        }
+    }
+
+    /// Marks the end of a call that needs no start, because the session was not known before it.
+    pub fn touch(&self) {
+        let (now, now_at) = (self.shared.clock.now(), self.shared.clock.wall());
+        let mut state = self.lock();
+        state.last_end = state.last_end.max(now);
+        state.last_end_at = Some(now_at);
+        state.finished += 1;
+        // It answered: a release that was only reckoned has not come.
+        if state.release.take_if(|release| !release.confirmed).is_some() {
+            if let Some(beating) = &mut state.beating {
+                beating.go_on();
+            }
+            drop(state);
+            self.changed();
+        }
+    }
+
+    /// The service no longer knows the session: why, as far as its times tell.
+    pub(crate) fn gone(&self) {
+        let reason = self.lock().reason_of_end(self.shared.clock.now());
+        self.released(Release { reason, confirmed: true });
+    }
+
+    /// The session was deleted from here.
+    pub(crate) fn deleted(&self) {
+        self.released(Release { reason: ReleaseReason::Deleted, confirmed: true });
+    }
+
+    fn released(&self, release: Release) {
+        let mut state = self.lock();
+        if state.release.is_some_and(|known| known.confirmed || !release.confirmed) {
+            return;
+        }
+        let was_told = state.release.is_some();
+        state.release = Some(release);
+        state.stop_beating(StopReason::Released);
+        let told = if was_told { Vec::new() } else { state.hearers() };
+        drop(state);
+        tell(&told, &LifecycleEvent::Released(release));
+        self.changed();
+        if release.confirmed
+            && let Some(end) = self.shared.end.get()
+        {
+            end();
+        }
+    }
+
+    /// Has `end` called when the service has said that the session is gone. The first one counts.
+    pub(crate) fn ending_with(self, end: impl Fn() + Send + Sync + 'static) -> Self {
+        // Refused only where there is one.
+        let _ = self.shared.end.set(Box::new(end));
+        self
+    }
+
+    /// What is known now.
+    pub fn view(&self) -> LifecycleView {
+        let now = self.shared.clock.now();
+        self.lock().view(now)
+    }
+
+    /// Clock time since the end of the last call that started the idle timer anew; zero while such a call runs.
+    pub fn idle_for(&self) -> Duration {
+        let now = self.shared.clock.now();
+        self.lock().idle_for(now)
+    }
+
+    /// Clock time since creation; `None` if this process did not create the session.
+    pub fn age(&self) -> Option<Duration> {
+        let now = self.shared.clock.now();
+        self.lock().age(now)
+    }
+
+    /// Remembers this moment, to tell later whether the session may have done anything since.
+    pub fn mark(&self) -> Mark {
+        let now = self.shared.clock.now();
+        Mark { life: self.clone(), finished: self.lock().finished, at: now, began: Instant::now() }
+    }
+
+    /// Holds the session until the mark is dropped: in mode "while held" it is kept alive meanwhile.
+    pub fn hold(&self) -> Hold {
+        self.lock().held += 1;
+        self.changed();
+        Hold { life: self.clone() }
+    }
+
+    /// Begins to keep the session alive, or goes on with other options.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] when the idle time-out is neither known nor given, or for an option out of range;
+    /// [`ErrorKind::SessionNotFound`] for a session that is gone.
+    pub(crate) fn start_beating(&self, options: KeepAliveOptions) -> Result<()> {
+        let now = self.shared.clock.now();
+        let mut state = self.lock();
+        if state.release.is_some_and(|release| release.confirmed) {
+            return Err(refused(ErrorKind::SessionNotFound, "the session is released and can't be kept alive"));
+        }
+        let Some(idle_timeout) = options.idle_release_timeout.or(state.idle_timeout) else {
+            let text =
+                "the idle time-out of a session that was found is not known: give `idleReleaseTimeout`, in seconds";
+            return Err(refused(ErrorKind::InvalidArgument, text));
+        };
+        state.beating = Some(Beating::start(options, now)?);
+        state.idle_timeout = Some(idle_timeout);
+        drop(state);
+        self.changed();
+        Ok(())
+    }
+
+    /// Ends the keep-alive; nothing happens where there is none.
+    pub fn stop_beating(&self) {
+        self.lock().stop_beating(StopReason::Stopped);
+        self.changed();
+    }
+
+    /// How the keep-alive is doing; `None` where none was started.
+    pub fn beating(&self) -> Option<KeepAliveStatus> {
+        let now = self.shared.clock.now();
+        let state = self.lock();
+        let beating = state.beating.as_ref()?;
+        let next = state.next_beat().map(|at| at.saturating_duration_since(now));
+        Some(beating.status(state.idle_timeout.unwrap_or_default(), next))
+    }
+
+    /// The options that the keep-alive was started with, while it runs.
+    pub fn running_options(&self) -> Option<KeepAliveOptions> {
+        self.lock().beating.as_ref().filter(|beating| beating.is_running()).map(|beating| beating.options.clone())
+    }
+
+    /// Has `listener` called at every event, from any thread, until the subscription is dropped. It must not block.
+    pub fn subscribe(&self, listener: Listener) -> Subscription {
+        let mut state = self.lock();
+        state.last_listener += 1;
+        let id = state.last_listener;
+        state.listeners.push((id, listener));
+        drop(state);
+        self.changed();
+        Subscription::new(self.downgrade(), id)
+    }
+
+    pub(crate) fn unsubscribe(&self, id: u64) {
+        self.lock().listeners.retain(|(known, _)| *known != id);
+    }
+
+    /// Does the engine have to look after this life?
+    pub(crate) fn is_watched(&self) -> bool {
+        let state = self.lock();
+        let is_over = state.release.is_some_and(|release| release.confirmed);
+        !is_over && (!state.listeners.is_empty() || state.beating.as_ref().is_some_and(Beating::is_running))
+    }
+
+    /// Tells what is due at `now`, and says what is to be done.
+    pub(crate) fn step(&self, now: Instant) -> Step {
+        let mut events = Vec::new();
+        let mut state = self.lock();
+        state.notice_expiry(now, &mut events);
+        let beat = state.take_beat(now, &mut events);
+        let step = Step { beat, next: state.next_due() };
+        let told = if events.is_empty() { Vec::new() } else { state.hearers() };
+        drop(state);
+        for event in &events {
+            tell(&told, event);
+        }
+        step
+    }
+
+    /// The outcome of a beat that [`step`](Self::step) wanted.
+    pub(crate) fn beaten(&self, outcome: &Result<()>) {
+        match outcome {
+            Ok(()) => {
+                self.touch();
+                let mut state = self.lock();
+                if let Some(beating) = &mut state.beating {
+                    beating.succeeded(self.shared.clock.wall());
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::SessionNotFound => self.gone(),
+            Err(error) => self.beat_failed(error),
+        }
+    }
+
+    fn beat_failed(&self, error: &Error) {
+        let now = self.shared.clock.now();
+        let mut state = self.lock();
+        let timeout = state.idle_timeout.unwrap_or_default();
+        let left = timeout.saturating_sub(now.saturating_duration_since(state.basis()));
+        let Some(beating) = &mut state.beating else { return };
+        let failed = beating.failed(error, now, timeout, left);
+        let told = state.hearers();
+        drop(state);
+        tracing::debug!(target: "agb::lifecycle", error = error.message(), attempt = failed.attempt, "keep-alive failed");
+        tell(&told, &LifecycleEvent::KeepAliveFailed(failed));
+    }
+
+    /// Has the engine look again, where something may be due sooner than it knows.
+    pub(crate) fn changed(&self) {
+        self.shared.watch.changed();
+    }
+
+    pub(crate) fn watch(&self) -> &keep_alive::Watch {
+        &self.shared.watch
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Is this the same life as `other`?
+    #[cfg(test)]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakLife {
+        WeakLife(Arc::downgrade(&self.shared))
+    }
+}
+
+impl State {
+    fn view(&self, now: Instant) -> LifecycleView {
+        let release = self.release.or_else(|| self.reckoned_release(now));
+        let state = match () {
+            () if release.is_some() => SessionState::Released,
+            () if self.in_flight > 0 => SessionState::Active,
+            () if self.last_end_at.is_some() => SessionState::Idle,
+            () => SessionState::Created,
+        };
+        LifecycleView {
+            state,
+            idle_release_timeout: self.idle_timeout,
+            idle_remaining: self.idle_timeout.map(|timeout| timeout.saturating_sub(self.idle_for(now))),
+            lifetime_remaining: self.age(now).map(|age| MAXIMUM_LIFETIME.saturating_sub(age)),
+            created_at: self.created_at,
+            last_activity_at: self.last_end_at,
+            release,
+        }
+    }
+
+    fn idle_for(&self, now: Instant) -> Duration {
+        if self.in_flight > 0 { Duration::ZERO } else { now.saturating_duration_since(self.last_end) }
+    }
+
+    fn age(&self, now: Instant) -> Option<Duration> {
+        self.created.map(|created| now.saturating_duration_since(created))
+    }
+
+    /// The activity that the next beat is counted from. While a call runs it is its start: the service holds the timer
+    /// then, but a connection that broke unseen would look the same from here.
+    fn basis(&self) -> Instant {
+        if self.in_flight > 0 { self.last_start.max(self.last_end) } else { self.last_end }
+    }
+
+    fn idle_end(&self) -> Option<Instant> {
+        if self.in_flight > 0 { None } else { self.last_end.checked_add(self.idle_timeout?) }
+    }
+
+    fn lifetime_end(&self) -> Option<Instant> {
+        self.created?.checked_add(MAXIMUM_LIFETIME)
+    }
+
+    /// Its time is over, and nothing was heard of it since.
+    fn reckoned_release(&self, now: Instant) -> Option<Release> {
+        let is_over = |end: Option<Instant>| end.is_some_and(|end| now >= end + RELEASE_GRACE);
+        if is_over(self.lifetime_end()) {
+            return Some(Release { reason: ReleaseReason::LifetimeCap, confirmed: false });
+        }
+        is_over(self.idle_end()).then_some(Release { reason: ReleaseReason::IdleTimeout, confirmed: false })
+    }
+
+    fn reason_of_end(&self, now: Instant) -> ReleaseReason {
+        let is_over = |end: Option<Instant>| end.is_some_and(|end| now + Duration::from_secs(1) >= end);
+        match () {
+            () if is_over(self.lifetime_end()) => ReleaseReason::LifetimeCap,
+            () if is_over(self.idle_timeout.and_then(|timeout| self.last_end.checked_add(timeout))) => {
+                ReleaseReason::IdleTimeout
+            }
+            () => ReleaseReason::Unknown,
+        }
+    }
+
+    fn notice_expiry(&mut self, now: Instant, events: &mut Vec<LifecycleEvent>) {
+        if self.release.is_some() {
+            return;
+        }
+        if let Some(release) = self.reckoned_release(now) {
+            self.release = Some(release);
+            self.stop_beating(StopReason::Released);
+            events.push(LifecycleEvent::Released(release));
+            return;
+        }
+        if let Some(end) = self.lifetime_end()
+            && !self.has_told_of_lifetime
+            && now + LIFETIME_NOTICE >= end
+        {
+            self.has_told_of_lifetime = true;
+            let remaining = end.saturating_duration_since(now);
+            events.push(LifecycleEvent::Expiring { what: Expiring::Lifetime, remaining });
+        }
+        if let (Some(end), Some(notice)) = (self.idle_end(), self.idle_notice())
+            && self.told_of_idle != Some(self.last_end)
+            && now >= notice
+        {
+            self.told_of_idle = Some(self.last_end);
+            let remaining = end.saturating_duration_since(now);
+            events.push(LifecycleEvent::Expiring { what: Expiring::Idle, remaining });
+        }
+    }
+
+    fn idle_notice(&self) -> Option<Instant> {
+        self.idle_end()?.checked_sub(self.idle_timeout?.mul_f64(IDLE_NOTICE))
+    }
+
+    /// Is a beat due? Then it is under way from now on.
+    fn take_beat(&mut self, now: Instant, events: &mut Vec<LifecycleEvent>) -> Option<Duration> {
+        let timeout = self.idle_timeout?;
+        let lifetime_end = self.lifetime_end();
+        let is_due = self.next_beat().is_some_and(|due| now >= due);
+        let left = timeout.saturating_sub(now.saturating_duration_since(self.basis()));
+        let beating = self.beating.as_mut()?;
+        if let Some(reason) = beating.reason_to_stop(now, lifetime_end, is_due) {
+            beating.stop(reason);
+            if reason == StopReason::LoopStalled {
+                events.push(LifecycleEvent::KeepAliveFailed(
+                    beating.gave_up("the event loop has not run for too long", left),
+                ));
+            }
+            return None;
+        }
+        is_due.then(|| beating.begin(left))
+    }
+
+    /// When the next beat is due, if one is wanted.
+    fn next_beat(&self) -> Option<Instant> {
+        let beating = self.beating.as_ref()?;
+        if self.release.is_some() || !beating.is_wanted(self.held > 0 || self.in_flight > 0) {
+            return None;
+        }
+        beating.due(self.basis(), self.idle_timeout?)
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        if self.release.is_some() {
+            return None;
+        }
+        let idle_notice = self.idle_notice().filter(|_| self.told_of_idle != Some(self.last_end));
+        let lifetime_notice = self.lifetime_end().filter(|_| !self.has_told_of_lifetime);
+        [
+            self.next_beat(),
+            self.beating.as_ref().and_then(|beating| beating.last_moment(self.lifetime_end())),
+            idle_notice,
+            lifetime_notice.and_then(|end| end.checked_sub(LIFETIME_NOTICE)),
+            self.idle_end().and_then(|end| end.checked_add(RELEASE_GRACE)),
+            self.lifetime_end().and_then(|end| end.checked_add(RELEASE_GRACE)),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn wants_news_of_calls(&self) -> bool {
+        self.beating.as_ref().is_some_and(|beating| beating.is_running() && !beating.is_wanted(false))
+    }
+
+    fn stop_beating(&mut self, reason: StopReason) {
+        if let Some(beating) = &mut self.beating {
+            beating.stop(reason);
+        }
+    }
+
+    fn hearers(&self) -> Vec<Listener> {
+        self.listeners.iter().map(|(_, listener)| listener.clone()).collect()
+    }
+}
+
+/// Outside any lock: a listener may ask the session that it hears of.
+fn tell(listeners: &[Listener], event: &LifecycleEvent) {
+    for listener in listeners {
+        listener(event);
+    }
+}
+
+fn refused(kind: ErrorKind, text: &str) -> Error {
+    Error::new(kind, text).with_operation("startKeepAlive")
+}
+
+impl std::fmt::Debug for Life {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Life").field("view", &self.view()).finish_non_exhaustive()
+    }
+}
+
+/// A life that does not keep itself alive, for the table by session id.
+pub(crate) struct WeakLife(Weak<Shared>);
+
+impl WeakLife {
+    pub(crate) fn upgrade(&self) -> Option<Life> {
+        self.0.upgrade().map(|shared| Life { shared })
+    }
+}
+
+/// A call that is under way.
+#[derive(Debug)]
+#[must_use]
+pub struct InFlight {
+    life: Life,
+}
+
+impl InFlight {
+    /// The service did the work: the timer starts anew now.
+    pub fn finished(self) {
+        self.life.touch();
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut state = self.life.lock();
+        state.in_flight = state.in_flight.saturating_sub(1);
+        let becomes_idle = state.in_flight == 0 && state.release.is_none();
+        let told = if becomes_idle { state.hearers() } else { Vec::new() };
+        drop(state);
+        tell(&told, &LifecycleEvent::Idle);
+        // What was not due during the call may be due sooner than the engine reckons.
+        if !told.is_empty() {
+            self.life.changed();
+        }
+    }
+}
+
+/// A moment in the life of a session.
+#[derive(Debug)]
+pub struct Mark {
+    life: Life,
+    finished: u64,
+    at: Instant,
+    began: Instant,
+}
+
+impl Mark {
+    /// Can a call that began here, and was answered just now that the session does not exist, not have run? A service
+    /// refuses at once; a call that took long, saw the end of the longest life, or had others done beside it may have
+    /// been under way when the session ended.
+    pub fn is_untouched(&self) -> bool {
+        let now = self.life.shared.clock.now();
+        let state = self.life.lock();
+        let saw_the_end = state.lifetime_end().is_some_and(|end| self.at < end && end <= now);
+        state.finished == self.finished && !saw_the_end && self.began.elapsed() < REFUSAL_LIMIT
+    }
+}
+
+/// Something that needs the session. Dropping it lets go.
+#[derive(Debug)]
+#[must_use]
+pub struct Hold {
+    life: Life,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut state = self.life.lock();
+        state.held = state.held.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,363 @@
+use super::super::beat::KeepAliveMode;
+use super::super::events::KeepAliveFailure;
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn new_session() -> (Clock, Life) {
+    let clock = Clock::new();
+    let life = Life::of_new_session(clock.clone(), Some(MINUTE));
+    (clock, life)
+}
+
+fn not_found() -> Result<()> {
+    Err(Error::new(ErrorKind::SessionNotFound, "gone"))
+}
+
+/// Everything that was told so far.
+fn heard(life: &Life) -> (Arc<Mutex<Vec<LifecycleEvent>>>, Subscription) {
+    let events: Arc<Mutex<Vec<LifecycleEvent>>> = Arc::default();
+    let sink = events.clone();
+    let subscription = life.subscribe(Arc::new(move |event| sink.lock().unwrap().push(event.clone())));
+    (events, subscription)
+}
+
+fn step(life: &Life) -> Step {
+    life.step(life.clock().now())
+}
+
+/// Advances to the next moment at which something is due, and takes the step.
+fn next_step(life: &Life) -> Step {
+    let next = step(life).next.unwrap();
+    life.clock().advance(next.saturating_duration_since(life.clock().now()) + Duration::from_millis(1));
+    step(life)
+}
+
+#[test]
+fn a_new_session_is_created_then_active_then_idle_then_released() {
+    let (clock, life) = new_session();
+    assert_eq!(life.view().state, SessionState::Created);
+    assert_eq!(life.view().last_activity_at, None);
+    let call = life.begin();
+    assert_eq!(life.view().state, SessionState::Active);
+    call.finished();
+    assert_eq!(life.view().state, SessionState::Idle);
+    assert!(life.view().last_activity_at.is_some() && life.view().created_at.is_some());
+    life.gone();
+    assert_eq!(life.view().state, SessionState::Released);
+    clock.advance(MINUTE);
+    assert_eq!(life.view().release.unwrap().reason, ReleaseReason::Unknown);
+}
+
+#[test]
+fn a_session_made_without_a_time_out_has_the_services() {
+    let view = Life::of_new_session(Clock::new(), None).view();
+    assert_eq!(view.idle_release_timeout, Some(Duration::from_secs(300)));
+    assert!(view.lifetime_remaining.unwrap() > 29 * MINUTE);
+}
+
+#[test]
+fn of_a_found_session_neither_time_out_nor_age_is_known() {
+    let life = Life::of_found_session(Clock::new());
+    let view = life.view();
+    assert_eq!((view.idle_release_timeout, view.idle_remaining), (None, None));
+    assert_eq!((view.lifetime_remaining, view.created_at, life.age()), (None, None, None));
+    assert_eq!(view.state, SessionState::Idle);
+    life.clock().advance(10 * MINUTE);
+    assert_eq!(life.view().state, SessionState::Idle, "nobody knows when it ends");
+}
+
+#[test]
+fn a_call_holds_the_timer_and_its_end_starts_it_anew() {
+    let (clock, life) = new_session();
+    let call = life.begin();
+    clock.advance(2 * MINUTE);
+    assert_eq!(life.idle_for(), Duration::ZERO);
+    assert_eq!(life.view().idle_remaining, Some(MINUTE));
+    call.finished();
+    assert!(life.idle_for() < MINUTE);
+    assert!(life.age().unwrap() >= 2 * MINUTE);
+}
+
+#[test]
+fn a_call_that_failed_or_was_dropped_leaves_the_timer_where_it_was() {
+    let (clock, life) = new_session();
+    let call = life.begin();
+    clock.advance(MINUTE);
+    drop(call);
+    assert!(life.idle_for() >= MINUTE);
+}
+
+#[test]
+fn a_session_whose_time_is_over_is_idle_for_five_more_seconds_and_a_call_corrects_its_release() {
+    let (clock, life) = new_session();
+    clock.advance(MINUTE + 4 * SECOND);
+    assert_eq!(life.view().state, SessionState::Created);
+    assert_eq!(life.view().idle_remaining, Some(Duration::ZERO));
+    clock.advance(SECOND);
+    let release = life.view().release.unwrap();
+    assert_eq!((release.reason, release.confirmed), (ReleaseReason::IdleTimeout, false));
+    step(&life);
+    life.touch();
+    assert_eq!(life.view().release, None);
+    assert_eq!(life.view().state, SessionState::Idle);
+}
+
+#[test]
+fn the_longest_life_ends_a_session_whatever_its_activity() {
+    let (clock, life) = new_session();
+    for _ in 0..36 {
+        clock.advance(50 * SECOND);
+        life.touch();
+    }
+    clock.advance(6 * SECOND);
+    let release = life.view().release.unwrap();
+    assert_eq!((release.reason, release.confirmed), (ReleaseReason::LifetimeCap, false));
+}
+
+#[test]
+fn why_a_session_is_gone_follows_from_its_times() {
+    let (clock, life) = new_session();
+    clock.advance(MINUTE);
+    life.gone();
+    assert_eq!(life.view().release, Some(Release { reason: ReleaseReason::IdleTimeout, confirmed: true }));
+    let (_, life) = new_session();
+    life.deleted();
+    life.gone();
+    assert_eq!(life.view().release, Some(Release { reason: ReleaseReason::Deleted, confirmed: true }));
+}
+
+#[test]
+fn events_come_in_their_order_and_each_once() {
+    let (clock, life) = new_session();
+    let (events, _subscription) = heard(&life);
+    life.begin().finished();
+    clock.advance(47 * SECOND);
+    step(&life);
+    assert_eq!(*events.lock().unwrap(), [LifecycleEvent::Active, LifecycleEvent::Idle]);
+    clock.advance(2 * SECOND);
+    step(&life);
+    step(&life);
+    let told = events.lock().unwrap().clone();
+    let [_, _, LifecycleEvent::Expiring { what: Expiring::Idle, remaining }] = &told[..] else { panic!("{told:?}") };
+    assert!(*remaining <= 12 * SECOND);
+    clock.advance(20 * SECOND);
+    step(&life);
+    life.gone();
+    let told = events.lock().unwrap().clone();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(matches!(told[3], LifecycleEvent::Released(Release { reason: ReleaseReason::IdleTimeout, .. })));
+}
+
+#[test]
+fn the_end_of_the_longest_life_is_announced_two_minutes_before() {
+    let clock = Clock::new();
+    let life = Life::of_new_session(clock.clone(), Some(Duration::from_secs(3_600)));
+    let (events, _subscription) = heard(&life);
+    clock.advance(1_679 * SECOND);
+    step(&life);
+    assert!(events.lock().unwrap().is_empty());
+    clock.advance(2 * SECOND);
+    step(&life);
+    let told = events.lock().unwrap().clone();
+    assert!(matches!(told[..], [LifecycleEvent::Expiring { what: Expiring::Lifetime, .. }]), "{told:?}");
+}
+
+#[test]
+fn a_dropped_subscription_hears_nothing() {
+    let (_, life) = new_session();
+    let (events, subscription) = heard(&life);
+    drop(subscription);
+    life.begin().finished();
+    assert!(events.lock().unwrap().is_empty());
+    assert!(!life.is_watched());
+}
+
+#[test]
+fn beats_come_at_half_to_seven_tenths_of_the_time_out_after_the_last_activity() {
+    let (clock, life) = new_session();
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    let mut beats = 0;
+    for _ in 0..20 {
+        let before = clock.now();
+        let Some(limit) = next_step(&life).beat else { continue };
+        let waited = (clock.now() - before).as_secs_f64();
+        assert!((29.9..=42.1).contains(&waited), "{waited}");
+        assert!(limit <= 10 * SECOND && limit > SECOND);
+        life.beaten(&Ok(()));
+        beats += 1;
+    }
+    assert_eq!(life.beating().unwrap().beats, beats);
+    assert!(beats > 15);
+}
+
+#[test]
+fn a_call_that_has_just_reset_the_timer_makes_a_beat_superfluous() {
+    let (clock, life) = new_session();
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    clock.advance(28 * SECOND);
+    life.begin().finished();
+    clock.advance(28 * SECOND);
+    assert_eq!(step(&life).beat, None);
+}
+
+#[test]
+fn a_long_call_is_accompanied_by_beats() {
+    let (clock, life) = new_session();
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    let _call = life.begin();
+    clock.advance(43 * SECOND);
+    assert!(step(&life).beat.is_some());
+    life.beaten(&Ok(()));
+    assert!(step(&life).beat.is_none());
+    clock.advance(43 * SECOND);
+    assert!(step(&life).beat.is_some());
+}
+
+#[test]
+fn a_beat_that_failed_is_repeated_quickly_and_told() {
+    let (clock, life) = new_session();
+    let (events, _subscription) = heard(&life);
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    clock.advance(43 * SECOND);
+    assert!(step(&life).beat.is_some());
+    let mut last = clock.now();
+    for attempt in 1..=4 {
+        life.beaten(&Err(Error::new(ErrorKind::Timeout, "slow")));
+        let told = events.lock().unwrap().last().cloned();
+        let Some(LifecycleEvent::KeepAliveFailed(KeepAliveFailure { attempt: told, will_retry: true, .. })) = told
+        else {
+            panic!("{told:?}")
+        };
+        assert_eq!(told, attempt);
+        while next_step(&life).beat.is_none() {}
+        assert!(clock.now() - last <= 5 * SECOND, "attempt {attempt}");
+        last = clock.now();
+    }
+    life.beaten(&Ok(()));
+    let status = life.beating().unwrap();
+    assert_eq!((status.beats, status.failures, status.last_error), (1, 4, None));
+    assert_eq!(life.view().release, None);
+}
+
+#[test]
+fn a_keep_alive_ends_with_its_session_and_a_session_that_answers_again_has_it_back() {
+    let (clock, life) = new_session();
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    clock.advance(MINUTE + 6 * SECOND);
+    step(&life);
+    assert_eq!(life.beating().unwrap().stopped, Some(StopReason::Released));
+    life.touch();
+    assert_eq!(life.beating().unwrap().stopped, None);
+    clock.advance(43 * SECOND);
+    assert!(step(&life).beat.is_some());
+    life.beaten(&not_found());
+    assert_eq!(life.beating().unwrap().stopped, Some(StopReason::Released));
+    assert!(!life.is_watched());
+    let error = life.start_beating(KeepAliveOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SessionNotFound);
+}
+
+#[test]
+fn a_keep_alive_ends_at_the_longest_life_and_at_its_own_limit() {
+    let (_, life) = new_session();
+    life.start_beating(KeepAliveOptions { max_duration: Some(2 * MINUTE), ..Default::default() }).unwrap();
+    while life.beating().unwrap().stopped.is_none() {
+        if next_step(&life).beat.is_some() {
+            life.beaten(&Ok(()));
+        }
+    }
+    assert_eq!(life.beating().unwrap().stopped, Some(StopReason::MaxDuration));
+    assert!((110..=125).contains(&life.age().unwrap().as_secs()));
+
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    while life.beating().unwrap().stopped.is_none() {
+        if next_step(&life).beat.is_some() {
+            life.beaten(&Ok(()));
+        }
+    }
+    assert_eq!(life.beating().unwrap().stopped, Some(StopReason::LifetimeCap));
+    assert!((1_790..=1_850).contains(&life.age().unwrap().as_secs()));
+}
+
+#[test]
+fn a_stalled_event_loop_ends_a_keep_alive_that_asks_for_it() {
+    let (clock, life) = new_session();
+    let (events, _subscription) = heard(&life);
+    let watch: super::super::LoopWatch = Arc::new(|| 11 * SECOND);
+    let options = KeepAliveOptions { stop_if_stalled: Some((10 * SECOND, watch)), ..Default::default() };
+    life.start_beating(options).unwrap();
+    clock.advance(10 * SECOND);
+    step(&life);
+    assert_eq!(life.beating().unwrap().stopped, None, "only when a beat is due");
+    clock.advance(33 * SECOND);
+    assert_eq!(step(&life).beat, None);
+    assert_eq!(life.beating().unwrap().stopped, Some(StopReason::LoopStalled));
+    let told = events.lock().unwrap().last().cloned();
+    assert!(matches!(told, Some(LifecycleEvent::KeepAliveFailed(KeepAliveFailure { will_retry: false, .. }))));
+}
+
+#[test]
+fn while_held_it_beats_only_while_something_holds_the_session_or_a_call_runs() {
+    let (clock, life) = new_session();
+    let mode = KeepAliveMode::WhileHeld;
+    life.start_beating(KeepAliveOptions { mode, ..Default::default() }).unwrap();
+    clock.advance(43 * SECOND);
+    assert_eq!(step(&life).beat, None);
+    assert_eq!(life.beating().unwrap().next_beat, None);
+    let (one, two) = (life.hold(), life.hold());
+    assert!(step(&life).beat.is_some(), "at once, as it is late");
+    life.beaten(&Ok(()));
+    drop(one);
+    clock.advance(43 * SECOND);
+    assert!(step(&life).beat.is_some());
+    life.beaten(&Ok(()));
+    drop(two);
+    clock.advance(43 * SECOND);
+    assert_eq!(step(&life).beat, None);
+    let _call = life.begin();
+    clock.advance(43 * SECOND);
+    assert!(step(&life).beat.is_some());
+}
+
+#[test]
+fn what_can_not_be_kept_alive_is_refused_with_the_reason() {
+    let found = Life::of_found_session(Clock::new());
+    let error = found.start_beating(KeepAliveOptions::default()).unwrap_err();
+    assert!(error.message().contains("idleReleaseTimeout"), "{error}");
+    let given = KeepAliveOptions { idle_release_timeout: Some(MINUTE), ..Default::default() };
+    found.start_beating(given).unwrap();
+    assert_eq!(found.view().idle_release_timeout, Some(MINUTE));
+    for at in [0.0, 1.0, -1.0, f64::NAN] {
+        let (_, life) = new_session();
+        let error = life.start_beating(KeepAliveOptions { at: Some(at), ..Default::default() }).unwrap_err();
+        assert!(error.message().contains("`at`"), "{error}");
+    }
+}
+
+#[test]
+fn a_listener_may_ask_the_session_that_it_hears_of() {
+    let (_, life) = new_session();
+    let states: Arc<Mutex<Vec<SessionState>>> = Arc::default();
+    let (sink, asked) = (states.clone(), life.clone());
+    let _subscription = life.subscribe(Arc::new(move |_| sink.lock().unwrap().push(asked.view().state)));
+    life.begin().finished();
+    assert_eq!(*states.lock().unwrap(), [SessionState::Active, SessionState::Idle]);
+}
+
+#[test]
+fn a_call_that_was_refused_at_once_has_not_run_and_one_that_saw_others_end_or_the_cap_may_have() {
+    let (clock, life) = new_session();
+    let mark = life.mark();
+    let call = life.begin();
+    drop(call);
+    assert!(mark.is_untouched());
+    life.begin().finished();
+    assert!(!mark.is_untouched());
+    clock.advance(MAXIMUM_LIFETIME - SECOND);
+    let (mark, late) = (life.mark(), life.clone());
+    clock.advance(2 * SECOND);
+    assert!(!mark.is_untouched());
+    assert!(late.mark().is_untouched());
+}
