@@ -12,9 +12,9 @@ import {
   type Session,
 } from "agbcloud-native";
 import { reply, withServer } from "./support/answers";
-import { clientOf, useEmulator, withEmulator } from "./support/emulator";
+import { clientOf, sessionOf, useEmulator, withEmulator } from "./support/emulator";
 import { absenceOf, needs, which } from "./support/needs";
-import { chromium, firstPage } from "./support/playwright";
+import { chromium, firstPage, type RemoteBrowser } from "./support/playwright";
 import { processesWith, startNode } from "./support/processes";
 import { until } from "./support/wait";
 
@@ -270,6 +270,86 @@ withChromium.describe("a real browser", () => {
     await session.delete();
   }, 120_000);
 
+  describe("reached by the debugging protocol", () => {
+    const disconnected = (remote: RemoteBrowser) =>
+      new Promise<void>((resolve) => (remote.isConnected() ? remote.once("disconnected", resolve) : resolve()));
+
+    it("is there for whoever has the address, which leads through the emulator", async () => {
+      const session = await create();
+      await session.browser.initialize({});
+      const url = new URL(await session.browser.getEndpointUrl());
+      const here = new URL(spec.emulator.url);
+      expect([url.protocol, url.host, url.pathname]).toEqual(["ws:", here.host, `/cdp/${session.getSessionId()}`]);
+
+      for (const wrong of ["token=", "token=x", ""]) {
+        await expect(chromium.connectOverCDP(`${url.origin}${url.pathname}?${wrong}`)).rejects.toThrow("401");
+      }
+      const plain = await fetch(String(url).replace("ws:", "http:"));
+      expect([plain.status, await plain.json()]).toEqual([400, expect.objectContaining({ code: "InvalidParameter" })]);
+      await session.delete();
+      await expect(chromium.connectOverCDP(String(url))).rejects.toThrow("400");
+    }, 120_000);
+
+    it("stops with the session, and with the browser", async () => {
+      const session = await create();
+      await session.browser.initialize({});
+      const first = await chromium.connectOverCDP(await session.browser.getEndpointUrl());
+      const second = await chromium.connectOverCDP(await session.browser.getEndpointUrl());
+      await second.close();
+      expect(await firstPage(first).evaluate("1 + 1")).toBe(2);
+
+      await session.browser.destroy();
+      await disconnected(first);
+      await session.browser.initialize({});
+      const third = await chromium.connectOverCDP(await session.browser.getEndpointUrl());
+      await session.delete();
+      await disconnected(third);
+    }, 120_000);
+
+    it("uses the session by what it says, and not by being open", async () => {
+      await withEmulator({}, async (emulator, agb) => {
+        const session = sessionOf(await agb.create({ imageId: IMAGE, idleReleaseTimeout: 300 }));
+        await session.browser.initialize({});
+        const remote = await chromium.connectOverCDP(await session.browser.getEndpointUrl());
+        const page = firstPage(remote);
+        const state = () => emulator.sessions().find(({ id }) => id === session.getSessionId());
+        for (let round = 0; round < 3; round += 1) {
+          await emulator.advance(200_000);
+          expect(await page.evaluate("6 * 7")).toBe(42);
+          expect(state()).toMatchObject({ state: "idle", lastCall: { operation: "cdp" } });
+          expect(state()?.timeLeft).toBeGreaterThan(200);
+        }
+
+        await emulator.advance(302_000);
+        await disconnected(remote);
+        expect(state()?.endReason).toBe("idle timeout");
+
+        await until("the end is in the journal", () => emulator.journal().some(({ method }) => method === "WS"));
+        const lines = emulator.journal().filter(({ operation }) => operation === "cdp");
+        expect(lines).toEqual([
+          expect.objectContaining({ method: "GET", status: 101, success: true, resetsIdleTimer: true }),
+          expect.objectContaining({ method: "WS", success: true, resetsIdleTimer: true }),
+        ]);
+        expect(lines[0]?.query).toEqual({ token: "***" });
+        const counts = lines[1]?.body as { sent: number; received: number } | undefined;
+        expect(counts?.sent).toBeGreaterThan(3);
+        expect(counts?.received).toBeGreaterThan(3);
+        expect(JSON.stringify(lines)).not.toContain("devtools");
+      });
+    }, 120_000);
+
+    it("lets large messages through", async () => {
+      const session = await create();
+      await session.browser.initialize({});
+      const remote = await chromium.connectOverCDP(await session.browser.getEndpointUrl());
+      const text = "x".repeat(20 << 20);
+      expect(await firstPage(remote).evaluate(`"${text}".length`)).toBe(20 << 20);
+      expect(await firstPage(remote).evaluate("'y'.repeat(20 << 20)")).toBe("y".repeat(20 << 20));
+      await remote.close();
+      await session.delete();
+    }, 120_000);
+  });
+
   it("says where it can't go, and which page is not there", async () => {
     const session = await create();
     const { browser } = session;
@@ -315,7 +395,10 @@ withChromium.describe("a real browser", () => {
 
     expect(processesWith(mark)).toEqual([]);
     await expect(session.browser.getEndpointUrl()).rejects.toMatchObject({ name: "BrowserError" });
+    expect(session.browser.isInitialized()).toBe(true);
     expect(await session.browser.destroy()).toMatchObject({ success: false, data: false });
+    expect([session.browser.isInitialized(), session.browser.getOption()]).toEqual([false, null]);
+    await expect(session.browser.destroy()).rejects.toThrow("Browser is not initialized. Cannot destroy browser.");
   }, 120_000);
 
   it("ends with its emulator, also when that is killed", async () => {

@@ -257,7 +257,94 @@ describe("session.on", () => {
     expect(session.lifecycle.state).toBe("released");
     expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "released" });
   });
+});
 
+describe("a keep-alive that meets faults", () => {
+  /** A session that is kept alive, what went wrong with that, and how it ended. */
+  async function watched(idleReleaseTimeout: number) {
+    const session = await spec.create({ idleReleaseTimeout, autoKeepAlive: true });
+    const failures: KeepAliveFailedEvent[] = [];
+    const ends: ReleasedEvent[] = [];
+    session.on("keepAliveFailed", (event) => failures.push(event)).on("released", (event) => ends.push(event));
+    return { session, failures, ends };
+  }
+
+  /** A fault of this session's keep-alives. */
+  function strike(session: Session, fault: object) {
+    const description = { operation: "refreshSessionIdleTime", sessionId: session.getSessionId(), ...fault };
+    return spec.emulator.faults.add(description as Parameters<typeof spec.emulator.faults.add>[0]);
+  }
+
+  it("is repeated within what is left of the time-out, and tells each failure", async () => {
+    const { session, failures, ends } = await watched(60);
+    strike(session, { kind: "status", status: 500, message: "not now", count: 3 });
+    await spec.emulator.advance(60_000);
+    await until("three failures were told", () => failures.length === 3);
+    expect(failures.map(({ attempt, willRetry }) => [attempt, willRetry])).toEqual([
+      [1, true],
+      [2, true],
+      [3, true],
+    ]);
+    for (const { idleRemainingMs, message } of failures) {
+      expect(idleRemainingMs).toBeGreaterThan(5_000);
+      expect(message).toContain("not now");
+    }
+    expect(session.keepAliveStatus()).toMatchObject({ running: true, failures: 3 });
+    expect(session.keepAliveStatus()?.beats).toBeGreaterThanOrEqual(1);
+    expect(session.keepAliveStatus()).not.toHaveProperty("lastError");
+    await spec.emulator.advance(60_000);
+    expect(spec.view(session).wireStatus).toBe("RUNNING");
+    expect(ends).toEqual([]);
+  });
+
+  it.each([
+    ["hangs", { kind: "halfOpen" }],
+    ["breaks its connection", { kind: "reset" }],
+    ["breaks its connection when the work is done", { kind: "reset", when: "after" }],
+    ["answers garbage", { kind: "garbage" }],
+    ["is slow", { kind: "delay", ms: 200 }],
+  ] as const)("survives a service that %s", async (_what, fault) => {
+    const { session, ends } = await watched(4);
+    const struck = strike(session, fault);
+    await until("the fault struck and a beat came through", () => {
+      return struck.hits === 1 && (session.keepAliveStatus()?.beats ?? 0) >= 1;
+    });
+    expect(spec.view(session).wireStatus).toBe("RUNNING");
+    expect(ends).toEqual([]);
+    session.stopKeepAlive();
+  });
+
+  it("gives up when the time is over, and says that the end is only reckoned", async () => {
+    const { session, failures, ends } = await watched(60);
+    const broken = strike(session, { kind: "status", status: 500, count: "always" });
+    await spec.emulator.advance(70_000);
+    await until("the end was told", () => ends.length === 1);
+    expect(ends).toEqual([{ reason: "idleTimeout", confirmed: false }]);
+    expect(failures.length).toBeGreaterThanOrEqual(4);
+    expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "released", beats: 0 });
+    expect(session.lifecycle).toMatchObject({ state: "released", confirmed: false });
+    broken.remove();
+    expect(await session.keepAlive()).toMatchObject({ success: false });
+    expect(session.lifecycle).toMatchObject({ state: "released", releaseReason: "idleTimeout", confirmed: true });
+  });
+
+  it("goes on when the service was only thought to have released the session", async () => {
+    const { session, ends } = await watched(60);
+    // The service counts a beat whose answer is lost; the client can't know.
+    const mute = strike(session, { kind: "status", status: 500, when: "after", count: "always" });
+    await spec.emulator.advance(70_000);
+    await until("the end was told", () => ends.length === 1);
+    mute.remove();
+    expect(spec.view(session).wireStatus).toBe("RUNNING");
+    must(await session.command.execute("true", 20_000));
+    expect(session.lifecycle).toMatchObject({ state: "idle" });
+    expect(session.keepAliveStatus()).toMatchObject({ running: true });
+    await spec.emulator.advance(120_000);
+    expect(spec.view(session).wireStatus).toBe("RUNNING");
+  });
+});
+
+describe("session.on, wrongly used", () => {
   it("refuses what is no event and what is no function", async () => {
     const session = await spec.create({});
     const on = session.on.bind(session) as (event: unknown, listener: unknown) => void;

@@ -150,8 +150,8 @@ impl NativeSession {
         env: &'env Env,
         route: Option<NativeRoute>,
     ) -> Result<PromiseRaw<'env, Outcome<NativeDone>>> {
-        let tools = self.tools(route);
-        promise(env, async move { outcome(browser::stop(&tools).await) })
+        let (tools, session) = (self.tools(route), self.session());
+        promise(env, async move { outcome(browser::destroy(&tools, &session).await) })
     }
 
     /// The address at which Playwright reaches the browser.

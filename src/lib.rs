@@ -20,6 +20,7 @@ mod computer;
 mod context;
 mod emulator;
 mod exit;
+mod extension;
 mod file_transfer;
 mod filesystem;
 mod http_client;

@@ -34,9 +34,16 @@ export interface AGBLike {
   client: unknown;
 }
 
+/** The native client that a service of contexts speaks through now. @internal */
+export let nativeAgbOfContexts: (contexts: ContextService) => NativeAgb;
+
 /** Makes, finds, changes and deletes contexts and the files in them. */
 export class ContextService {
   readonly #agb: AGBLike;
+
+  static {
+    nativeAgbOfContexts = (contexts) => contexts.#native();
+  }
 
   constructor(agb: AGBLike) {
     this.#agb = agb;

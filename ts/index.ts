@@ -139,6 +139,7 @@ export {
   ScreenError,
   SessionError,
 } from "./errors";
+export { Extension, ExtensionOption, ExtensionsService } from "./extension";
 export { HTTPClient, type HttpRequestOptions, type HttpResponse } from "./http-client";
 export {
   type ExpiringEvent,

@@ -3,19 +3,19 @@
  */
 
 import { errorOf } from "./errors";
-import {
-  native as library,
-  type NativeHold,
-  type NativeKeepAliveOptions,
-  type NativeKeepAliveStatus,
-  type NativeLifecycle,
-  type NativeLifecycleEvent,
-  type NativeLifecycleListener,
-  type NativeSession,
+import type {
+  NativeHold,
+  NativeKeepAliveOptions,
+  NativeKeepAliveStatus,
+  NativeLifecycle,
+  NativeLifecycleEvent,
+  NativeLifecycleListener,
+  NativeSession,
 } from "./native";
 import { isFailure } from "./support/call";
 import { guarded } from "./support/callback";
 import { kindOf, notNumber, optional } from "./support/check";
+import { watchEventLoop } from "./support/event-loop";
 
 /** Why a session was released. `unknown`: the service no longer knows it, and its times don't tell why. */
 export type ReleaseReason = "idleTimeout" | "lifetimeCap" | "deleted" | "unknown";
@@ -217,22 +217,6 @@ export function nativeKeepAlive(
       idleReleaseTimeout: optional(idleReleaseTimeout),
     },
   };
-}
-
-const LOOP_TICK_MS = 200;
-let ticking = false;
-
-/** Tells the native side that the event loop runs, until no keep-alive wants to know any more. */
-function watchEventLoop(): void {
-  library.eventLoopRuns();
-  if (ticking) return;
-  ticking = true;
-  const timer = setInterval(() => {
-    if (library.eventLoopRuns()) return;
-    clearInterval(timer);
-    ticking = false;
-  }, LOOP_TICK_MS);
-  timer.unref();
 }
 
 interface Registered {

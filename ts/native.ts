@@ -21,6 +21,8 @@ export type {
   NativeEmulatorFault,
   NativeExecution,
   NativeExitOptions,
+  NativeExtension,
+  NativeExtensions,
   NativeFailure,
   NativeFileUrl,
   NativeFindings,

@@ -15,6 +15,8 @@ export interface Page {
 export interface RemoteBrowser {
   contexts(): { pages(): Page[] }[];
   newPage(): Promise<Page>;
+  isConnected(): boolean;
+  once(event: "disconnected", listener: () => void): void;
   close(): Promise<void>;
 }
 

@@ -120,6 +120,13 @@ impl Error {
         }
     }
 
+    /// Says that it is of another kind, once more is known.
+    #[must_use]
+    pub fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.inner.kind = kind;
+        self
+    }
+
     /// Names the operation that failed (`createSession`, `shell` …).
     #[must_use]
     pub fn with_operation(mut self, operation: &'static str) -> Self {
@@ -174,6 +181,13 @@ impl Error {
     pub fn prefixed(mut self, prefix: impl fmt::Display) -> Self {
         self.inner.message = format!("{prefix}: {}", self.inner.message);
         self
+    }
+
+    /// Says it in the surface's words; what was said before becomes the cause.
+    #[must_use]
+    pub fn retold(mut self, message: impl Into<String>) -> Self {
+        let said = std::mem::replace(&mut self.inner.message, message.into());
+        self.with_source(said)
     }
 
     /// Puts a remark behind the message, in brackets.

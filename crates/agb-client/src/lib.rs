@@ -10,6 +10,7 @@ mod channel;
 pub mod config;
 pub mod context;
 pub mod error;
+pub mod extension;
 pub mod http_client;
 pub mod lifecycle;
 pub mod modules;
@@ -30,6 +31,7 @@ pub use context::{
     ContextStatus, Contexts, FileUrl, MountReport,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use extension::{Extension, Extensions};
 pub use http_client::{HttpBody, HttpClient, HttpRecord, HttpRequest};
 pub use lifecycle::{Clock, ExitPolicy, LiveSession, Unreleased};
 pub use session::{

@@ -305,6 +305,11 @@ impl Session {
         life::status(self, self.agb().deadline()).await
     }
 
+    /// Does the service say that the session was released? `false` when it can't be asked. Does not count as activity.
+    pub async fn has_gone(&self) -> bool {
+        life::has_gone(self).await
+    }
+
     /// Starts the idle timer anew, and gives the request id.
     ///
     /// # Errors

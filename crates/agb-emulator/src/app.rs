@@ -22,7 +22,7 @@ use crate::{
     },
     ids::{Ids, Secret},
     journal::{Journal, JournalEntry},
-    routes::{Trace, browser, context, link, object_store, screenshot, session, tool, ws},
+    routes::{Trace, browser, cdp, context, link, object_store, screenshot, session, tool, ws},
     state::Sessions,
     tools::ToolLimits,
 };
@@ -77,7 +77,8 @@ pub(crate) fn app(service: Arc<Service>) -> Router {
         .route("/sdk/GetAndLoadInternalContext", post(context::internal))
         .route("/object/{context}/{*path}", get(object_store::get).put(object_store::put))
         .route("/link/{session}/callTool", post(link::call))
-        .route("/ws/{session}", any(ws::open));
+        .route("/ws/{session}", any(ws::open))
+        .route("/cdp/{session}", any(cdp::open));
     routes
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)

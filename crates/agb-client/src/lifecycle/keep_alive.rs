@@ -58,29 +58,26 @@ pub(crate) fn watch(agb: &Agb, session_id: &str, life: &Life) -> Result<()> {
 
 /// The clock was moved.
 pub(super) fn clock_moved() {
-    if let Some(engine) = LazyLock::get(&ENGINE) {
-        engine.wake.notify_one();
-    }
+    ENGINE.wake.notify_one();
 }
 
 /// Time on `clock` until the engine has something to do there; `None`: nothing. An emulator that skips time asks, so as
 /// not to skip what would have been done in it.
 pub fn next_due(clock: &Clock) -> Option<Duration> {
-    let due = LazyLock::get(&ENGINE)?.lock().first_due(clock)?;
+    let due = ENGINE.lock().first_due(clock)?;
     Some(due.saturating_duration_since(clock.now()))
 }
 
 /// Waits until everything that is due on `clock` is done.
 pub async fn settled(clock: &Clock) {
-    let Some(engine) = LazyLock::get(&ENGINE) else { return };
     loop {
-        let progress = engine.progress.notified();
+        let progress = ENGINE.progress.notified();
         tokio::pin!(progress);
         progress.as_mut().enable();
-        if engine.is_settled(clock) {
+        if ENGINE.is_settled(clock) {
             return;
         }
-        engine.wake.notify_one();
+        ENGINE.wake.notify_one();
         progress.await;
     }
 }

@@ -57,12 +57,26 @@ async fn ask_cdp_link(session: &Session) -> Result<SessionLink> {
     Ok(SessionLink { url: url.to_owned(), request_id: answer.request_id.clone() })
 }
 
-/// Stops the browser and gives the request id.
+/// Stops the browser of `session`, which `tools` belong to, and gives the request id.
 ///
 /// # Errors
 ///
-/// The tool's failure, with the text `Failed to stop browser` where it had none.
-pub async fn stop<T: CallTool>(tools: &T) -> Result<String> {
+/// The tool's failure, with the text `Failed to stop browser` where it had none; of the kind
+/// [`SessionNotFound`](ErrorKind::SessionNotFound) when the session is gone, and its browser with it.
+pub async fn destroy<T: CallTool>(tools: &T, session: &Session) -> Result<String> {
+    match stop(tools).await {
+        // The link route has no code for it, and its words are not known.
+        Err(error) if is_answer(&error) && session.has_gone().await => Err(error.with_kind(ErrorKind::SessionNotFound)),
+        outcome => outcome,
+    }
+}
+
+/// Did somebody answer, so that the service can be asked for more?
+fn is_answer(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Tool | ErrorKind::Http | ErrorKind::Protocol | ErrorKind::Authentication)
+}
+
+async fn stop<T: CallTool>(tools: &T) -> Result<String> {
     let reply = tools.call_tool("stopChrome", ToolArgs::new(), ToolLimits::default()).await;
     match reply {
         Ok(reply) => Ok(reply.request_id),
@@ -126,6 +140,28 @@ mod tests {
         assert_eq!(cdp_link(&session).await.unwrap().url, "ws://x/1");
         let seen = &server.seen()[0];
         assert_eq!((seen.path.as_str(), seen.raw_query.as_str()), ("/internet/getCdpLink", "sessionId=s-1"));
+    }
+
+    #[tokio::test]
+    async fn a_browser_that_does_not_stop_has_ended_only_with_its_session() {
+        let refusal = || FakeTools::new(|_, _| Err(Error::new(ErrorKind::Tool, "no such session")));
+        let alive = Server::start(|_| ok(&json!({"status": "RUNNING"}))).await;
+        let broken = Server::start(|_| refuse(500, "X", "broken")).await;
+        for server in [alive, broken] {
+            let error = destroy(&refusal(), &server.session()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Tool);
+        }
+        for server in [Server::start(|_| not_found()).await, Server::start(|_| ok(&json!({"status": "FINISH"}))).await]
+        {
+            let error = destroy(&refusal(), &server.session()).await.unwrap_err();
+            assert_eq!((error.kind(), error.message()), (ErrorKind::SessionNotFound, "no such session"));
+            assert_eq!(server.seen().len(), 1);
+        }
+        // Where nobody answers, nobody is asked.
+        let server = Server::start(|_| not_found()).await;
+        let tools = FakeTools::new(|_, _| Err(Error::new(ErrorKind::Timeout, "late")));
+        assert_eq!(destroy(&tools, &server.session()).await.unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(server.seen().is_empty());
     }
 
     #[tokio::test]

@@ -17,7 +17,8 @@ mod pipe;
 mod service;
 mod task;
 
-use local::{Destination, Landing, LocalFile};
+pub(crate) use local::LocalFile;
+use local::{Destination, Landing};
 use service::Service;
 use task::{Direction, Task};
 

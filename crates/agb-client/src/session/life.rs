@@ -106,6 +106,14 @@ pub(super) async fn wait_until_gone(session: &Session, deadline: Deadline) -> Re
     Err(Error::new(ErrorKind::Timeout, text).with_operation(endpoint::RELEASE_SESSION.operation))
 }
 
+/// Does the service say that the session is gone? Not when it says nothing.
+pub(super) async fn has_gone(session: &Session) -> bool {
+    match status(session, session.agb().deadline()).await {
+        Ok(record) => is_gone(&record.status),
+        Err(error) => error.kind() == ErrorKind::SessionNotFound,
+    }
+}
+
 fn is_gone(status: &str) -> bool {
     matches!(status, "FINISH" | "DELETED")
 }

@@ -21,7 +21,7 @@ use crate::wire::endpoint::Verb;
 use crate::wire::envelope::is_temporary_status;
 
 pub(crate) use retry::RetryPolicy;
-pub(crate) use transfer::{Get, Piece, Pieces, Put};
+pub(crate) use transfer::{Get, Piece, Pieces, Put, PutReply};
 
 /// The largest answer that is taken, after decompression: 64 MiB.
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;

@@ -16,11 +16,13 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::http::{Outcome, RawReply, header_text, host, parse_url, receive_failure, retry_after, send_failure};
-use super::{Deadline, Method, Request, Resend, Transport};
+use super::{Deadline, Method, Request, Resend, Transport, redact};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most hops from the given address to the content.
 const MAX_REDIRECTS: usize = 5;
+/// How much of a refusal is read.
+const REFUSAL_BYTES: usize = 4 * 1024;
 
 /// A part of what is sent.
 #[derive(Debug)]
@@ -54,10 +56,14 @@ pub(crate) struct Put<'a> {
 #[derive(Debug)]
 pub(crate) struct PutReply {
     pub(crate) status: u16,
+    /// The status in HTTP's own words.
+    pub(crate) reason: &'static str,
     /// As it came, with its quotes.
     pub(crate) etag: Option<String>,
     /// The bytes that were handed to the connection.
     pub(crate) sent: u64,
+    /// The beginning of what the store said to a refusal, without what the address grants access by.
+    pub(crate) refusal: String,
 }
 
 /// Where content comes from.
@@ -137,13 +143,16 @@ impl Transport {
             Some(reason) => Error::new(ErrorKind::Local, reason),
             None => send_failure(error, &host, Deadline::after(put.stall)),
         })?;
+        let (again_after, redirect) = (retry_after(response.headers()), redirect(&url, &response));
         let reply = PutReply {
             status: response.status().as_u16(),
+            reason: response.status().canonical_reason().unwrap_or_default(),
             etag: Some(header_text(response.headers(), ETAG.as_str())).filter(|etag| !etag.is_empty()),
             sent: meter.moved.load(Ordering::Relaxed),
+            refusal: refusal(response, &url, put.stall).await,
         };
         tracing::debug!(target: "agb::transport", operation = put.operation, host, status = reply.status, bytes = reply.sent, "sent");
-        Ok(Answered { reply, retry_after: retry_after(response.headers()), redirect: redirect(&url, &response) })
+        Ok(Answered { reply, retry_after: again_after, redirect })
     }
 
     /// Asks for content, again where that may help. Redirects are followed.
@@ -275,6 +284,23 @@ fn redirect(from: &Url, response: &Response) -> Option<Url> {
     let target = from.join(response.headers().get(LOCATION)?.to_str().ok()?).ok()?;
     let allowed = target.scheme() == "https" || (target.scheme() == "http" && from.scheme() == "http");
     allowed.then_some(target)
+}
+
+/// What the store says to a refusal, as far as it comes.
+async fn refusal(mut response: Response, url: &Url, stall: Duration) -> String {
+    if !(response.status().is_client_error() || response.status().is_server_error()) {
+        return String::new();
+    }
+    let mut said = Vec::new();
+    while said.len() < REFUSAL_BYTES
+        && let Ok(Ok(Some(chunk))) = tokio::time::timeout(stall, response.chunk()).await
+    {
+        said.extend(chunk.into_iter().take(REFUSAL_BYTES.saturating_sub(said.len())));
+    }
+    // Stores like to repeat what was signed, and with what.
+    let granted: Vec<String> = url.query_pairs().map(|(_, value)| value.into_owned()).collect();
+    let granted: Vec<&str> = granted.iter().map(String::as_str).chain(url.query()).collect();
+    redact::without(&String::from_utf8_lossy(&said), &granted).into_owned()
 }
 
 fn announced(response: &Response) -> Option<u64> {

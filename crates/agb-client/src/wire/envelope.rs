@@ -228,7 +228,7 @@ impl Body {
 const MAX_LOOK_BYTES: usize = 8192;
 
 /// The beginning of a text on one line, without markup.
-fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let mut out = String::new();
     let mut in_tag = false;
     let looks_like_markup = text.trim_start().starts_with('<');

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
@@ -11,8 +12,11 @@ use std::time::Duration;
 use command_fds::{CommandFdExt, FdMapping};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::net::TcpStream;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::Mutex;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::cdp::Cdp;
 use super::launch::Plan;
@@ -24,12 +28,17 @@ const REQUESTS_FD: i32 = 3;
 const ANSWERS_FD: i32 = 4;
 /// Several may start at once on a small machine.
 const START_LIMIT: Duration = Duration::from_secs(45);
+/// It may be busy with a page.
+const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 /// How long it may take to write its data at the end.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 /// What precedes its address in its log.
 const LISTENING: &str = "DevTools listening on ";
 /// How much of its log an error shows.
 const LOG_LINES: usize = 5;
+
+/// A connection of the debugging protocol.
+pub(crate) type BrowserSocket = WebSocketStream<TcpStream>;
 
 /// A browser that is running, or was.
 #[derive(Debug)]
@@ -44,7 +53,8 @@ impl Chromium {
     /// Starts the program inside the session and waits until it answers.
     pub(super) async fn start(sandbox: &Sandbox, program: &Path, plan: &Plan) -> Result<Self, String> {
         let running = sandbox.running().await.map_err(|error| error.to_string())?;
-        let mut argv: Vec<OsString> = ["/bin/sh", "-c", START, "sh", &plan.extensions].map(OsString::from).to_vec();
+        let script = ["/bin/sh", "-c", START, "sh", &plan.extensions, &plan.data];
+        let mut argv: Vec<OsString> = script.map(OsString::from).to_vec();
         argv.push(program.into());
         argv.extend(plan.arguments.iter().map(OsString::from));
         let mut command = running.command(&Invocation::of(argv));
@@ -59,14 +69,31 @@ impl Chromium {
         }
     }
 
-    /// The port that clients reach it on.
+    /// Its port, for the emulator alone.
     pub(super) fn port(&self) -> u16 {
         self.port
     }
 
-    /// The address for clients of the debugging protocol. It holds a random id, without which nobody gets in.
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    /// The random id in its address, without which nobody gets in.
+    pub(crate) fn token(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Connects to it as a client of the debugging protocol.
+    pub(crate) async fn connect(&self, max_message_bytes: usize) -> Result<BrowserSocket, String> {
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(max_message_bytes))
+            .max_frame_size(Some(max_message_bytes));
+        let connecting = async {
+            let stream =
+                TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.map_err(|error| error.to_string())?;
+            // Only costs speed when it fails.
+            let _ = stream.set_nodelay(true);
+            let connected = client_async_with_config(self.url.as_str(), stream, Some(config)).await;
+            connected.map(|(socket, _)| socket).map_err(|error| error.to_string())
+        };
+        let connected = tokio::time::timeout(CONNECT_LIMIT, connecting).await;
+        connected.unwrap_or_else(|_| Err(format!("nothing for {} s", CONNECT_LIMIT.as_secs())))
     }
 
     pub(super) fn has_ended(&self) -> bool {

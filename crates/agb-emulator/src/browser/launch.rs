@@ -70,6 +70,8 @@ pub(super) struct Plan {
     pub(super) arguments: Vec<String>,
     /// Where extensions are looked for, inside the session.
     pub(super) extensions: String,
+    /// Where its data are, inside the session; empty: in the session's temporary directory.
+    pub(super) data: String,
 }
 
 impl Plan {
@@ -91,7 +93,7 @@ impl Plan {
         disable_feature(&mut arguments);
         arguments.push(text("defaultNavigateUrl").unwrap_or("about:blank").to_owned());
         let extensions = text("extensionPath").unwrap_or("/tmp/extensions/").trim_end_matches('/').to_owned();
-        Self { arguments, extensions }
+        Self { arguments, extensions, data: String::new() }
     }
 }
 

@@ -4,7 +4,7 @@
 //! ```text
 //! Browsers ─ which Chromium, what the agent answers      one per emulator
 //!  └ SessionBrowser ─ nothing until it is initialised    one per session
-//!     └ Chromium ─ the process, the port for clients     ends with its session and with the emulator
+//!     └ Chromium ─ the process, the port for the emulator ends with its session and with the emulator
 //!        └ Cdp ─ a pipe of our own to it, for the tools
 //! ```
 
@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 
 pub use self::agent::{AgentAnswer, AgentTool};
 use self::agent::{Script, Tasks};
+pub(crate) use self::chromium::BrowserSocket;
 use self::chromium::Chromium;
 pub(crate) use self::pages::Shot;
 use crate::sandbox::{Isolation, Sandbox};
@@ -75,8 +76,9 @@ impl SessionBrowser {
         Self { sandbox, browsers, tasks: Tasks::default(), running: Mutex::default() }
     }
 
-    /// Starts the browser with an option map, if none is running, and gives its port.
-    pub(crate) async fn start(&self, option: &Map<String, Value>) -> Result<u16, NoBrowser> {
+    /// Starts the browser with an option map, if none is running, and gives its port. `data` is where a context for its
+    /// data is mounted, if one is.
+    pub(crate) async fn start(&self, option: &Map<String, Value>, data: Option<&str>) -> Result<u16, NoBrowser> {
         let mut running = self.running.lock().await;
         if let Some(chromium) = running.as_ref().filter(|chromium| !chromium.has_ended()) {
             return Ok(chromium.port());
@@ -84,7 +86,8 @@ impl SessionBrowser {
         let program = launch::find_program(self.browsers.named.as_deref()).map_err(NoBrowser::Missing)?;
         let host = self.sandbox.host();
         let is_confined = host.isolation() == Isolation::Namespace;
-        let plan = launch::Plan::new(option, is_confined || host.is_root());
+        let mut plan = launch::Plan::new(option, is_confined || host.is_root());
+        data.unwrap_or_default().clone_into(&mut plan.data);
         let started = tokio::select! {
             biased;
             () = self.sandbox.released() => Err(self.sandbox.released_error().to_string()),

@@ -1,8 +1,9 @@
-# Starts Chromium in a session. Arguments: the directory that extensions are in, the program, its arguments.
+# Starts Chromium in a session. Arguments: the directory that extensions are in, the directory of its data or nothing for
+# the session's own, the program, its arguments.
 extensions=$1
-program=$2
-shift 2
-data=$TMPDIR/agb_browser_data
+data=${2:-$TMPDIR/agb_browser_data}
+program=$3
+shift 3
 mkdir -p -- "$data" || exit 125
 # Chromium makes a socket there, whose path must be short.
 if [ "${#TMPDIR}" -gt 40 ]; then

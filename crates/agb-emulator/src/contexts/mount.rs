@@ -35,6 +35,8 @@ pub(crate) struct Policy {
     pub(crate) extract: bool,
     /// Whether the session is spared an unpacked archive itself.
     pub(crate) delete_source: bool,
+    /// Whether a ZIP file is unpacked beside itself, and not into a directory of its own.
+    pub(crate) extract_here: bool,
     /// For how long what is stored is kept.
     pub(crate) recycle: Vec<Rule>,
     /// What alone is synchronised; empty: everything.
@@ -67,6 +69,7 @@ impl Default for Policy {
             delete_missing: true,
             extract: true,
             delete_source: true,
+            extract_here: false,
             recycle: Vec::new(),
             only: Vec::new(),
         }
@@ -159,8 +162,6 @@ fn read_policy(policy: &Map<String, Value>, stored: &str, at: &str) -> Result<Po
     let extract = section(policy, "extractPolicy", at)?;
     one_of(&upload, "uploadStrategy", &["UploadBeforeResourceRelease"], at)?;
     one_of(&download, "downloadStrategy", &["DownloadAsync"], at)?;
-    // Accepted and checked, but an archive that this emulator made always fills its own directory.
-    flag(&extract, "extractToCurrentFolder", false, at)?;
     Ok(Policy {
         auto_upload: flag(&upload, "autoUpload", true, at)?,
         archive: one_of(&upload, "uploadMode", &["File", "Archive"], at)? == Some("Archive"),
@@ -168,6 +169,8 @@ fn read_policy(policy: &Map<String, Value>, stored: &str, at: &str) -> Result<Po
         delete_missing: flag(&delete, "syncLocalFile", true, at)?,
         extract: flag(&extract, "extract", true, at)?,
         delete_source: flag(&extract, "deleteSrcFile", true, at)?,
+        // An archive that this emulator made always fills its own directory.
+        extract_here: flag(&extract, "extractToCurrentFolder", false, at)?,
         recycle: read_recycle(&section(policy, "recyclePolicy", at)?, stored, at)?,
         only: read_white_lists(&section(policy, "bwList", at)?, at)?,
     })
@@ -313,6 +316,7 @@ mod tests {
                 delete_missing: false,
                 extract: false,
                 delete_source: false,
+                extract_here: true,
                 recycle: vec![rule("/home/old/logs"), rule("/home/old")],
                 only: vec![Listed { path: "src".to_owned(), excluded: vec!["node_modules".to_owned()] }],
             }

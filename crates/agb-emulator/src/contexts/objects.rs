@@ -18,8 +18,11 @@ pub(crate) enum Kind {
         bytes: Slice,
         tag: String,
     },
-    /// A file that a file transfer offers: it is fetched from its session when somebody asks for it.
-    InSession,
+    /// A file that a file transfer offers: it is fetched from its session when somebody asks for its URL. Until then those
+    /// who have a URL already get what was fetched for them.
+    InSession {
+        fetched: Option<(Slice, String)>,
+    },
     Directory,
     Link(String),
 }
@@ -90,6 +93,17 @@ pub(crate) fn joined(directory: &str, relative: &str) -> String {
         return directory.to_owned();
     }
     format!("{}/{relative}", directory.trim_end_matches('/'))
+}
+
+impl Kind {
+    /// The bytes that a URL gives, and their tag.
+    pub(crate) fn bytes(&self) -> Option<(&Slice, &str)> {
+        match self {
+            Kind::File { bytes, tag } | Kind::Archive { bytes, tag } => Some((bytes, tag)),
+            Kind::InSession { fetched } => fetched.as_ref().map(|(bytes, tag)| (bytes, tag.as_str())),
+            Kind::Directory | Kind::Link(_) => None,
+        }
+    }
 }
 
 impl Objects {

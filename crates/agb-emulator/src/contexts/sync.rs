@@ -394,12 +394,45 @@ async fn download(contexts: &Contexts, session: &Session, mount: &Mount, only: &
         }
     }
     let wanted = |relative: &str| mount.policy.pick(relative) == Pick::Take && is_at(relative, only);
-    let files = files.into_iter().filter(|(relative, _)| wanted(relative)).collect();
+    let files = files.into_iter().filter(|(relative, _)| wanted(relative));
+    let (zips, mut files): (Vec<_>, Vec<_>) =
+        files.partition(|(relative, object)| mount.policy.extract && is_given_zip(relative, object));
+    let mut unpacked = HashSet::new();
+    for (relative, object) in zips {
+        let is_zip = unzip(session, mount, &relative, &object).await?;
+        if is_zip && mount.policy.delete_source {
+            unpacked.insert(relative);
+        } else {
+            files.push((relative, object));
+        }
+    }
     place(session, &mount.place, files).await?;
     if only.is_empty() {
+        // What the session was spared is not what the session has deleted.
+        let paths = paths.into_iter().filter(|path| !unpacked.contains(path));
         session.contexts.lock_seen().entry(mount.place.clone()).or_default().extend(paths);
     }
     Ok(())
+}
+
+/// Whether an object is a ZIP file that came through a URL; what a session has stored comes back as it was.
+fn is_given_zip(relative: &str, object: &Object) -> bool {
+    let is_named = relative.to_lowercase().ends_with(".zip");
+    is_named && object.mode.is_none() && matches!(object.kind, Kind::File { .. })
+}
+
+/// Unpacks a ZIP file into a directory of its name; `false`: it is only named so.
+async fn unzip(session: &Session, mount: &Mount, relative: &str, object: &Object) -> Result<bool, String> {
+    let Kind::File { bytes, .. } = &object.kind else { return Ok(false) };
+    let file = Arc::new(bytes.blob.open().map_err(|error| error.to_string())?);
+    let content = ItemKind::File { file, offset: bytes.offset, length: bytes.length };
+    let Some(archive) = item(relative.to_owned(), object, Some(content)) else { return Ok(false) };
+    let directory = match mount.policy.extract_here {
+        true => relative.rsplit_once('/').map_or("", |(parent, _)| parent),
+        false => relative.get(..relative.len().saturating_sub(".zip".len())).unwrap_or_default(),
+    };
+    let files = session_files(session).await?;
+    transfer::unzip(files, &session.files, joined(&mount.place, directory), archive).await
 }
 
 async fn extract(session: &Session, mount: &Mount, relative: &str, object: &Object) -> Result<(), String> {
@@ -451,7 +484,7 @@ fn item(relative: String, object: &Object, bytes: Option<ItemKind>) -> Option<It
         Kind::File { .. } | Kind::Archive { .. } => bytes?,
         Kind::Directory => ItemKind::Directory,
         Kind::Link(target) => ItemKind::Link(target.clone()),
-        Kind::InSession => return None,
+        Kind::InSession { .. } => return None,
     };
     Some(Item { relative, mode: object.mode, modified: object.modified, what })
 }
@@ -469,9 +502,15 @@ async fn offer(contexts: &Contexts, session: &Session, context_id: &str, directo
                 relative.contains('/') || !object.delivered || there.contains(relative)
             });
             for file in &offered {
+                let path = joined(directory, &file.name);
+                let old = objects.get(&path);
+                if old.is_some_and(|old| !old.delivered) {
+                    continue;
+                }
+                let fetched = old.and_then(|old| old.kind.bytes());
                 let object = Object {
                     id: contexts.object_id(),
-                    kind: Kind::InSession,
+                    kind: Kind::InSession { fetched: fetched.map(|(bytes, tag)| (bytes.clone(), tag.to_owned())) },
                     size: file.size_bytes,
                     mode: Some(file.mode),
                     modified: Some(file.modified),
@@ -480,7 +519,7 @@ async fn offer(contexts: &Contexts, session: &Session, context_id: &str, directo
                     stored_at: now,
                     delivered: true,
                 };
-                objects.put(&joined(directory, &file.name), object);
+                objects.put(&path, object);
             }
         })
         .ok_or_else(|| unknown(context_id))
@@ -509,14 +548,23 @@ pub(crate) async fn fetch_offered(
     path: &str,
 ) -> Result<(), String> {
     let object = contexts.with_objects(context_id, |objects| objects.get(path).cloned()).flatten();
-    let Some(object) = object.filter(|object| matches!(object.kind, Kind::InSession)) else { return Ok(()) };
+    let Some(object) = object.filter(is_in_session) else { return Ok(()) };
     let (blob, into) = contexts.blobs.create().map_err(|error| error.to_string())?;
     let files = session_files(session).await?;
     let (length, tag) = transfer::fetch(files, &session.files, path.to_owned(), into).await?;
     let bytes = Slice { blob, offset: 0, length };
     let fetched = Object { kind: Kind::File { bytes, tag }, size: length, ..object };
-    contexts.with_objects(context_id, |objects| objects.put(path, fetched));
+    contexts.with_objects(context_id, |objects| {
+        // What was put there meanwhile is newer.
+        if objects.get(path).is_some_and(is_in_session) {
+            objects.put(path, fetched);
+        }
+    });
     Ok(())
+}
+
+fn is_in_session(object: &Object) -> bool {
+    matches!(object.kind, Kind::InSession { .. })
 }
 
 async fn session_files(session: &Session) -> Result<SandboxFiles, String> {

@@ -3,8 +3,11 @@
 use axum::http::StatusCode;
 use serde_json::{Map, json};
 
-use super::{Call, object_in_text, session::tools_image};
+use super::{Call, cdp, object_in_text, session::tools_image};
 use crate::{browser::NoBrowser, envelope::Answer, tools::catalog};
+
+/// Where clients mount the context of a browser's data (docs/protocol.md, section "Mounts").
+const DATA: &str = "/tmp/agb_browser_data";
 
 /// Starts the browser; one that runs already stays as it is.
 pub(crate) async fn init(call: Call) -> Result<Answer, Answer> {
@@ -18,7 +21,8 @@ pub(crate) async fn init(call: Call) -> Result<Answer, Answer> {
     if !catalog::knows(image, "stopChrome") {
         return Err(Answer::invalid(format!("image {image} has no browser; try agb-browser-use-1")));
     }
-    let port = session.browser.start(&option).await.map_err(refusal)?;
+    let mounted = session.contexts.mounts.iter().map(|mount| mount.place.as_str()).find(|place| *place == DATA);
+    let port = session.browser.start(&option, mounted).await.map_err(refusal)?;
     Ok(Answer::data(json!({ "port": port })))
 }
 
@@ -26,10 +30,10 @@ pub(crate) async fn init(call: Call) -> Result<Answer, Answer> {
 pub(crate) async fn cdp_link(call: Call) -> Result<Answer, Answer> {
     let in_use = call.use_session()?;
     let chromium = in_use.session.browser.running().await.map_err(refusal)?;
-    Ok(Answer::data(json!({ "url": chromium.url() })))
+    Ok(Answer::data(json!({ "url": cdp::url(&call.service, &in_use.session, chromium.token()) })))
 }
 
-fn refusal(reason: NoBrowser) -> Answer {
+pub(super) fn refusal(reason: NoBrowser) -> Answer {
     match &reason {
         NoBrowser::Missing(_) => Answer::not_here(reason.to_string()),
         NoBrowser::Stopped => Answer::failure(StatusCode::BAD_REQUEST, "InvalidAction.NotFound", reason.to_string()),

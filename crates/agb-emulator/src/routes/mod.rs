@@ -22,6 +22,7 @@ use crate::{
 };
 
 pub(crate) mod browser;
+pub(crate) mod cdp;
 pub(crate) mod context;
 pub(crate) mod link;
 pub(crate) mod object_store;
@@ -157,6 +158,9 @@ fn operation(path: &str) -> &str {
     }
     if path.starts_with("/ws/") {
         return "webSocket";
+    }
+    if path.starts_with("/cdp/") {
+        return "cdp";
     }
     path.rsplit('/').next().unwrap_or(path)
 }

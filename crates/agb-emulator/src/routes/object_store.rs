@@ -98,11 +98,12 @@ pub(crate) async fn get(
         .contexts
         .with_objects(&context_id, |objects| objects.get(&path).cloned())
         .ok_or_else(|| context::unknown(&context_id))?;
-    let Some(Kind::File { bytes, tag } | Kind::Archive { bytes, tag }) = object.map(|object| object.kind) else {
+    let stored = object.as_ref().and_then(|object| object.kind.bytes());
+    let Some((bytes, tag)) = stored.map(|(bytes, tag)| (bytes.clone(), tag)) else {
         return Err(Answer::failure(StatusCode::NOT_FOUND, "NoSuchKey", format!("there is no object {path}")));
     };
     let mut headers = vec![
-        (header::ETAG, quoted(&tag)),
+        (header::ETAG, quoted(tag)),
         (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
     ];

@@ -49,6 +49,19 @@ async fn bad_requests_are_refused_by_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn there_is_no_way_to_a_browser_that_is_not_there() {
+    let peer = without_chromium().await;
+    peer.get("/cdp/none?token=x").await.failed(400, NO_SESSION);
+    let id = browser_session(&peer).await;
+    assert!(
+        peer.get(&format!("/cdp/{id}?token=x")).await.failed(400, "InvalidAction.NotFound").contains("not running")
+    );
+    let entry = peer.emulator.journal().pop().unwrap();
+    assert_eq!((entry.operation.as_str(), entry.session_id, entry.resets_idle_timer), ("cdp", Some(id), false));
+    assert_eq!(entry.query["token"], "***");
+}
+
+#[tokio::test]
 async fn the_agent_answers_its_script_at_once_and_as_a_task() {
     let peer = without_chromium().await;
     let id = browser_session(&peer).await;

@@ -274,6 +274,40 @@ async fn an_archive_is_one_object_that_can_be_fetched_and_is_unpacked_at_the_nex
 }
 
 #[tokio::test]
+async fn a_zip_file_that_was_put_there_is_unpacked_and_one_that_a_session_has_stored_is_not() {
+    in_both_modes(async |peer: Peer| {
+        let id = context(&peer, "a").await;
+        let path = place("zip");
+        let first = session_with(&peer, &[mount(&id, &path, &json!({}))]).await;
+        let make = "import zipfile as z; f = z.ZipFile('own.zip', 'w', z.ZIP_DEFLATED); \
+                    f.writestr('d/x', 'x' * 9999); f.writestr('../out', 'y'); f.close()";
+        run(&peer, &first, &format!("cd {path} && python3 -c \"{make}\"")).await;
+        release(&peer, &first).await;
+        let get = url(&peer, "Download", &id, &format!("{path}/own.zip")).await;
+        let content = http().get(&get).send().await.unwrap().bytes().await.unwrap();
+        let put = url(&peer, "Upload", &id, &format!("{path}/sub/given.ZIP")).await;
+        http().put(&put).body(content).send().await.unwrap();
+
+        let listed = async |extract: Value| {
+            let session = session_with(&peer, &[mount(&id, &path, &json!({"extractPolicy": extract}))]).await;
+            let found = run(&peer, &session, &format!("cd {path} && find . -type f -size -90k | sort")).await;
+            // What was unpacked is the session's, and would be stored beside the file.
+            run(&peer, &session, &format!("cd {path}/sub && rm -rf given d")).await;
+            release(&peer, &session).await;
+            assert_eq!(files(&peer, &id, &path).await, ["own.zip", "sub"]);
+            found.replace("./", "").trim().replace('\n', " ")
+        };
+        assert_eq!(listed(json!({})).await, "own.zip sub/given/d/x");
+        assert_eq!(files(&peer, &id, &format!("{path}/sub")).await, ["given.ZIP"]);
+        assert_eq!(listed(json!({"extractToCurrentFolder": true})).await, "own.zip sub/d/x");
+        assert_eq!(listed(json!({"deleteSrcFile": false})).await, "own.zip sub/given.ZIP sub/given/d/x");
+        // From here on it is the session's own.
+        assert_eq!(listed(json!({"extract": false})).await, "own.zip sub/given.ZIP");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn sync_stores_and_brings_back_while_the_session_lives() {
     let peer = Peer::start().await;
     let id = context(&peer, "a").await;
@@ -414,6 +448,43 @@ async fn files_go_to_a_session_and_come_from_it_through_its_internal_context() {
         peer.get(&format!("/sdk/GetContext?id={id}&allowCreate=false")).await.failed(400, NO_CONTEXT);
     })
     .await;
+}
+
+#[tokio::test]
+async fn transfers_of_one_directory_do_not_disturb_each_other() {
+    let peer = Peer::start().await;
+    let session = peer.session(300).await;
+    let reply = peer.post(&format!("/sdk/GetAndLoadInternalContext?sessionId={session}"), json!({})).await;
+    let item = reply.data()[0].clone();
+    let (id, directory) = (item["contextId"].as_str().unwrap(), item["contextPath"].as_str().unwrap());
+    let http = http();
+    let at = format!("&contextId={id}&path={}", encoded(directory));
+    let offered = async || sync(&peer, &session, &format!("{at}&mode=upload")).await;
+    let content = async |url: String| {
+        let reply = http.get(&url).send().await.unwrap();
+        (reply.status().as_u16(), reply.text().await.unwrap())
+    };
+    run(&peer, &session, &format!("cd {directory} && echo a1 > a && echo b1 > b")).await;
+
+    // One transfer has its address when others begin.
+    offered().await;
+    let first = url(&peer, "Download", id, &format!("{directory}/a")).await;
+    run(&peer, &session, &format!("echo a2 > {directory}/a")).await;
+    offered().await;
+    assert_eq!(content(first.clone()).await, (200, "a1\n".to_owned()));
+    offered().await;
+    assert_eq!(content(first).await, (200, "a1\n".to_owned()));
+    // A later one gets what is there now.
+    let second = url(&peer, "Download", id, &format!("{directory}/a")).await;
+    assert_eq!(content(second).await, (200, "a2\n".to_owned()));
+
+    // An upload waits to be fetched when a download begins.
+    let put = url(&peer, "Upload", id, &format!("{directory}/b")).await;
+    assert_eq!(http.put(&put).body("b2").send().await.unwrap().status(), 200);
+    offered().await;
+    sync(&peer, &session, &format!("{at}&mode=download")).await;
+    assert_eq!(run(&peer, &session, &format!("cat {directory}/b")).await, "b2");
+    release(&peer, &session).await;
 }
 
 #[tokio::test]

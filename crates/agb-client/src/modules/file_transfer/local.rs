@@ -24,7 +24,7 @@ const WRITE_BYTES: usize = 256 * 1024;
 
 /// A regular file to send.
 #[derive(Debug)]
-pub(super) struct LocalFile {
+pub(crate) struct LocalFile {
     path: PathBuf,
     size: u64,
 }
@@ -37,12 +37,23 @@ impl LocalFile {
         }
     }
 
-    pub(super) fn size(&self) -> u64 {
+    /// The regular file at `path`, which can be read.
+    pub(crate) async fn readable(path: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(path).await?;
+        // Before it is opened: opening a pipe waits for somebody who writes.
+        if !metadata.is_file() {
+            return Err(io::Error::other(format!("{}: not a regular file", path.display())));
+        }
+        File::open(path).await?;
+        Ok(Self { path: path.to_owned(), size: metadata.len() })
+    }
+
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
     /// Starts to read; what nobody takes ends the reading.
-    pub(super) fn open(&self) -> Pieces {
+    pub(crate) fn open(&self) -> Pieces {
         let (sender, pieces) = mpsc::channel(READ_AHEAD);
         let (path, size) = (self.path.clone(), self.size);
         tokio::spawn(async move {

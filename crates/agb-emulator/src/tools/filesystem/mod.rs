@@ -20,6 +20,7 @@ pub(crate) mod transfer;
 mod tree;
 mod view;
 mod write;
+mod zip;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

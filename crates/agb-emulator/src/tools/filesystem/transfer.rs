@@ -25,6 +25,7 @@ use super::identity::Deadline;
 use super::tree::{self, Then, Visit};
 use super::view::{Entry, entry_facts};
 use super::write::make_directories;
+use super::zip;
 use super::{Context, SessionFiles, work_on};
 use crate::contexts::blob::Tagger;
 use crate::contexts::mount::{Pick, Policy};
@@ -333,6 +334,40 @@ pub(crate) async fn unpack(
             }
         }
         Ok(())
+    };
+    work_on(files, session, &LIMITS, work).await.map_err(|error| error.text)
+}
+
+/// Puts what a ZIP file holds below a directory of a session; `false`, and nothing is done: it is none.
+pub(crate) async fn unzip(
+    files: SandboxFiles,
+    session: &SessionFiles,
+    directory: String,
+    archive: Item,
+) -> Result<bool, String> {
+    let work = move |context: &Context| {
+        let ItemKind::File { file, offset, length } = archive.what else { return Ok(false) };
+        let broken = |error: io::Error| FileError::new(format!("{} can't be unpacked: {error}", archive.relative));
+        let part = zip::Part { file, offset, length };
+        let Some(entries) = zip::entries(&part).map_err(broken)? else { return Ok(false) };
+        let root = context.view.path(&directory)?;
+        make_directories(context, root.clone())?;
+        for entry in entries {
+            context.deadline.check()?;
+            if !is_inside(Path::new(&entry.name)) {
+                continue;
+            }
+            let path = root.join(&entry.name);
+            match entry.kind {
+                zip::Kind::Directory => make_directories(context, path)?,
+                zip::Kind::File { mode } => {
+                    let mut bytes = zip::content(&part, &entry).map_err(broken)?;
+                    place_file(context, &path, &mut bytes, entry.length, mode, None)?;
+                }
+                zip::Kind::Other => {}
+            }
+        }
+        Ok(true)
     };
     work_on(files, session, &LIMITS, work).await.map_err(|error| error.text)
 }
