@@ -1,14 +1,18 @@
 //! The way into the service: `ts/agb.ts` on this side.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use agb_client::config::{self, Config};
-use agb_client::{Agb, AgbOptions, CreateParams, Deletion, SdkIdentity, SessionDetails, SessionPage, SessionRecord};
+use agb_client::{
+    Agb, AgbOptions, CreateParams, Deletion, LiveSession, SdkIdentity, SessionDetails, SessionPage, SessionRecord,
+};
 use napi::bindgen_prelude::PromiseRaw;
 use napi::{Either, Env, Result};
 use napi_derive::napi;
 
 use crate::context::NativeMount;
+use crate::exit::{NativeExitOptions, exit_policy};
 use crate::http_client::NativeHttpClient;
 use crate::lifecycle::NativeKeepAliveOptions;
 use crate::session::{NativeFoundSession, NativeSession};
@@ -48,6 +52,8 @@ pub struct NativeAgbOptions {
     pub language: String,
     /// The version of the package, for the service's statistics.
     pub version: String,
+    /// Makes sessions end with the process.
+    pub release_on_exit: Option<NativeExitOptions>,
 }
 
 /// A resolved configuration.
@@ -86,8 +92,9 @@ pub fn load_config(sources: NativeSources) -> Outcome<NativeConfig> {
 
 /// Opens a client. Nothing is sent.
 #[napi]
-pub fn open_agb(options: NativeAgbOptions) -> Outcome<NativeAgb> {
-    outcome(Agb::new(AgbOptions {
+pub fn open_agb(env: &Env, options: NativeAgbOptions) -> Result<Outcome<NativeAgb>> {
+    let exit = options.release_on_exit.map(|options| exit_policy(env, &options)).transpose()?;
+    Ok(outcome(Agb::new(AgbOptions {
         api_key: options.api_key,
         endpoint: options.endpoint,
         timeout_ms: options.timeout_ms,
@@ -95,7 +102,8 @@ pub fn open_agb(options: NativeAgbOptions) -> Outcome<NativeAgb> {
         directory: Some(options.directory.into()),
         env: options.environment.into_iter().collect(),
         sdk: SdkIdentity { language: options.language, version: options.version, release: is_release() },
-    }))
+        exit,
+    })))
 }
 
 /// Was the addon built for release?
@@ -217,6 +225,31 @@ pub struct NativeSessionPage {
     pub total_count: f64,
 }
 
+/// A session that is released when its owner ends.
+#[napi(object, object_from_js = false)]
+pub struct NativeLiveSession {
+    /// Id of the session.
+    pub session_id: String,
+    /// Its image, where it was created here.
+    pub image_id: String,
+    /// Milliseconds since 1970, where it was created here.
+    pub created_at: Option<f64>,
+    /// Was it found and adopted?
+    pub adopted: bool,
+}
+
+impl From<LiveSession> for NativeLiveSession {
+    fn from(session: LiveSession) -> Self {
+        let since_epoch = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1000.0;
+        Self {
+            session_id: session.session_id,
+            image_id: session.image_id,
+            created_at: session.created_at.map(since_epoch),
+            adopted: session.adopted,
+        }
+    }
+}
+
 impl From<SessionPage> for NativeSessionPage {
     fn from(page: SessionPage) -> Self {
         Self {
@@ -316,10 +349,10 @@ impl NativeAgb {
         env: &'env Env,
         params: NativeCreateParams,
     ) -> Result<PromiseRaw<'env, Outcome<NativeFoundSession>>> {
-        let agb = self.inner.clone();
-        let params = params.read();
+        // Begun before this returns, so that the end of the environment waits for it.
+        let creation = params.read().map(|params| self.inner.create(params));
         promise(env, async move {
-            let create = async { agb.create(params?).await };
+            let create = async { creation?.await };
             outcome(create.await)
         })
     }
@@ -386,6 +419,12 @@ impl NativeAgb {
                 }),
             }
         })
+    }
+
+    /// The sessions that are released when their owner ends, oldest first.
+    #[napi]
+    pub fn live_sessions(&self) -> Vec<NativeLiveSession> {
+        self.inner.live_sessions().into_iter().map(Into::into).collect()
     }
 
     /// Ids of sessions on the page that the token names; an empty one names the first. `labels` is a JSON object.

@@ -5,6 +5,7 @@ use std::io::{Error as IoError, ErrorKind as IoErrorKind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use agb_client::lifecycle::registry::service_ended;
 use agb_client::lifecycle::{Clock, keep_alive};
 use agb_client::{Error, ErrorKind};
 use agb_emulator::{
@@ -461,7 +462,16 @@ impl NativeEmulator {
     #[napi]
     pub fn close<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, ()>> {
         let emulator = Arc::clone(&self.inner);
-        promise(env, async move { emulator.close().await })
+        promise(env, async move {
+            emulator.close().await;
+            service_ended(emulator.url());
+        })
+    }
+}
+
+impl Drop for NativeEmulator {
+    fn drop(&mut self) {
+        service_ended(self.inner.url());
     }
 }
 

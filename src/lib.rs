@@ -19,6 +19,7 @@ mod command;
 mod computer;
 mod context;
 mod emulator;
+mod exit;
 mod extension;
 mod file_transfer;
 mod filesystem;

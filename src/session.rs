@@ -304,6 +304,18 @@ impl NativeSession {
         })
     }
 
+    /// Lets the session live on when its owner ends.
+    #[napi]
+    pub fn detach(&self) {
+        self.inner.detach();
+    }
+
+    /// Makes the session end with its owner. `false` if its client releases nothing.
+    #[napi]
+    pub fn adopt(&self) -> bool {
+        self.inner.adopt()
+    }
+
     /// Where the screen can be seen.
     #[napi]
     pub fn info<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<NativeInfoReply>>> {

@@ -13,9 +13,17 @@ import { notSignal, whileListening } from "./support/abort";
 import { detailed, failed, isFailure, refused } from "./support/call";
 import { notFunction as notCallback } from "./support/callback";
 import { jsonOf, kindOf, notBoolean, notFunction, notNumber, notText, optional, optionalNumber } from "./support/check";
+import { exitOptions } from "./support/exit";
 import { inspectAs } from "./support/inspect";
 import { bindClient, nativeAgbOf, openAgb } from "./support/target";
-import type { DeleteResult, GetSessionResult, SessionListResult, SessionResult } from "./types";
+import type {
+  DeleteResult,
+  GetSessionResult,
+  LiveSession,
+  ReleaseOnExitOptions,
+  SessionListResult,
+  SessionResult,
+} from "./types";
 
 /** What an `AGB` may be made with. */
 export interface AGBOptions {
@@ -25,6 +33,12 @@ export interface AGBOptions {
   config?: ConfigOptions;
   /** A file to read instead of `.env` in the current directory. */
   envFile?: string;
+  /**
+   * Releases the sessions that this `AGB` created, and has neither deleted nor detached, when the program ends: at its
+   * own end, by `process.exit`, an error, a signal, or an abort. Default: they stay until their idle timeout.
+   * `docs/lifecycle.md` tells what is covered.
+   */
+  releaseOnExit?: boolean | ReleaseOnExitOptions;
 }
 
 /** How a session is opened. */
@@ -51,13 +65,14 @@ export class AGB {
    * @throws {AGBError} when the configuration can't be used
    */
   constructor(options?: AGBOptions | string) {
-    const sources = typeof options === "string" ? { apiKey: options } : (options ?? {});
-    const opened = openAgb(sources);
+    const sources: AGBOptions = typeof options === "string" ? { apiKey: options } : (options ?? {});
+    const exit = exitOptions(sources.releaseOnExit);
+    const opened = openAgb({ ...sources, exit });
     this.apiKey = opened.apiKey;
     this.config = { endpoint: opened.endpoint, timeoutMs: opened.timeoutMs };
     this.client = new Client(this.config);
     this.context = new ContextService(this);
-    bindClient(this.client, opened);
+    bindClient(this.client, opened, exit);
   }
 
   /**
@@ -203,6 +218,21 @@ export class AGB {
       return refused(`Failed to delete session: expected a Session, got ${kindOf(optional(session))}`, {});
     }
     return session.delete(syncContext);
+  }
+
+  /**
+   * The sessions that are released when the program ends, oldest first: those that this `AGB` created or adopted, and
+   * has neither deleted nor detached, as far as the service has not said that they are gone. Nothing is sent. Empty
+   * without `releaseOnExit`.
+   */
+  liveSessions(): LiveSession[] {
+    const live = nativeAgbOf(this.client, this.apiKey).liveSessions();
+    return Array.from(live, ({ sessionId, imageId, createdAt, adopted }) => ({
+      sessionId,
+      imageId,
+      createdAt: createdAt === undefined ? null : new Date(createdAt),
+      adopted,
+    }));
   }
 
   /**

@@ -20,6 +20,7 @@ export type {
   NativeEmulator,
   NativeEmulatorFault,
   NativeExecution,
+  NativeExitOptions,
   NativeExtension,
   NativeExtensions,
   NativeFailure,

@@ -70,6 +70,7 @@ export class Session {
   readonly #holds = new Set<SessionHold>();
   /** What the program has said of the keep-alive after the creation; `null`: nothing. */
   #keepAlive: NativeKeepAliveOptions | "stopped" | null = null;
+  #isDetached = false;
 
   /** Sessions are made by `agb.create` and `agb.get`; one made here speaks to an existing session of that id. */
   constructor(agb: SessionAGB, sessionId: string) {
@@ -124,6 +125,7 @@ export class Session {
     this.#become(found);
     this.#listeners.moved();
     for (const hold of this.#holds) hold[HOLD_AGAIN](found.session.hold());
+    if (this.#isDetached) found.session.detach();
     if (this.#keepAlive === "stopped") found.session.stopKeepAlive();
     else if (this.#keepAlive) found.session.startKeepAlive(this.#keepAlive);
   }
@@ -177,6 +179,23 @@ export class Session {
     const outcome = await targetOf(this).native.delete(Boolean(syncContext));
     if (isFailure(outcome)) return failed(outcome, {});
     return { requestId: outcome.requestId, success: true };
+  }
+
+  /** Lets the session live on when the program ends, though its `AGB` has `releaseOnExit`. */
+  detach(): void {
+    targetOf(this).native.detach();
+    this.#isDetached = true;
+  }
+
+  /**
+   * Has the session released when the program ends, though it was not created by it, or was detached.
+   * @throws {AGBError} when its `AGB` has no `releaseOnExit`
+   */
+  adopt(): void {
+    if (!targetOf(this).native.adopt()) {
+      throw new AGBError("adopt() needs an AGB with releaseOnExit: nothing would release the session");
+    }
+    this.#isDetached = false;
   }
 
   /**

@@ -600,3 +600,25 @@ export interface ContextSyncResultType extends ApiResponse {
   success: boolean;
   errorMessage?: string;
 }
+
+/** How sessions are released when the program ends. */
+export interface ReleaseOnExitOptions {
+  /** How long releasing them may take, in milliseconds: above 0, up to 60,000. Default 2,000. */
+  timeoutMs?: number;
+  /**
+   * The signals that it is done for, where the program does not listen to them itself; `SIGQUIT` and `SIGUSR2` are
+   * possible too. Default: `SIGTERM`, `SIGINT` and `SIGHUP`.
+   */
+  signals?: ("SIGTERM" | "SIGINT" | "SIGHUP" | "SIGQUIT" | "SIGUSR2")[];
+}
+
+/** A session that is released when the program ends. */
+export interface LiveSession {
+  sessionId: string;
+  /** Empty for a session that was found. */
+  imageId: string;
+  /** When this program created it; null for a session that was found. */
+  createdAt: Date | null;
+  /** Was it found, and taken over by `adopt()`? */
+  adopted: boolean;
+}

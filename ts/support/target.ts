@@ -9,11 +9,19 @@
 import { Client } from "../client";
 import { type Config, configurationSources, loadConfig } from "../config";
 import { errorOf } from "../errors";
-import { type NativeAgb, type NativeHttpClient, type NativeRoute, type NativeSession, native } from "../native";
+import {
+  type NativeAgb,
+  type NativeExitOptions,
+  type NativeHttpClient,
+  type NativeRoute,
+  type NativeSession,
+  native,
+} from "../native";
 import type { SessionLike } from "../session-like";
 import type { McpTool } from "../types";
 import { VERSION } from "../version";
 import { isFailure } from "./call";
+import { watchSignalListeners } from "./exit";
 import { openHttp } from "./http";
 
 /** Where a tool call goes, as far as the session decides it. */
@@ -32,6 +40,7 @@ interface OpenClient {
   apiKey: string;
   endpoint: string;
   timeoutMs: number;
+  exit: NativeExitOptions | undefined;
 }
 
 interface BoundSession {
@@ -56,6 +65,7 @@ export interface Sources {
   apiKey?: string;
   config?: { endpoint?: string; timeoutMs?: number };
   envFile?: string;
+  exit?: NativeExitOptions;
 }
 
 /**
@@ -63,21 +73,23 @@ export interface Sources {
  * @throws {AuthenticationError} without an API key
  * @throws {AGBError} when the configuration can't be used
  */
-export function openAgb({ apiKey, config, envFile }: Sources): NativeAgb {
+export function openAgb({ apiKey, config, envFile, exit }: Sources): NativeAgb {
   const opened = native.openAgb({
     ...configurationSources(config, envFile),
     apiKey: apiKey || undefined,
     language: "typescript",
     version: VERSION,
+    releaseOnExit: exit,
   });
   if (isFailure(opened)) throw errorOf(opened);
+  if (exit) watchSignalListeners();
   return opened;
 }
 
 /** Remembers which native client stands behind a `Client`. */
-export function bindClient(client: Client, opened: NativeAgb): void {
+export function bindClient(client: Client, opened: NativeAgb, exit?: NativeExitOptions): void {
   const { apiKey, endpoint, timeoutMs } = opened;
-  clients.set(client, { native: opened, apiKey, endpoint, timeoutMs });
+  clients.set(client, { native: opened, apiKey, endpoint, timeoutMs, exit });
 }
 
 /** The native client for what a `Client` and an API key say now; a new one when they have changed. */
@@ -87,10 +99,11 @@ export function nativeAgbOf(client: unknown, apiKey: string): NativeAgb {
   const known = key && clients.get(key);
   if (known && known.apiKey === apiKey && isAs(known, config)) return known.native;
 
-  const opened = openAgb({ apiKey, config: config ?? loadConfig() });
+  const exit = known?.exit;
+  const opened = openAgb({ apiKey, config: config ?? loadConfig(), exit });
   // Keyed by what the caller configured, so that the next call finds it under the same words.
   const { endpoint, timeoutMs } = config ?? opened;
-  if (key) clients.set(key, { native: opened, apiKey, endpoint, timeoutMs });
+  if (key) clients.set(key, { native: opened, apiKey, endpoint, timeoutMs, exit });
   return opened;
 }
 

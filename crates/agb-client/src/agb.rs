@@ -15,7 +15,8 @@ use crate::config::{self, Config, Sources};
 use crate::context::{ContextMount, ContextStatus, MountReport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http_client::HttpClient;
-use crate::lifecycle::{Clock, KeepAliveOptions, Life, WeakLife};
+use crate::lifecycle::registry::{Creating, Registry};
+use crate::lifecycle::{Clock, ExitPolicy, KeepAliveOptions, Life, LiveSession, WeakLife};
 use crate::session::{Created, Session, SessionDetails};
 use crate::transport::{Deadline, Headers, Request, Resend, RetryPolicy, Transport, redact};
 use crate::wire::endpoint::{self, Endpoint};
@@ -70,6 +71,9 @@ pub struct AgbOptions {
     pub env: BTreeMap<String, String>,
     /// Who is talking.
     pub sdk: SdkIdentity,
+    /// Makes the sessions that this client creates, and those that are adopted, end with their owner; `None`: nothing is
+    /// registered or released.
+    pub exit: Option<ExitPolicy>,
 }
 
 impl AgbOptions {
@@ -83,6 +87,7 @@ impl AgbOptions {
             directory: None,
             env: BTreeMap::new(),
             sdk,
+            exit: None,
         }
     }
 }
@@ -97,6 +102,7 @@ impl fmt::Debug for AgbOptions {
             .field("directory", &self.directory)
             .field("env", &self.env.keys().collect::<Vec<_>>())
             .field("sdk", &self.sdk)
+            .field("exit", &self.exit)
             .finish()
     }
 }
@@ -174,6 +180,7 @@ struct Inner {
     config: Config,
     base_url: String,
     sdk: SdkIdentity,
+    exit: Option<ExitPolicy>,
     transport: Transport,
     clock: Clock,
     /// The connections of keep-alives: they are driven by another thread than the others.
@@ -204,7 +211,8 @@ impl Agb {
         let beats = Transport::new(&options.env, policy);
         let clock = Clock::of_service(&base_url);
         let lives = Mutex::default();
-        let inner = Inner { api_key, config, base_url, sdk: options.sdk, transport, beats, clock, lives };
+        let AgbOptions { sdk, exit, .. } = options;
+        let inner = Inner { api_key, config, base_url, sdk, exit, transport, clock, beats, lives };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -223,6 +231,12 @@ impl Agb {
         self.inner.config.timeout_ms
     }
 
+    /// The sessions that are released when their owner ends: those that this client created or adopted, and has neither
+    /// deleted nor detached. Empty for a client without [`exit`](AgbOptions::exit).
+    pub fn live_sessions(&self) -> Vec<LiveSession> {
+        Registry::of_process().sessions_of(self)
+    }
+
     /// The clock that this service's session timers run on.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
@@ -233,7 +247,14 @@ impl Agb {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for a blank image; what the service said otherwise. A session that the service made
     /// although the call failed is released, and the message names it.
-    pub async fn create(&self, params: CreateParams) -> Result<Session> {
+    pub fn create(&self, params: CreateParams) -> impl Future<Output = Result<Session>> + Send + use<> {
+        // Now, and not when the future first runs: the owner may end in between.
+        let creating = Registry::of_process().creating(self);
+        let agb = self.clone();
+        async move { agb.create_registered(params, creating).await }
+    }
+
+    async fn create_registered(&self, params: CreateParams, creating: Option<Creating<'static>>) -> Result<Session> {
         if params.image_id.trim().is_empty() {
             return Err(invalid(&endpoint::CREATE_SESSION, "imageId is required and cannot be empty or null"));
         }
@@ -243,13 +264,21 @@ impl Agb {
         if let Some(labels) = &params.labels {
             recover::check_labels_of_user(labels, endpoint::CREATE_SESSION.operation)?;
         }
-        if params.recover { self.create_recoverably(params).await } else { self.create_once(params).await }
+        // A session that is to be released has to be known, whatever becomes of the answer and of the caller.
+        if params.recover || creating.is_some() {
+            self.create_recoverably(params, creating).await
+        } else {
+            self.create_once(params).await
+        }
     }
 
     async fn create_once(&self, params: CreateParams) -> Result<Session> {
         let query = vec![("imageId", params.image_id.clone()), ("sdkStats", self.sdk_stats())];
         let answer = self.post(&endpoint::CREATE_SESSION, &query, &create_body(&params), self.deadline()).await?;
         let data = answer.data_object().map(SessionData::read).unwrap_or_default();
+        if !data.session_id.is_empty() {
+            Registry::of_process().add_created(self, &data.session_id, &params.image_id);
+        }
         if let Err(error) = check_created(&answer, &data) {
             return Err(self.released_after(&data.session_id, error).await);
         }
@@ -303,7 +332,10 @@ impl Agb {
         let deadline = Deadline::after(RELEASE_AFTER_FAILURE).min(self.deadline());
         let released = self.post(&endpoint::RELEASE_SESSION, &Vec::new(), &body, deadline).await;
         let note = match released {
-            Ok(answer) if answer.is_success() || is_session_not_found(&answer.code()) => "was released",
+            Ok(answer) if answer.is_success() || is_session_not_found(&answer.code()) => {
+                self.forget(session_id);
+                "was released"
+            }
             _ => "could not be released and stays until its idle time-out",
         };
         error.noted(format!("session {session_id} {note}"))
@@ -354,7 +386,7 @@ impl Agb {
     pub async fn get_session(&self, session_id: &str) -> Result<SessionRecord> {
         match self.known_life(session_id) {
             Some(life) => life.using(self.ask_for_session(session_id)).await,
-            None => self.ask_for_session(session_id).await,
+            None => self.heard(session_id, self.ask_for_session(session_id).await),
         }
     }
 
@@ -462,6 +494,52 @@ impl Agb {
     }
 }
 
+/// What this crate's registry of live sessions asks, and is told.
+impl Agb {
+    pub(crate) fn exit_policy(&self) -> Option<ExitPolicy> {
+        self.inner.exit
+    }
+
+    pub(crate) fn base_url(&self) -> &str {
+        &self.inner.base_url
+    }
+
+    /// Is `other` a clone of this?
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// This client with connections of its own. Nothing is registered for its sessions.
+    pub(crate) fn with_new_connections(&self) -> Self {
+        let Inner { api_key, config, base_url, sdk, transport, clock, beats, .. } = &*self.inner;
+        let inner = Inner {
+            api_key: api_key.clone(),
+            config: config.clone(),
+            base_url: base_url.clone(),
+            sdk: sdk.clone(),
+            exit: None,
+            transport: transport.with_new_connections(),
+            clock: clock.clone(),
+            beats: beats.with_new_connections(),
+            lives: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A session is gone, or will be soon.
+    pub(crate) fn forget(&self, session_id: &str) {
+        Registry::of_process().remove(self, session_id);
+    }
+
+    /// Passes on what the service said of a session, and forgets it if it is gone.
+    pub(crate) fn heard<T>(&self, session_id: &str, outcome: Result<T>) -> Result<T> {
+        if outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::SessionNotFound) {
+            self.forget(session_id);
+        }
+        outcome
+    }
+}
+
 /// How requests are made and answers read; for this crate's other nouns.
 impl Agb {
     pub(crate) fn transport(&self) -> &Transport {
@@ -544,7 +622,8 @@ impl Agb {
         if lives.len().is_power_of_two() {
             lives.retain(|_, known| known.upgrade().is_some());
         }
-        let life = Life::of_new_session(self.inner.clock.clone(), idle_timeout);
+        let end = Registry::of_process().removal(self, session_id);
+        let life = Life::of_new_session(self.inner.clock.clone(), idle_timeout).ending_with(end);
         lives.insert(session_id.to_owned(), life.downgrade());
         life
     }
@@ -555,7 +634,8 @@ impl Agb {
         if let Some(life) = lives.get(session_id).and_then(WeakLife::upgrade) {
             return life;
         }
-        let life = Life::of_found_session(self.inner.clock.clone());
+        let end = Registry::of_process().removal(self, session_id);
+        let life = Life::of_found_session(self.inner.clock.clone()).ending_with(end);
         lives.insert(session_id.to_owned(), life.downgrade());
         life
     }

@@ -33,7 +33,7 @@ pub use context::{
 pub use error::{Error, ErrorKind, Result};
 pub use extension::{Extension, Extensions};
 pub use http_client::{HttpBody, HttpClient, HttpRecord, HttpRequest};
-pub use lifecycle::Clock;
+pub use lifecycle::{Clock, ExitPolicy, LiveSession, Unreleased};
 pub use session::{
     ContextItems, DesktopInfo, Labels, McpTool, Metrics, MetricsReply, RouteOverride, RoutedSession, Session,
     SessionDetails, SessionInfo, SessionLink, StatusRecord, SyncLimits, SyncTarget, ToolCatalogue,

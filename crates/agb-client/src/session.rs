@@ -13,6 +13,7 @@ use crate::context::MountReport;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
+use crate::lifecycle::registry::Registry;
 use crate::lifecycle::{
     Hold, InFlight, KeepAliveOptions, KeepAliveStatus, Life, LifecycleView, Listener, Subscription, keep_alive,
 };
@@ -344,6 +345,18 @@ impl Session {
                 Err(error.prefixed(text).with_request_id(request_id))
             }
         }
+    }
+
+    /// Lets the session live on when its owner ends ([`AgbOptions::exit`](crate::AgbOptions::exit)). Was it to be
+    /// released?
+    pub fn detach(&self) -> bool {
+        Registry::of_process().remove(self.agb(), self.id())
+    }
+
+    /// Makes the session end with the owner of its client, though it was not created here, or was detached. `false` if
+    /// that client has no [`exit`](crate::AgbOptions::exit) policy.
+    pub fn adopt(&self) -> bool {
+        Registry::of_process().adopt(self.agb(), self.id(), &self.details().image_id)
     }
 
     /// What became of the synchronisations of this session's contexts: of all, or of one context, path, task type

@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 use crate::agb::{Agb, AgbOptions, SdkIdentity};
+use crate::lifecycle::ExitPolicy;
 use crate::session::{Session, SessionDetails};
 use crate::transport::RetryPolicy;
 
@@ -106,6 +107,20 @@ fn note(journal: &Mutex<Vec<Seen>>, method: Method, uri: &Uri, headers: HeaderMa
 pub(crate) fn options(endpoint: &str) -> AgbOptions {
     let sdk = SdkIdentity { language: "typescript".into(), version: "0.1.0".into(), release: false };
     AgbOptions { api_key: Some("ako-SECRET".into()), endpoint: Some(endpoint.into()), ..AgbOptions::new(sdk) }
+}
+
+/// The limit of [`owned_by`].
+pub(crate) const EXIT_LIMIT: Duration = Duration::from_secs(20);
+
+/// A client whose sessions are released when `owner` ends.
+pub(crate) fn owned_by(endpoint: &str, owner: u64) -> Agb {
+    with_exit(endpoint, ExitPolicy { limit: EXIT_LIMIT, owner })
+}
+
+pub(crate) fn with_exit(endpoint: &str, policy: ExitPolicy) -> Agb {
+    let mut options = options(endpoint);
+    options.exit = Some(policy);
+    Agb::with_retry(options, RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() }).unwrap()
 }
 
 /// A client that waits next to nothing between attempts.

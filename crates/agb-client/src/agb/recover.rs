@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{Agb, CreateParams, js, wire};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::registry::{Creating, Registry};
 use crate::session::Session;
 use crate::wire::endpoint;
 
@@ -40,11 +41,17 @@ pub(crate) fn check_labels_of_user(labels: &Map<String, Value>, operation: &'sta
 impl Agb {
     /// Creates as [`create_once`](Self::create_once) does, whatever becomes of the caller: when it goes away, the session
     /// is released as soon as it is there; when the answer gets lost, the session is searched.
-    pub(super) async fn create_recoverably(&self, params: CreateParams) -> Result<Session> {
+    pub(super) async fn create_recoverably(
+        &self,
+        params: CreateParams,
+        creating: Option<Creating<'static>>,
+    ) -> Result<Session> {
         let (sender, receiver) = oneshot::channel();
         let agb = self.clone();
         tokio::spawn(async move {
-            if let Err(Ok(session)) = sender.send(agb.create_or_find(params).await) {
+            let outcome = agb.create_or_find(params).await;
+            drop(creating);
+            if let Err(Ok(session)) = sender.send(outcome) {
                 agb.release_unwanted(session.id()).await;
             }
         });
@@ -87,6 +94,7 @@ impl Agb {
     }
 
     async fn adopt_created(&self, session_id: &str, params: CreateParams) -> Result<Session> {
+        Registry::of_process().add_created(self, session_id, &params.image_id);
         let found = match self.get_session(session_id).await {
             Ok(record) => Ok((record.data.unwrap_or_default(), record.request_id)),
             Err(error) => Err(error),
@@ -105,6 +113,7 @@ impl Agb {
         let outcome = self.post(&endpoint::RELEASE_SESSION, &Vec::new(), &body, self.deadline()).await;
         match outcome {
             Ok(answer) if answer.is_success() => {
+                self.forget(session_id);
                 tracing::debug!(target: "agb::session", session = session_id, "released a session that nobody waits for");
             }
             _ => {

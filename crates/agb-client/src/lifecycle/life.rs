@@ -6,7 +6,7 @@
 //! section "Idle timer").
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::beat::{Beating, KeepAliveOptions, KeepAliveStatus, StopReason};
@@ -90,6 +90,8 @@ struct Shared {
     clock: Clock,
     state: Mutex<State>,
     watch: keep_alive::Watch,
+    /// What else ends with the session.
+    end: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 struct State {
@@ -154,7 +156,8 @@ impl Life {
             listeners: Vec::new(),
             last_listener: 0,
         };
-        Self { shared: Arc::new(Shared { clock, state: Mutex::new(state), watch: keep_alive::Watch::default() }) }
+        let watch = keep_alive::Watch::default();
+        Self { shared: Arc::new(Shared { clock, state: Mutex::new(state), watch, end: OnceLock::new() }) }
     }
 
     /// The clock that this life runs on.
@@ -243,6 +246,18 @@ impl Life {
         drop(state);
         tell(&told, &LifecycleEvent::Released(release));
         self.changed();
+        if release.confirmed
+            && let Some(end) = self.shared.end.get()
+        {
+            end();
+        }
+    }
+
+    /// Has `end` called when the service has said that the session is gone. The first one counts.
+    pub(crate) fn ending_with(self, end: impl Fn() + Send + Sync + 'static) -> Self {
+        // Refused only where there is one.
+        let _ = self.shared.end.set(Box::new(end));
+        self
     }
 
     /// What is known now.

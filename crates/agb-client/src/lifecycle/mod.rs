@@ -1,10 +1,13 @@
-//! The life of sessions: what the client knows of it without asking, what keeps them alive, and who hears of it.
+//! The life of sessions: what the client knows of it without asking, what keeps them alive, who hears of it, and which of
+//! them must not outlive the process.
 
 mod beat;
 pub mod clock;
 mod events;
 pub mod keep_alive;
 mod life;
+pub mod registry;
+pub mod release;
 
 pub use beat::{DEFAULT_AT, KeepAliveMode, KeepAliveOptions, KeepAliveStatus, LoopWatch, StopReason};
 pub use clock::Clock;
@@ -13,3 +16,5 @@ pub(crate) use life::WeakLife;
 pub use life::{
     DEFAULT_IDLE_TIMEOUT, Hold, InFlight, Life, LifecycleView, MAXIMUM_LIFETIME, Mark, Release, SessionState,
 };
+pub use registry::{ExitPolicy, LiveSession};
+pub use release::Unreleased;

@@ -54,12 +54,14 @@ pub(super) struct Http {
 }
 
 /// What the environment says, unread until it is needed.
+#[derive(Clone)]
 struct Settings {
     extra_certificates: Option<String>,
     proxies: Vec<ProxySetting>,
     no_proxy: Option<String>,
 }
 
+#[derive(Clone)]
 struct ProxySetting {
     variable: &'static str,
     url: String,
@@ -129,12 +131,16 @@ fn certificates(path: &str) -> std::result::Result<Vec<CertificateDer<'static>>,
 
 impl Http {
     pub(super) fn new(env: &BTreeMap<String, String>) -> Self {
-        Self {
-            settings: Settings::read(env),
-            parts: OnceLock::new(),
-            special: Mutex::new(None),
-            transfer: OnceLock::new(),
-        }
+        Self::with_settings(Settings::read(env))
+    }
+
+    /// The same client without any of its connections.
+    pub(super) fn without_connections(&self) -> Self {
+        Self::with_settings(self.settings.clone())
+    }
+
+    fn with_settings(settings: Settings) -> Self {
+        Self { settings, parts: OnceLock::new(), special: Mutex::new(None), transfer: OnceLock::new() }
     }
 
     /// Sends the request once, and takes the whole answer, within the request's deadline.

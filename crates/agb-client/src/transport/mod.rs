@@ -177,6 +177,11 @@ impl Transport {
         Self { http: Arc::new(http::Http::new(env)), retry: Arc::new(retry::Retry::new(policy)) }
     }
 
+    /// A transport with the same settings, and connections of its own.
+    pub(crate) fn with_new_connections(&self) -> Self {
+        Self { http: Arc::new(self.http.without_connections()), retry: Arc::clone(&self.retry) }
+    }
+
     /// Sends the request, again where that is allowed and of use, until an answer is there or the deadline passes.
     ///
     /// # Errors

@@ -1,0 +1,425 @@
+//! The sessions that are to be released when the process, or the part of it that made them, ends.
+//!
+//! One table for the process, behind one lock that is never held across a wait; it sends nothing
+//! ([`release`](super::release) does). It keeps a session until the service has said that it is gone or the program has
+//! detached it: nobody has to hold the session for that, as the forgotten ones are those that matter.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use crate::agb::Agb;
+use crate::config;
+
+static OF_PROCESS: LazyLock<Registry> = LazyLock::new(Registry::default);
+
+/// How the sessions of a client are released when their time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExitPolicy {
+    /// How long releasing may take in all.
+    pub limit: Duration,
+    /// The part of the process that makes the sessions: a number that the caller chose. They are released when it ends,
+    /// at the latest with the process.
+    pub owner: u64,
+}
+
+/// A session of the registry, as others may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveSession {
+    /// Its id.
+    pub session_id: String,
+    /// The image that was asked for; empty for sessions that were found.
+    pub image_id: String,
+    /// When it was created; `None` for sessions that were found.
+    pub created_at: Option<SystemTime>,
+    /// Was it taken over by [`Session::adopt`](crate::Session::adopt), and not created here?
+    pub adopted: bool,
+}
+
+/// A service that ran in this process has ended, and its sessions with it.
+pub fn service_ended(endpoint: &str) {
+    if let Ok(service) = config::base_url(endpoint) {
+        Registry::of_process().remove_service(&service);
+    }
+}
+
+/// Which sessions are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All: the process ends.
+    Everything,
+    /// Those that this part of the process owns.
+    Owner(u64),
+}
+
+impl Scope {
+    fn covers(self, owner: u64) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Owner(only) => only == owner,
+        }
+    }
+}
+
+/// What names a session: ids are unique within one service only, and to another account the service says of each that it
+/// does not exist.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    service: String,
+    api_key: String,
+    pub(super) session_id: String,
+}
+
+impl fmt::Debug for Key {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.session_id)
+    }
+}
+
+/// A session that somebody is about to release.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) key: Key,
+    pub(super) agb: Agb,
+}
+
+/// The table.
+#[derive(Default)]
+pub(crate) struct Registry {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Counts the registrations.
+    next: u64,
+    live: BTreeMap<Key, Entry>,
+    /// The sessions that are being created, whose ids nobody knows yet.
+    creating: Vec<ExitPolicy>,
+}
+
+struct Entry {
+    number: u64,
+    agb: Agb,
+    policy: ExitPolicy,
+    image_id: String,
+    created_at: Option<SystemTime>,
+    adopted: bool,
+    /// Is somebody releasing it?
+    claimed: bool,
+}
+
+impl Registry {
+    /// The registry of this process.
+    pub(crate) fn of_process() -> &'static Self {
+        &OF_PROCESS
+    }
+
+    /// Counts a session that is being created with `agb`, until the mark is dropped. `None` if that client's sessions
+    /// are not to be released.
+    pub(crate) fn creating(&self, agb: &Agb) -> Option<Creating<'_>> {
+        let policy = agb.exit_policy()?;
+        self.lock().creating.push(policy);
+        Some(Creating { registry: self, policy })
+    }
+
+    /// Adds a session that was created now.
+    pub(crate) fn add_created(&self, agb: &Agb, session_id: &str, image_id: &str) {
+        self.add(agb, session_id, |number, policy| Entry {
+            number,
+            agb: agb.clone(),
+            policy,
+            image_id: image_id.to_owned(),
+            created_at: Some(SystemTime::now()),
+            adopted: false,
+            claimed: false,
+        });
+    }
+
+    /// Adds a session that was found, or makes `agb` responsible for one that is there already. `false` if that client's
+    /// sessions are not to be released.
+    pub(crate) fn adopt(&self, agb: &Agb, session_id: &str, image_id: &str) -> bool {
+        self.add(agb, session_id, |number, policy| Entry {
+            number,
+            agb: agb.clone(),
+            policy,
+            image_id: image_id.to_owned(),
+            created_at: None,
+            adopted: true,
+            claimed: false,
+        })
+    }
+
+    fn add(&self, agb: &Agb, session_id: &str, entry: impl FnOnce(u64, ExitPolicy) -> Entry) -> bool {
+        let Some(policy) = agb.exit_policy() else { return false };
+        let mut state = self.lock();
+        match state.live.get_mut(&key(agb, session_id)) {
+            Some(known) => {
+                known.agb = agb.clone();
+                known.policy = policy;
+            }
+            None => {
+                let number = state.next;
+                state.next += 1;
+                state.live.insert(key(agb, session_id), entry(number, policy));
+            }
+        }
+        drop(state);
+        self.changed.notify_waiters();
+        true
+    }
+
+    /// Takes a session off whenever what this gives is called. It does not keep the client alive.
+    pub(crate) fn removal(&'static self, agb: &Agb, session_id: &str) -> impl Fn() + Send + Sync + use<> {
+        let key = key(agb, session_id);
+        move || self.settle(&key)
+    }
+
+    /// Takes a session off: it is gone, or was detached. Was it there?
+    pub(crate) fn remove(&self, agb: &Agb, session_id: &str) -> bool {
+        let removed = self.lock().live.remove(&key(agb, session_id));
+        if removed.is_some() {
+            self.changed.notify_waiters();
+        }
+        removed.is_some()
+    }
+
+    /// Takes all sessions of a service off.
+    fn remove_service(&self, service: &str) {
+        self.lock().live.retain(|key, _| key.service != service);
+        self.changed.notify_waiters();
+    }
+
+    /// The sessions of one client, oldest first.
+    pub(crate) fn sessions_of(&self, agb: &Agb) -> Vec<LiveSession> {
+        let state = self.lock();
+        let mut own: Vec<_> = state.live.iter().filter(|(_, entry)| entry.agb.is_same(agb)).collect();
+        own.sort_by_key(|(_, entry)| entry.number);
+        own.into_iter()
+            .map(|(key, entry)| LiveSession {
+                session_id: key.session_id.clone(),
+                image_id: entry.image_id.clone(),
+                created_at: entry.created_at,
+                adopted: entry.adopted,
+            })
+            .collect()
+    }
+
+    /// What is left over: ids, oldest first, and how many creations have not come to an end.
+    pub(super) fn left(&self) -> (Vec<String>, usize) {
+        let state = self.lock();
+        let mut left: Vec<_> = state.live.iter().collect();
+        left.sort_by_key(|(_, entry)| entry.number);
+        (left.into_iter().map(|(key, _)| key.session_id.clone()).collect(), state.creating.len())
+    }
+
+    /// Is there nothing to release?
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.live.is_empty() && state.creating.is_empty()
+    }
+
+    /// The longest limit within `scope`.
+    pub(super) fn limit(&self, scope: Scope) -> Duration {
+        let state = self.lock();
+        let policies = state.live.values().map(|entry| entry.policy).chain(state.creating.iter().copied());
+        policies.filter(|policy| scope.covers(policy.owner)).map(|policy| policy.limit).max().unwrap_or_default()
+    }
+
+    /// Claims what nobody else has, oldest first. Whoever claims [settles](Self::settle), or [lets go](Self::let_go).
+    pub(super) fn claim(&self, scope: Scope) -> Vec<Claim> {
+        let mut state = self.lock();
+        let free = state.live.iter_mut().filter(|(_, entry)| !entry.claimed && scope.covers(entry.policy.owner));
+        let mut claims: Vec<_> = free
+            .map(|(key, entry)| {
+                entry.claimed = true;
+                (entry.number, Claim { key: key.clone(), agb: entry.agb.clone() })
+            })
+            .collect();
+        claims.sort_by_key(|(number, _)| *number);
+        claims.into_iter().map(|(_, claim)| claim).collect()
+    }
+
+    /// Takes a claimed session off: it was released.
+    pub(super) fn settle(&self, key: &Key) {
+        self.lock().live.remove(key);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until a session is not there any more.
+    pub(super) async fn gone(&self, key: &Key) {
+        loop {
+            // Before the look, so that no change after it is missed.
+            let changed = self.changed();
+            if !self.lock().live.contains_key(key) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Lets others try what could not be released.
+    pub(super) fn let_go<'a>(&self, keys: impl IntoIterator<Item = &'a Key>) {
+        let mut state = self.lock();
+        for key in keys {
+            if let Some(entry) = state.live.get_mut(key) {
+                entry.claimed = false;
+            }
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Is something in `scope` being created, or being released by more than the `own` claims?
+    pub(super) fn is_busy(&self, scope: Scope, own: usize) -> bool {
+        let state = self.lock();
+        let claimed = state.live.values().filter(|entry| entry.claimed && scope.covers(entry.policy.owner)).count();
+        claimed > own || state.creating.iter().any(|policy| scope.covers(policy.owner))
+    }
+
+    /// Resolves at the next change after this call.
+    pub(super) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Registry").field("live", &state.live.keys()).field("creating", &state.creating.len()).finish()
+    }
+}
+
+fn key(agb: &Agb, session_id: &str) -> Key {
+    let (service, api_key) = (agb.base_url().to_owned(), agb.api_key().to_owned());
+    Key { service, api_key, session_id: session_id.to_owned() }
+}
+
+/// A session that is being created.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Creating<'a> {
+    registry: &'a Registry,
+    policy: ExitPolicy,
+}
+
+impl Drop for Creating<'_> {
+    fn drop(&mut self) {
+        let mut state = self.registry.lock();
+        if let Some(position) = state.creating.iter().position(|policy| *policy == self.policy) {
+            state.creating.swap_remove(position);
+        }
+        drop(state);
+        self.registry.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::owned_by;
+
+    fn ids(claims: &[Claim]) -> Vec<&str> {
+        claims.iter().map(|claim| claim.key.session_id.as_str()).collect()
+    }
+
+    #[test]
+    fn only_sessions_of_clients_with_a_policy_are_kept() {
+        let registry = Registry::default();
+        let without = crate::testing::agb("http://service.test", &[]);
+        registry.add_created(&without, "s-1", "image");
+        assert!(!registry.adopt(&without, "s-2", ""));
+        assert!(registry.creating(&without).is_none());
+        assert!(registry.is_empty());
+    }
+
+    #[test]
+    fn a_client_sees_its_own_sessions_oldest_first() {
+        let registry = Registry::default();
+        let (agb, other) = (owned_by("http://service.test", 1), owned_by("http://service.test", 1));
+        registry.add_created(&agb, "s-2", "image");
+        registry.add_created(&other, "s-3", "image");
+        assert!(registry.adopt(&agb, "s-1", ""));
+
+        let [created, adopted] = &registry.sessions_of(&agb)[..] else { panic!("{registry:?}") };
+        assert_eq!((created.session_id.as_str(), created.image_id.as_str(), created.adopted), ("s-2", "image", false));
+        assert!(created.created_at.is_some());
+        let expected =
+            LiveSession { session_id: "s-1".into(), image_id: String::new(), created_at: None, adopted: true };
+        assert_eq!(*adopted, expected);
+    }
+
+    #[test]
+    fn a_session_is_taken_off_by_whoever_learns_of_its_end() {
+        let registry = Registry::default();
+        let agb = owned_by("http://service.test", 1);
+        registry.add_created(&agb, "s-1", "image");
+        assert!(!registry.remove(&owned_by("http://other.test", 1), "s-1"));
+        let mut stranger = crate::testing::options("http://service.test");
+        stranger.api_key = Some("ako-OTHER".to_owned());
+        assert!(!registry.remove(&Agb::new(stranger).unwrap(), "s-1"));
+        assert!(registry.remove(&crate::testing::agb("http://service.test", &[]), "s-1"));
+        assert!(!registry.remove(&agb, "s-1"));
+        assert!(registry.is_empty());
+    }
+
+    #[test]
+    fn sessions_end_with_their_service() {
+        let registry = Registry::default();
+        registry.add_created(&owned_by("http://service.test", 1), "s-1", "image");
+        registry.add_created(&owned_by("http://other.test", 1), "s-2", "image");
+        registry.remove_service("http://service.test");
+        assert_eq!(registry.left(), (vec!["s-2".to_owned()], 0));
+    }
+
+    #[test]
+    fn whoever_adopts_a_session_owns_it_from_then_on() {
+        let registry = Registry::default();
+        registry.add_created(&owned_by("http://service.test", 1), "s-1", "image");
+        let heir = owned_by("http://service.test", 2);
+        assert!(registry.adopt(&heir, "s-1", ""));
+        assert!(registry.claim(Scope::Owner(1)).is_empty());
+        let [session] = &registry.sessions_of(&heir)[..] else { panic!("{registry:?}") };
+        assert_eq!((session.image_id.as_str(), session.adopted), ("image", false));
+        assert_eq!(ids(&registry.claim(Scope::Owner(2))), ["s-1"]);
+    }
+
+    #[test]
+    fn a_session_is_claimed_once_until_it_is_let_go() {
+        let registry = Registry::default();
+        let agb = owned_by("http://service.test", 1);
+        for id in ["s-2", "s-1", "s-3"] {
+            registry.add_created(&agb, id, "image");
+        }
+        registry.add_created(&owned_by("http://service.test", 2), "s-4", "image");
+
+        let first = registry.claim(Scope::Owner(1));
+        assert_eq!(ids(&first), ["s-2", "s-1", "s-3"]);
+        assert_eq!(ids(&registry.claim(Scope::Everything)), ["s-4"]);
+        assert!(registry.is_busy(Scope::Everything, 1) && !registry.is_busy(Scope::Owner(2), 1));
+
+        registry.settle(&first[0].key);
+        registry.let_go(first.iter().map(|claim| &claim.key));
+        assert_eq!(ids(&registry.claim(Scope::Everything)), ["s-1", "s-3"]);
+    }
+
+    #[test]
+    fn a_creation_counts_until_it_is_over() {
+        let registry = Registry::default();
+        let creating = registry.creating(&owned_by("http://service.test", 1));
+        assert!(registry.is_busy(Scope::Everything, 0) && !registry.is_busy(Scope::Owner(2), 0));
+        assert_eq!(registry.limit(Scope::Owner(1)), crate::testing::EXIT_LIMIT);
+        drop(creating);
+        assert!(!registry.is_busy(Scope::Everything, 0) && registry.is_empty());
+    }
+}

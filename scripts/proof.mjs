@@ -1,0 +1,131 @@
+/**
+ * Proves, many times over, what the package promises of the life of sessions, and writes `docs/reliability.md`:
+ * `npm run proof`.
+ *
+ *   node scripts/proof.mjs [COUNT]     how often each program is run; default 20
+ */
+
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+
+import { cache, root } from "./lib/paths.mjs";
+import { run } from "./lib/process.mjs";
+import { setUp } from "./lib/set-up.mjs";
+import { step } from "./lib/steps.mjs";
+
+const DEFAULT_COUNT = 20;
+const SIZES = [0, 1, 100];
+const REPORT = `${cache}/logs/exit-matrix.jsonl`;
+const DOCUMENT = `${root}/docs/reliability.md`;
+
+/** Each proof gives a section of the document. */
+const PROOFS = { "exit matrix": exitMatrix };
+
+/** Every end of a program, with each number of sessions. */
+async function exitMatrix(count) {
+  await mkdir(`${cache}/logs`, { recursive: true });
+  await rm(REPORT, { force: true });
+  const { code, output } = await run(
+    process.execPath,
+    ["node_modules/jest/bin/jest.js", "--ci", "__test__/exit.spec.ts", "--testNamePattern", "at every end"],
+    {
+      env: { AGB_EXIT_SIZES: SIZES.join(","), AGB_EXIT_ROUNDS: String(count), AGB_EXIT_REPORT: REPORT },
+      log: `${cache}/logs/exit-matrix.log`,
+    },
+  );
+  if (!existsSync(REPORT)) return { ok: false, details: output };
+  const rows = (await readFile(REPORT, "utf8")).trim().split("\n").map(JSON.parse);
+  const asExpected = rows.filter(({ isExpected }) => isExpected).length;
+  const ok = code === 0 && asExpected === rows.length;
+  return { ok, note: `${asExpected} of ${rows.length}`, details: output, section: matrixSection(rows, count) };
+}
+
+function matrixSection(rows, count) {
+  const cells = [...new Set(rows.map(({ cell }) => cell))];
+  const sum = (list, of) => list.reduce((total, row) => total + of(row), 0);
+  const table = [
+    [
+      "the program ends by",
+      "ends",
+      "as without the option",
+      "sessions",
+      "released",
+      ...SIZES.map((size) => `added ms, ${size} sessions`),
+    ],
+    ...cells.map((cell) => {
+      const own = rows.filter((row) => row.cell === cell);
+      const same = own.filter(
+        ({ code, signal, plainCode, plainSignal }) => code === plainCode && signal === plainSignal,
+      );
+      return [
+        cell,
+        own.length,
+        same.length,
+        sum(own, ({ sessions }) => sessions),
+        sum(own, ({ released }) => released),
+        ...SIZES.map((size) => added(own.filter(({ sessions }) => sessions === size))),
+      ];
+    }),
+  ];
+  return [
+    "## Exit matrix",
+    "",
+    `Each program was run ${count} times with ${SIZES.slice(0, -1).join(", ")} and ${SIZES.at(-1)} sessions, four programs at a ` +
+      "time, and with `releaseOnExit`. Its parent, which runs the emulator, counts the sessions whose release the service was " +
+      "asked for, and compares exit code and signal with those of the same program without the option. *Added* is the median " +
+      "and the longest time from what ended the program (the last line before it, or the signal) to its end, less that of " +
+      "the program without the option and without sessions.",
+    "",
+    ...markdown(table),
+  ].join("\n");
+}
+
+/** The median and the longest added time; nobody knows when a jest run begins to end. */
+function added(rows) {
+  const times = rows.flatMap(({ tookMs, plainTookMs }) =>
+    tookMs === undefined ? [] : [Math.max(0, tookMs - plainTookMs)],
+  );
+  if (times.length === 0) return "";
+  times.sort((one, other) => one - other);
+  return `${times[Math.floor(times.length / 2)]} – ${times.at(-1)}`;
+}
+
+function markdown([head, ...rows]) {
+  const line = (fields) => `| ${fields.join(" | ")} |`;
+  return [line(head), line(head.map((_, index) => (index === 0 ? "---" : "---:"))), ...rows.map(line)];
+}
+
+async function main() {
+  const count = Number(process.argv[2] ?? DEFAULT_COUNT);
+  if (!Number.isInteger(count) || count < 1) {
+    console.error("usage: node scripts/proof.mjs [COUNT]");
+    process.exitCode = 2;
+    return;
+  }
+  if (!(await setUp({}))) {
+    process.exitCode = 1;
+    return;
+  }
+  const sections = [];
+  for (const [name, proof] of Object.entries(PROOFS)) {
+    const ok = await step(name, async () => {
+      const { section, ...result } = await proof(count);
+      if (section) sections.push(section);
+      return result;
+    });
+    if (!ok) process.exitCode = 1;
+  }
+  await writeFile(DOCUMENT, `${[heading(), ...sections].join("\n\n")}\n`);
+}
+
+function heading() {
+  const machine = `${availableParallelism()} processors, Node.js ${process.version}, ${process.platform}`;
+  return [
+    "# Reliability",
+    "",
+    `Written by \`npm run proof\`; not by hand. Measured on a machine with ${machine}, with an unoptimised build of the addon.`,
+  ].join("\n");
+}
+
+await main();
