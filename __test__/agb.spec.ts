@@ -1,3 +1,5 @@
+// @one-isolation: what is tested is the client.
+
 /** The way in: making an `AGB`, and creating, finding, listing and deleting sessions with it. */
 
 import { inspect } from "node:util";

@@ -1,3 +1,5 @@
+// @one-isolation: no program runs in its sessions.
+
 /** The browser agent, which answers what a test has told the emulator, as there is no model here. */
 
 import { AGBError, BrowserAgent, BrowserError, type Session } from "agbcloud-native";

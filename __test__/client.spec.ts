@@ -1,3 +1,5 @@
+// @one-isolation: what is tested is the client.
+
 /** The low-level client: each endpoint from its request class over the wire to its answer, and each way it fails. */
 
 import { inspect } from "node:util";

@@ -1,3 +1,5 @@
+// @one-isolation: faults strike requests, not sessions.
+
 /** Faults of the emulator: how they are asked for, and what each does to a user of the client. */
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,3 +1,5 @@
+// @one-isolation: what is tested is the client.
+
 /** The HTTP client: what it sends in each form, and the record of whatever comes back. */
 
 import { inspect } from "node:util";

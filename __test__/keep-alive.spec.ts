@@ -1,3 +1,5 @@
+// @one-isolation: what is tested is the client.
+
 /** What is known of a session's life without asking, what keeps it alive, and who hears of it. */
 
 import { AGB, type ExpiringEvent, type KeepAliveFailedEvent, type ReleasedEvent, type Session } from "agbcloud-native";

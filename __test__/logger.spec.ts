@@ -1,3 +1,5 @@
+// @one-isolation: what is tested is the client.
+
 /** Logging: standard error only, one line an event, WARN by default, never a secret. */
 
 import { spawn } from "node:child_process";

@@ -1,3 +1,5 @@
+// @one-isolation: what is tested is the client.
+
 /** Sessions that are kept alive don't die, whatever the process is busy with: gaps as the service saw them. */
 
 import { spawn } from "node:child_process";

@@ -1,3 +1,5 @@
+// @one-isolation: what is tested is the client.
+
 /** Sessions that are released on every way out, and operations on all of them. */
 
 import { AGB, AGBError, AuthenticationError, type Session, SessionError } from "agbcloud-native";

@@ -1,3 +1,5 @@
+// @one-isolation: what is tested is the client.
+
 /** Sessions that are replaced when they are lost. */
 
 import { type OpenOptions, type RecreatedEvent, type Session, SessionError } from "agbcloud-native";

@@ -1,3 +1,5 @@
+// @one-isolation: what is tested is the client.
+
 /** What callers without types, or with old habits, may rely on: keys, null, missing arguments, odd numbers. */
 
 import * as agbcloud from "agbcloud-native";
