@@ -58,6 +58,7 @@ describe("the exports", () => {
       "ScrollDirection",
       "Session",
       "SessionError",
+      "SessionPool",
       "UploadMode",
       "UploadStrategy",
       "VERSION",

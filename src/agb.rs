@@ -130,7 +130,7 @@ pub struct NativeCreateParams {
 
 impl NativeCreateParams {
     /// On the JavaScript thread, as the keep-alive demands.
-    fn read(self) -> agb_client::Result<CreateParams> {
+    pub(crate) fn read(self) -> agb_client::Result<CreateParams> {
         Ok(CreateParams {
             image_id: self.image_id,
             labels: self.labels.as_deref().map(json_object).transpose()?,

@@ -22,6 +22,7 @@ mod emulator;
 mod file_transfer;
 mod filesystem;
 mod lifecycle;
+mod pool;
 mod session;
 mod support;
 mod watch;

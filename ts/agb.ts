@@ -99,7 +99,7 @@ export class AGB {
     );
     if (!outcome) throw signal?.reason;
     if (isFailure(outcome)) throw errorOf(outcome);
-    return this.#sessionOf(outcome);
+    return sessionOf(this, outcome);
   }
 
   /**
@@ -251,26 +251,27 @@ export class AGB {
   }
 
   #sessionResult(found: NativeFoundSession): SessionResult {
-    const result = { requestId: found.requestId, success: true, session: this.#sessionOf(found) };
+    const result = { requestId: found.requestId, success: true, session: sessionOf(this, found) };
     if (!found.mounts) return result;
     const { finished, items, error } = found.mounts;
     return detailed(result, { mounts: { finished, items: items.map((item) => ({ ...item })), errorMessage: error } });
   }
+}
 
-  #sessionOf(found: NativeFoundSession): Session {
-    const session = new Session(this, found.sessionId);
-    session.resourceUrl = found.resourceUrl;
-    session.imageId = found.imageId;
-    session.appInstanceId = found.appInstanceId;
-    session.resourceId = found.resourceId;
-    session.linkUrl = found.linkUrl;
-    session.wsUrl = found.wsUrl;
-    session.token = found.token;
-    session.toolList = found.toolList;
-    session.mcpTools = JSON.parse(found.mcpTools);
-    bindSession(session, found.session);
-    return session;
-  }
+/** The session that the native side has made or found. @internal */
+export function sessionOf(agb: AGB, found: NativeFoundSession): Session {
+  const session = new Session(agb, found.sessionId);
+  session.resourceUrl = found.resourceUrl;
+  session.imageId = found.imageId;
+  session.appInstanceId = found.appInstanceId;
+  session.resourceId = found.resourceId;
+  session.linkUrl = found.linkUrl;
+  session.wsUrl = found.wsUrl;
+  session.token = found.token;
+  session.toolList = found.toolList;
+  session.mcpTools = JSON.parse(found.mcpTools);
+  bindSession(session, found.session);
+  return session;
 }
 
 function labelsText(labels: Record<string, string>): string {
@@ -279,8 +280,8 @@ function labelsText(labels: Record<string, string>): string {
   return json.text;
 }
 
-/** Parameters as the native client takes them, or why it can't. */
-function nativeParams(
+/** Parameters as the native client takes them, or why it can't. @internal */
+export function nativeParams(
   params: CreateSessionParams | CreateSessionParamsOptions | null | undefined,
 ): { native: NativeCreateParams } | { fault: string } {
   if (params === undefined || params === null) return { fault: "params is required and cannot be null" };

@@ -112,5 +112,6 @@ export {
   CreateSessionParams,
   type CreateSessionParamsOptions,
 } from "./session-params";
+export { SessionPool, type SessionPoolOptions, type SessionPoolStats } from "./session-pool";
 export type * from "./types";
 export { getSdkVersion, isReleaseVersion, VERSION } from "./version";

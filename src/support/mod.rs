@@ -13,4 +13,4 @@ pub(crate) use cancel::NativeCancel;
 pub(crate) use failure::{NativeFailure, Outcome, outcome};
 pub(crate) use json::{json_object, to_json};
 pub(crate) use promise::promise;
-pub(crate) use runtime::spawn;
+pub(crate) use runtime::{handle as runtime, spawn};

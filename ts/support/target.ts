@@ -8,12 +8,13 @@
 
 import { Client } from "../client";
 import { type Config, configurationSources, loadConfig } from "../config";
-import { errorOf } from "../errors";
+import { errorOf, SessionError } from "../errors";
 import { type NativeAgb, type NativeRoute, type NativeSession, native } from "../native";
 import type { SessionLike } from "../session-like";
 import type { McpTool } from "../types";
 import { VERSION } from "../version";
 import { isFailure } from "./call";
+import { isGivenBack } from "./loan";
 
 /** Where a tool call goes, as far as the session decides it. */
 interface Route {
@@ -101,6 +102,10 @@ export function targetOf(session: SessionLike): { native: NativeSession; route: 
 }
 
 function boundSession(session: SessionLike): BoundSession {
+  if (isGivenBack(session)) {
+    const text = `the session ${session.getSessionId()} was given back to its pool; somebody else may have it`;
+    throw new SessionError(text, { kind: "InvalidArgument" });
+  }
   const agb = nativeAgbOf(session.getClient(), session.getApiKey());
   const id = session.getSessionId();
   const known = sessions.get(session);

@@ -123,6 +123,23 @@ pub struct CreateParams {
     pub reserved_labels: Map<String, Value>,
 }
 
+impl CreateParams {
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for what is refused before anything is sent.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.image_id.trim().is_empty() {
+            return Err(invalid(&endpoint::CREATE_SESSION, "imageId is required and cannot be empty or null"));
+        }
+        if let Some(options) = &self.keep_alive {
+            options.check()?;
+        }
+        if let Some(labels) = &self.labels {
+            recover::check_labels_of_user(labels, endpoint::CREATE_SESSION.operation)?;
+        }
+        Ok(())
+    }
+}
+
 /// What `getSession` answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionRecord {
@@ -233,15 +250,7 @@ impl Agb {
     /// [`ErrorKind::InvalidArgument`] for a blank image; what the service said otherwise. A session that the service made
     /// although the call failed is released, and the message names it.
     pub async fn create(&self, params: CreateParams) -> Result<Session> {
-        if params.image_id.trim().is_empty() {
-            return Err(invalid(&endpoint::CREATE_SESSION, "imageId is required and cannot be empty or null"));
-        }
-        if let Some(options) = &params.keep_alive {
-            options.check()?;
-        }
-        if let Some(labels) = &params.labels {
-            recover::check_labels_of_user(labels, endpoint::CREATE_SESSION.operation)?;
-        }
+        params.check()?;
         if params.recover { self.create_recoverably(params).await } else { self.create_once(params).await }
     }
 

@@ -196,6 +196,18 @@ impl Session {
         Self::with_life(agb, id, Created { details, ..Created::default() }, life, false)
     }
 
+    /// The same session for somebody else: its life and labels, and a WebSocket of its own.
+    pub(crate) fn another(&self) -> Self {
+        let inner = &self.inner;
+        let known = Created {
+            details: inner.details.clone(),
+            idle_timeout: None,
+            mounts: inner.mounts.clone(),
+            reserved_labels: inner.reserved_labels.clone(),
+        };
+        Self::with_life(inner.agb.clone(), &inner.id, known, inner.life.clone(), inner.is_without_mounts)
+    }
+
     fn with_life(agb: Agb, id: &str, created: Created, life: Life, is_without_mounts: bool) -> Self {
         let inner = Inner {
             agb,

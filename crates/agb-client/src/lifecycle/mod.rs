@@ -5,9 +5,11 @@ pub mod clock;
 mod events;
 pub mod keep_alive;
 mod life;
+pub mod pool;
 
 pub use beat::{DEFAULT_AT, KeepAliveMode, KeepAliveOptions, KeepAliveStatus, LoopWatch, StopReason};
 pub use clock::Clock;
 pub use events::{Expiring, KeepAliveFailure, LifecycleEvent, Listener, ReleaseReason, Subscription};
 pub(crate) use life::WeakLife;
 pub use life::{DEFAULT_IDLE_TIMEOUT, Hold, InFlight, Life, LifecycleView, MAXIMUM_LIFETIME, Release, SessionState};
+pub use pool::{Lent, PoolOptions, PoolStats, SessionPool};
