@@ -1884,6 +1884,16 @@ interface CreateSessionParamsOptions {
      * label for it. Default: false, but true with `agb.open` and `agb.withSession`.
      */
     recoverCreate?: boolean;
+    /** Ends the session soon after this process, however that ends. Default: it ends with its idle time-out. */
+    lease?: LeaseOptions;
+}
+/**
+ * A session that ends soon after its process, also after SIGKILL or the loss of power: its idle time-out is short, it is
+ * kept alive, and labels name the process, so that `agb.reapOrphans` can find it. `recoverCreate` is on.
+ */
+interface LeaseOptions {
+    /** The idle time-out in seconds, 1 to 1,800; it takes the place of `idleReleaseTimeout`. Default 60. */
+    ttlS?: number;
 }
 /** Parameters of `agb.create`. The mounts of a browser's extensions and fingerprint are added to `contextSync`. */
 declare class CreateSessionParams {
@@ -1898,6 +1908,8 @@ declare class CreateSessionParams {
     autoKeepAlive?: boolean | KeepAliveOptions;
     /** Not there unless it was given. */
     recoverCreate?: boolean;
+    /** Not there unless it was given. */
+    lease?: LeaseOptions;
     constructor(options?: CreateSessionParamsOptions);
 }
 
@@ -1998,6 +2010,14 @@ declare class AGB {
     deleteAll(labels: Record<string, string>, { concurrency }?: {
         concurrency?: number;
     }): Promise<DeletedSession[]>;
+    /**
+     * Deletes the sessions with a {@link LeaseOptions lease} whose process has ended without releasing them. Only those that
+     * were created on this machine, since it was started last, in the PID namespace (the container) of this process; others
+     * are left to their idle time-out. On systems other than Linux nothing is deleted. The result has one entry for each.
+     *
+     * @throws {AGBError} when the sessions can't be listed; then nothing was deleted
+     */
+    reapOrphans(): Promise<DeletedSession[]>;
     toJSON(): Record<string, unknown>;
 }
 
@@ -2332,4 +2352,4 @@ declare function getSdkVersion(): string;
 declare function isReleaseVersion(): boolean;
 
 export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateSessionParams, DownloadStrategy, Emulator, FileError, FileSystem, FingerprintFormat, KeyboardController, Lifecycle, LogLevel, MouseButton, MouseController, ScreenController, ScreenError, ScrollDirection, Session, SessionError, SessionHold, SessionPool, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
-export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DeletedSession, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetSessionData, GetSessionResult, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, MappingPolicy, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OpenOptions, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionPoolOptions, SessionPoolStats, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };
+export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DeletedSession, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorIsolation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetSessionData, GetSessionResult, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, LeaseOptions, MappingPolicy, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OpenOptions, OperationResult, ProcessInfo, ProcessListResult, RecyclePolicy, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionPoolOptions, SessionPoolStats, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };

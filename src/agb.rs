@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use agb_client::config::{self, Config};
+use agb_client::lifecycle::Lease;
 use agb_client::{Agb, AgbOptions, CreateParams, Deletion, SdkIdentity, SessionDetails, SessionPage, SessionRecord};
 use napi::bindgen_prelude::PromiseRaw;
 use napi::{Either, Env, Result};
@@ -126,6 +127,15 @@ pub struct NativeCreateParams {
     pub keep_alive: Option<NativeKeepAliveOptions>,
     /// Find the session again when the answer gets lost.
     pub recover: bool,
+    /// End the session soon after this process.
+    pub lease: Option<NativeLease>,
+}
+
+/// How soon a session ends after its process.
+#[napi(object, object_to_js = false)]
+pub struct NativeLease {
+    /// Seconds.
+    pub ttl_s: Option<f64>,
 }
 
 impl NativeCreateParams {
@@ -139,6 +149,7 @@ impl NativeCreateParams {
             persistence: self.mounts.into_iter().map(Into::into).collect(),
             keep_alive: self.keep_alive.map(NativeKeepAliveOptions::read).transpose()?,
             recover: self.recover,
+            lease: self.lease.map(|lease| Lease { ttl_s: lease.ttl_s }),
             ..CreateParams::default()
         })
     }
@@ -415,6 +426,17 @@ impl NativeAgb {
             let delete = async { agb.delete_all(&json_object(&labels)?, at_once as usize).await };
             outcome(delete.await)
         })
+    }
+
+    /// Deletes the sessions with a lease whose process has ended, `at_once` at a time.
+    #[napi]
+    pub fn reap_orphans<'env>(
+        &self,
+        env: &'env Env,
+        at_once: u32,
+    ) -> Result<PromiseRaw<'env, Outcome<NativeDeletions>>> {
+        let agb = self.inner.clone();
+        promise(env, async move { outcome(agb.reap_orphans(at_once as usize).await) })
     }
 
     /// Speaks to a session whose id the caller knows. Nothing is sent.

@@ -111,6 +111,7 @@ export {
   BrowserFingerprintContext,
   CreateSessionParams,
   type CreateSessionParamsOptions,
+  type LeaseOptions,
 } from "./session-params";
 export { SessionPool, type SessionPoolOptions, type SessionPoolStats } from "./session-pool";
 export type * from "./types";

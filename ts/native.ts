@@ -16,6 +16,7 @@ export type {
   NativeCodeEvent,
   NativeContextRecord,
   NativeCreateParams,
+  NativeDeletion,
   NativeDownload,
   NativeEmulator,
   NativeExecution,

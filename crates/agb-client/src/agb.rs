@@ -1,6 +1,6 @@
 //! The service as a whole: configuration, the one HTTP client, and the operations that make or find sessions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::config::{self, Config, Sources};
 use crate::context::{ContextMount, ContextStatus, MountReport};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::{Clock, KeepAliveOptions, Life, WeakLife};
+use crate::lifecycle::{Clock, KeepAliveOptions, Lease, Life, Owner, WeakLife, labels_of_this_process};
 use crate::session::{Created, Session, SessionDetails};
 use crate::transport::{Deadline, Method, Request, Resend, RetryPolicy, Transport, redact};
 use crate::wire::endpoint::{self, Endpoint, Verb};
@@ -26,6 +26,7 @@ pub use self::recover::{RESERVED_LABEL_PREFIX, is_reserved_label};
 pub use crate::wire::session::SessionData;
 
 mod many;
+mod orphans;
 pub(crate) mod recover;
 
 const NO_API_KEY: &str = "API key is required. Provide it as a parameter or set the AGB_API_KEY environment variable. \
@@ -119,6 +120,8 @@ pub struct CreateParams {
     /// Should the answer get lost, finds the session again by a label that is sent with it; one that turns up too late,
     /// or after the caller has gone, is released.
     pub recover: bool,
+    /// Sees to it that the session ends soon after this process; `None`: it ends with its idle time-out.
+    pub lease: Option<Lease>,
     /// Labels of the package's own, sent beside the user's; their names begin with [`RESERVED_LABEL_PREFIX`].
     pub reserved_labels: Map<String, Value>,
 }
@@ -136,7 +139,23 @@ impl CreateParams {
         if let Some(labels) = &self.labels {
             recover::check_labels_of_user(labels, endpoint::CREATE_SESSION.operation)?;
         }
-        Ok(())
+        let Some(lease) = self.lease else { return Ok(()) };
+        if self.idle_release_timeout_s.flatten().is_some() {
+            let text = "give either lease or idleReleaseTimeout: the time-out of a session with a lease is lease.ttlS";
+            return Err(invalid(&endpoint::CREATE_SESSION, text));
+        }
+        lease.check()
+    }
+
+    /// What a lease stands for.
+    fn with_lease(mut self) -> Self {
+        if let Some(lease) = self.lease {
+            self.idle_release_timeout_s = Some(Some(lease.ttl_s()));
+            self.keep_alive.get_or_insert_default();
+            self.recover = true;
+            self.reserved_labels.extend(labels_of_this_process());
+        }
+        self
     }
 }
 
@@ -196,6 +215,8 @@ struct Inner {
     beats: Transport,
     /// The life of each session that somebody holds, so that two objects of one session agree.
     lives: Mutex<HashMap<String, WeakLife>>,
+    /// Processes that have sessions with a lease, and were alive at the last look.
+    owners: Mutex<BTreeSet<Owner>>,
 }
 
 impl Agb {
@@ -219,8 +240,8 @@ impl Agb {
         let transport = Transport::new(&options.env, policy);
         let beats = Transport::new(&options.env, policy);
         let clock = Clock::of_service(&base_url);
-        let lives = Mutex::default();
-        let inner = Inner { api_key, config, base_url, sdk: options.sdk, transport, beats, clock, lives };
+        let (lives, owners) = Default::default();
+        let inner = Inner { api_key, config, base_url, sdk: options.sdk, transport, beats, clock, lives, owners };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -251,6 +272,7 @@ impl Agb {
     /// although the call failed is released, and the message names it.
     pub async fn create(&self, params: CreateParams) -> Result<Session> {
         params.check()?;
+        let params = params.with_lease();
         if params.recover { self.create_recoverably(params).await } else { self.create_once(params).await }
     }
 
@@ -570,6 +592,10 @@ impl Agb {
 
     fn known_life(&self, session_id: &str) -> Option<Life> {
         self.lock_lives().get(session_id).and_then(WeakLife::upgrade)
+    }
+
+    fn lock_owners(&self) -> MutexGuard<'_, BTreeSet<Owner>> {
+        self.inner.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_lives(&self) -> MutexGuard<'_, HashMap<String, WeakLife>> {

@@ -419,6 +419,11 @@ impl Session {
         facts::labels(self).await
     }
 
+    /// The package's own labels of the session.
+    pub(crate) async fn reserved_labels(&self) -> Result<Map<String, Value>> {
+        facts::reserved_labels(self).await
+    }
+
     /// An address for a protocol (`https`, `wss`) and a port (the service accepts 30100–30199).
     ///
     /// # Errors

@@ -5,6 +5,7 @@ pub mod clock;
 mod events;
 pub mod keep_alive;
 mod life;
+mod owner;
 pub mod pool;
 
 pub use beat::{DEFAULT_AT, KeepAliveMode, KeepAliveOptions, KeepAliveStatus, LoopWatch, StopReason};
@@ -12,4 +13,6 @@ pub use clock::Clock;
 pub use events::{Expiring, KeepAliveFailure, LifecycleEvent, Listener, ReleaseReason, Subscription};
 pub(crate) use life::WeakLife;
 pub use life::{DEFAULT_IDLE_TIMEOUT, Hold, InFlight, Life, LifecycleView, MAXIMUM_LIFETIME, Release, SessionState};
+pub use owner::Lease;
+pub(crate) use owner::{Owner, labels_of_this_process};
 pub use pool::{Lent, PoolOptions, PoolStats, SessionPool};
