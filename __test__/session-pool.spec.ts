@@ -11,7 +11,7 @@ import {
   type SessionPoolOptions,
 } from "agbcloud-native";
 import { CODE_IMAGE, clientOf, sessionOf, useEmulator, withEmulator } from "./support/emulator";
-import { runModule } from "./support/processes";
+import { runModule, start } from "./support/processes";
 import { must } from "./support/session";
 import { until } from "./support/wait";
 
@@ -385,4 +385,29 @@ it("keeps no program running", async () => {
   );
   expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "lent\n", stderr: "" });
   await spec.agb.deleteAll({});
+});
+
+it("takes back what nobody holds any more, and ends with its last holder", async () => {
+  const source = `
+    import { AGB, SessionPool } from "agbcloud-native";
+    const agb = new AGB();
+    const collected = async (isOver) => {
+      const end = Date.now() + 30_000;
+      while (!(await isOver()) && Date.now() < end) {
+        globalThis.gc();
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      return isOver();
+    };
+    const borrow = async (pool) => (await pool.acquire()).getSessionId();
+    let pool = new SessionPool(agb, { params: { imageId: "${CODE_IMAGE}" }, max: 1 });
+    await borrow(pool);
+    console.log(await collected(() => pool.stats.idle === 1));
+    pool = undefined;
+    console.log(await collected(async () => (await agb.list()).totalCount === 0));`;
+  const args = ["--expose-gc", "--input-type=module", "-"];
+  await withEmulator({}, async (emulator) => {
+    const { code, stdout, stderr } = await start(process.execPath, args, emulator.env, source).ended;
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "true\ntrue\n", stderr: "" });
+  });
 });

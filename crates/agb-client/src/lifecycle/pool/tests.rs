@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::testing::{Seen, Server, not_found, ok, refuse};
 
-/// The sessions of a service.
+/// The sessions of a service, which takes its time to release one: it is there until somebody has looked twice.
 #[derive(Default)]
 struct Sessions {
     alive: BTreeSet<String>,
+    releasing: BTreeSet<String>,
     made: usize,
     most: usize,
 }
@@ -45,7 +46,15 @@ impl Service {
                 ok(&json!({ "sessionId": id }))
             }
             "/mcp/refreshSessionIdleTime" if sessions.alive.contains(&seen.query["sessionId"]) => ok(&Value::Null),
-            "/mcp/releaseSessionAsync" if sessions.alive.remove(&id_of_body()) => ok(&Value::Null),
+            "/mcp/releaseSessionAsync" if sessions.alive.contains(&id_of_body()) => ok(&Value::Null),
+            "/mcp/getSessionInfo" if sessions.releasing.remove(&id_of_body()) => {
+                sessions.alive.remove(&id_of_body());
+                ok(&json!({"status": "FINISH"}))
+            }
+            "/mcp/getSessionInfo" if sessions.alive.contains(&id_of_body()) => {
+                sessions.releasing.insert(id_of_body());
+                ok(&json!({"status": "DELETING"}))
+            }
             _ => not_found(),
         }
     }
@@ -147,6 +156,19 @@ async fn there_are_never_more_than_max_and_all_get_one() {
     assert!(service.most() <= 3, "{} at once", service.most());
     assert!(service.made() >= 20, "{} made", service.made());
     assert_eq!(service.alive(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn room_is_free_only_when_a_session_is_gone() {
+    let service = Service::default();
+    let server = service.start().await;
+    let pool = pool(&server, options(3.0, 3.0));
+    for _ in 0..5 {
+        until("the pool is full", || pool.stats() == stats(3, 0, 0, 0)).await;
+        pool.acquire().await.unwrap().discard();
+    }
+    until("the last one is replaced", || pool.stats() == stats(3, 0, 0, 0)).await;
+    assert_eq!((service.made(), service.most()), (8, 3));
 }
 
 #[tokio::test]
@@ -268,6 +290,23 @@ async fn sessions_that_near_their_end_are_replaced() {
     clock.advance(Duration::from_secs(1_700));
     until("an idle one is replaced", || service.alive() == ["s-3"] && pool.stats().idle == 1).await;
     assert!(service.most() <= 2);
+}
+
+#[tokio::test]
+async fn a_borrower_who_meets_a_session_that_nears_its_end_gets_another_one_once_it_is_gone() {
+    let service = Service::default();
+    let server = service.start().await;
+    let mut options = options(0.0, 1.0);
+    options.params.idle_release_timeout_s = Some(Some(1_800.0));
+    let pool = pool(&server, options);
+    let lent = pool.acquire().await.unwrap();
+    let clock = lent.session().agb().clock().clone();
+    drop(lent);
+    // Before the caretaker sees the session, the borrower has the only permit.
+    let acquire = pool.acquire();
+    clock.advance(Duration::from_secs(1_700));
+    assert_eq!(acquire.await.unwrap().session().id(), "s-2");
+    assert_eq!((service.most(), service.alive()), (1, vec!["s-2".to_owned()]));
 }
 
 #[tokio::test]
