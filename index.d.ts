@@ -1694,7 +1694,8 @@ declare class Session {
     /** Takes a listener of {@link on} or {@link once} away. */
     off<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this;
     /**
-     * Deletes the session at the end of an `await using` block; one that is gone already is no failure.
+     * Deletes the session at the end of an `await using` block; one that is gone already is no failure. A session of a pool
+     * is given back instead.
      *
      * @throws {SessionError} when it could not be deleted; the event `releaseFailed` tells it, too
      */
@@ -2570,6 +2571,16 @@ interface CreateSessionParamsOptions {
      * label for it. Default: false, but true with `agb.open` and `agb.withSession`.
      */
     recoverCreate?: boolean;
+    /** Ends the session soon after this process, however that ends. Default: it ends with its idle time-out. */
+    lease?: LeaseOptions;
+}
+/**
+ * A session that ends soon after its process, also after SIGKILL or the loss of power: its idle time-out is short, it is
+ * kept alive, and labels name the process, so that `agb.reapOrphans` can find it. `recoverCreate` is on.
+ */
+interface LeaseOptions {
+    /** The idle time-out in seconds, 1 to 1,800; it takes the place of `idleReleaseTimeout`. Default 60. */
+    ttlS?: number;
 }
 /** Parameters of `agb.create`. The mounts of a browser's extensions and fingerprint are added to `contextSync`. */
 declare class CreateSessionParams {
@@ -2584,6 +2595,8 @@ declare class CreateSessionParams {
     autoKeepAlive?: boolean | KeepAliveOptions;
     /** Not there unless it was given. */
     recoverCreate?: boolean;
+    /** Not there unless it was given. */
+    lease?: LeaseOptions;
     constructor(options?: CreateSessionParamsOptions);
 }
 
@@ -2701,6 +2714,14 @@ declare class AGB {
     deleteAll(labels: Record<string, string>, { concurrency }?: {
         concurrency?: number;
     }): Promise<DeletedSession[]>;
+    /**
+     * Deletes the sessions with a {@link LeaseOptions lease} whose process has ended without releasing them. Only those that
+     * were created on this machine, since it was started last, in the PID namespace (the container) of this process; others
+     * are left to their idle time-out. On systems other than Linux nothing is deleted. The result has one entry for each.
+     *
+     * @throws {AGBError} when the sessions can't be listed; then nothing was deleted
+     */
+    reapOrphans(): Promise<DeletedSession[]>;
     toJSON(): Record<string, unknown>;
 }
 
@@ -3174,6 +3195,89 @@ declare class BrowserFingerprintGenerator {
     extractHeadersData(page: any): Promise<Record<string, string>>;
 }
 
+/** What a pool shall be. */
+interface SessionPoolOptions {
+    /**
+     * What its sessions are created with. They are always kept alive, and found again when the answer of their creation gets
+     * lost; of `autoKeepAlive` only `at` and `stopIfLoopStalledS` count.
+     */
+    params: CreateSessionParams | CreateSessionParamsOptions;
+    /** How many sessions there are at least, lent ones included. They are created at once. Default 0. */
+    min?: number;
+    /** How many sessions there are at most. Default 8, or `min` if that is more. */
+    max?: number;
+    /** How often a session is handed out before it is replaced. Default: as long as it lives. */
+    maxUses?: number;
+    /** How long `acquire` waits for a session, in milliseconds. Default 30,000. */
+    acquireTimeoutMs?: number;
+}
+/** What is in a pool. */
+interface SessionPoolStats {
+    /** Sessions that are ready. */
+    idle: number;
+    /** Sessions that are handed out, or being checked for it. */
+    lent: number;
+    /** Sessions that are being created. */
+    creating: number;
+    /** Calls of `acquire` that wait until another session is given back. */
+    waiting: number;
+}
+/**
+ * Sessions that are ready when they are needed: kept alive, checked before they are handed out, replaced in time before
+ * the end of their longest life, never more than `max`. The pool does not keep the process running; drain it at the end.
+ *
+ * ```ts
+ * const pool = new SessionPool(agb, { params: { imageId: "agb-code-space-1" }, min: 2, max: 10 });
+ * await pool.use((session) => session.code.run("print(6 * 7)", "python"));
+ * await pool.drain();
+ * ```
+ */
+declare class SessionPool {
+    #private;
+    /** @throws {AGBError} for options that can't be used */
+    constructor(agb: AGB, options: SessionPoolOptions);
+    /**
+     * Hands out a session that has just answered: an idle one, else a new one, else the next that is given back, in the
+     * order of the calls. `await using session = await pool.acquire()` gives it back at the end of the block. Then it must
+     * not be used any more: its methods throw.
+     *
+     * @param options `signal` stops waiting; no session is lost by it
+     * @throws {APIError} when there was none within `acquireTimeoutMs`, or what the service said when none could be made
+     * @throws {SessionError} when the pool is drained
+     */
+    acquire(options?: {
+        signal?: AbortSignal;
+    }): Promise<Session>;
+    /**
+     * Does something with a session of the pool, and gives it back on every way out.
+     *
+     * @param body gets the session; its value is the value of the call
+     * @throws as {@link acquire}, and whatever `body` throws
+     */
+    use<T>(body: (session: Session) => Promise<T> | T, options?: {
+        signal?: AbortSignal;
+    }): Promise<T>;
+    /**
+     * Gives a session back that nobody else shall have: it is deleted, and makes room when it is gone. Nothing happens when
+     * it was given back already.
+     *
+     * @throws {AGBError} for a session that is not of this pool
+     */
+    discard(session: Session): Promise<void>;
+    /**
+     * Ends the pool: calls of `acquire` reject, those that wait, too; idle sessions are deleted at once, the others when
+     * they are given back. Resolves when all are gone. May be called again.
+     *
+     * @throws {APIError} when some could not be deleted; it names them
+     */
+    drain(): Promise<void>;
+    /** What is in the pool now. */
+    get stats(): SessionPoolStats;
+    /** Drains the pool at the end of an `await using` block. */
+    [Symbol.asyncDispose](): Promise<void>;
+    toJSON(): Record<string, unknown>;
+}
+
 /** The version of this package. */
 declare const VERSION: string;
 /** The version of this package. */
@@ -3181,5 +3285,5 @@ declare function getSdkVersion(): string;
 /** Was this package built for release? */
 declare function isReleaseVersion(): boolean;
 
-export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, CallMcpToolRequest, CallMcpToolResponse, ClearContextRequest, ClearContextResponse, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateMcpSessionRequestPersistenceDataList, CreateSessionParams, CreateSessionRequest, CreateSessionResponse, DeleteContextFileRequest, DeleteContextFileResponse, DeleteContextRequest, DeleteContextResponse, DeleteSessionAsyncRequest, DeleteSessionAsyncResponse, DescribeContextFilesRequest, DescribeContextFilesResponse, DownloadStrategy, Emulator, Extension, ExtensionOption, ExtensionsService, FileError, FileSystem, FingerprintFormat, GetAndLoadInternalContextRequest, GetAndLoadInternalContextResponse, GetCdpLinkRequest, GetCdpLinkResponse, GetContextFileDownloadUrlRequest, GetContextFileDownloadUrlResponse, GetContextFileUploadUrlRequest, GetContextFileUploadUrlResponse, GetContextInfoRequest, GetContextInfoResponse, GetContextRequest, GetContextResponse, GetLabelRequest, GetLabelResponse, GetLinkRequest, GetLinkResponse, GetMcpResourceRequest, GetMcpResourceResponse, GetSessionDetailRequest, GetSessionDetailResponse, GetSessionRequest, GetSessionResponse, HTTPClient, InitBrowserRequest, InitBrowserResponse, KeyboardController, Lifecycle, ListContextsRequest, ListContextsResponse, ListMcpToolsRequest, ListMcpToolsResponse, ListSessionRequest, ListSessionResponse, LogLevel, ModifyContextRequest, ModifyContextResponse, MouseButton, MouseController, RefreshSessionIdleTimeRequest, RefreshSessionIdleTimeResponse, ReleaseSessionRequest, ReleaseSessionResponse, ScreenController, ScreenError, ScrollDirection, Session, SessionError, SessionHold, SetLabelRequest, SetLabelResponse, SyncContextRequest, SyncContextResponse, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
-export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateMcpSessionRequestPersistenceDataListMap, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DeletedSession, DescribeContextFilesItem, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorFault, EmulatorFaultClose, EmulatorFaultDelay, EmulatorFaultGarbage, EmulatorFaultHalfOpen, EmulatorFaultHandle, EmulatorFaultReset, EmulatorFaultScope, EmulatorFaultSlow, EmulatorFaultStatus, EmulatorFaultTruncate, EmulatorFaultUse, EmulatorFaults, EmulatorIsolation, EmulatorOperation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetAndLoadInternalContextItem, GetContextData, GetSessionData, GetSessionResult, GetSessionSessionData, HttpRequestOptions, HttpResponse, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, ListContextsItem, ListSessionItem, LiveSession, MappingPolicy, McpResourceData, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OpenOptions, OperationResult, ProcessInfo, ProcessListResult, RecreatedEvent, RecyclePolicy, ReleaseOnExitOptions, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionData, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };
+export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, CallMcpToolRequest, CallMcpToolResponse, ClearContextRequest, ClearContextResponse, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateMcpSessionRequestPersistenceDataList, CreateSessionParams, CreateSessionRequest, CreateSessionResponse, DeleteContextFileRequest, DeleteContextFileResponse, DeleteContextRequest, DeleteContextResponse, DeleteSessionAsyncRequest, DeleteSessionAsyncResponse, DescribeContextFilesRequest, DescribeContextFilesResponse, DownloadStrategy, Emulator, Extension, ExtensionOption, ExtensionsService, FileError, FileSystem, FingerprintFormat, GetAndLoadInternalContextRequest, GetAndLoadInternalContextResponse, GetCdpLinkRequest, GetCdpLinkResponse, GetContextFileDownloadUrlRequest, GetContextFileDownloadUrlResponse, GetContextFileUploadUrlRequest, GetContextFileUploadUrlResponse, GetContextInfoRequest, GetContextInfoResponse, GetContextRequest, GetContextResponse, GetLabelRequest, GetLabelResponse, GetLinkRequest, GetLinkResponse, GetMcpResourceRequest, GetMcpResourceResponse, GetSessionDetailRequest, GetSessionDetailResponse, GetSessionRequest, GetSessionResponse, HTTPClient, InitBrowserRequest, InitBrowserResponse, KeyboardController, Lifecycle, ListContextsRequest, ListContextsResponse, ListMcpToolsRequest, ListMcpToolsResponse, ListSessionRequest, ListSessionResponse, LogLevel, ModifyContextRequest, ModifyContextResponse, MouseButton, MouseController, RefreshSessionIdleTimeRequest, RefreshSessionIdleTimeResponse, ReleaseSessionRequest, ReleaseSessionResponse, ScreenController, ScreenError, ScrollDirection, Session, SessionError, SessionHold, SessionPool, SetLabelRequest, SetLabelResponse, SyncContextRequest, SyncContextResponse, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
+export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateMcpSessionRequestPersistenceDataListMap, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DeletedSession, DescribeContextFilesItem, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorFault, EmulatorFaultClose, EmulatorFaultDelay, EmulatorFaultGarbage, EmulatorFaultHalfOpen, EmulatorFaultHandle, EmulatorFaultReset, EmulatorFaultScope, EmulatorFaultSlow, EmulatorFaultStatus, EmulatorFaultTruncate, EmulatorFaultUse, EmulatorFaults, EmulatorIsolation, EmulatorOperation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetAndLoadInternalContextItem, GetContextData, GetSessionData, GetSessionResult, GetSessionSessionData, HttpRequestOptions, HttpResponse, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, LeaseOptions, ListContextsItem, ListSessionItem, LiveSession, MappingPolicy, McpResourceData, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OpenOptions, OperationResult, ProcessInfo, ProcessListResult, RecreatedEvent, RecyclePolicy, ReleaseOnExitOptions, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionData, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionPoolOptions, SessionPoolStats, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };

@@ -91,6 +91,7 @@ describe("the exports", () => {
       "Session",
       "SessionError",
       "SessionHold",
+      "SessionPool",
       "SetLabelRequest",
       "SyncContextRequest",
       "UploadMode",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use agb_client::config::{self, Config};
+use agb_client::lifecycle::Lease;
 use agb_client::{
     Agb, AgbOptions, CreateParams, Deletion, LiveSession, SdkIdentity, SessionDetails, SessionPage, SessionRecord,
 };
@@ -135,11 +136,20 @@ pub struct NativeCreateParams {
     pub keep_alive: Option<NativeKeepAliveOptions>,
     /// Find the session again when the answer gets lost.
     pub recover: bool,
+    /// End the session soon after this process.
+    pub lease: Option<NativeLease>,
+}
+
+/// How soon a session ends after its process.
+#[napi(object, object_to_js = false)]
+pub struct NativeLease {
+    /// Seconds.
+    pub ttl_s: Option<f64>,
 }
 
 impl NativeCreateParams {
     /// On the JavaScript thread, as the keep-alive demands.
-    fn read(self) -> agb_client::Result<CreateParams> {
+    pub(crate) fn read(self) -> agb_client::Result<CreateParams> {
         Ok(CreateParams {
             image_id: self.image_id,
             labels: self.labels.as_deref().map(json_object).transpose()?,
@@ -148,6 +158,7 @@ impl NativeCreateParams {
             persistence: self.mounts.into_iter().map(Into::into).collect(),
             keep_alive: self.keep_alive.map(NativeKeepAliveOptions::read).transpose()?,
             recover: self.recover,
+            lease: self.lease.map(|lease| Lease { ttl_s: lease.ttl_s }),
             ..CreateParams::default()
         })
     }
@@ -461,6 +472,17 @@ impl NativeAgb {
     #[napi]
     pub fn http_client(&self) -> NativeHttpClient {
         self.inner.http_client().into()
+    }
+
+    /// Deletes the sessions with a lease whose process has ended, `at_once` at a time.
+    #[napi]
+    pub fn reap_orphans<'env>(
+        &self,
+        env: &'env Env,
+        at_once: u32,
+    ) -> Result<PromiseRaw<'env, Outcome<NativeDeletions>>> {
+        let agb = self.inner.clone();
+        promise(env, async move { outcome(agb.reap_orphans(at_once as usize).await) })
     }
 
     /// Speaks to a session whose id the caller knows. Nothing is sent.

@@ -25,6 +25,7 @@ mod file_transfer;
 mod filesystem;
 mod http_client;
 mod lifecycle;
+mod pool;
 mod session;
 mod support;
 mod watch;

@@ -5,7 +5,13 @@ import { type ContextSync, newSyncPolicy, syncPolicyToDict } from "./context-syn
 import { AGBError, errorOf } from "./errors";
 import { nativeKeepAlive } from "./lifecycle";
 import { logWarn } from "./logger";
-import { native as library, type NativeCreateParams, type NativeFoundSession, type NativeMount } from "./native";
+import {
+  native as library,
+  type NativeCreateParams,
+  type NativeDeletion,
+  type NativeFoundSession,
+  type NativeMount,
+} from "./native";
 import type { RecreateOptions } from "./recovery";
 import { Session } from "./session";
 import { type CreateSessionParams, type CreateSessionParamsOptions, mountsOf } from "./session-params";
@@ -51,6 +57,9 @@ export interface OpenOptions extends RecreateOptions<Session> {
 export interface DeletedSession extends DeleteResult {
   sessionId: string;
 }
+
+/** How many sessions `agb.reapOrphans` deletes at a time. */
+const REAPED_AT_ONCE = 8;
 
 /** The way into the service: creates, finds, lists and deletes sessions. */
 export class AGB {
@@ -281,9 +290,20 @@ export class AGB {
     }
     const outcome = await nativeAgbOf(this.client, this.apiKey).deleteAll(labelsText(labels), concurrency);
     if (isFailure(outcome)) throw errorOf(outcome);
-    return outcome.deletions.map(({ sessionId, requestId, failure }) =>
-      failure ? { sessionId, ...failed(failure, {}) } : { sessionId, requestId, success: true },
-    );
+    return outcome.deletions.map(deletedSession);
+  }
+
+  /**
+   * Deletes the sessions with a {@link LeaseOptions lease} whose process has ended without releasing them. Only those that
+   * were created on this machine, since it was started last, in the PID namespace (the container) of this process; others
+   * are left to their idle time-out. On systems other than Linux nothing is deleted. The result has one entry for each.
+   *
+   * @throws {AGBError} when the sessions can't be listed; then nothing was deleted
+   */
+  async reapOrphans(): Promise<DeletedSession[]> {
+    const outcome = await nativeAgbOf(this.client, this.apiKey).reapOrphans(REAPED_AT_ONCE);
+    if (isFailure(outcome)) throw errorOf(outcome);
+    return outcome.deletions.map(deletedSession);
   }
 
   toJSON(): Record<string, unknown> {
@@ -298,14 +318,18 @@ export class AGB {
   }
 }
 
+function deletedSession({ sessionId, requestId, failure }: NativeDeletion): DeletedSession {
+  return failure ? { sessionId, ...failed(failure, {}) } : { sessionId, requestId, success: true };
+}
+
 function labelsText(labels: Record<string, string>): string {
   const json = jsonOf(labels);
   if ("fault" in json) throw new AGBError(`labels can't be sent: ${json.fault}`, { kind: "InvalidArgument" });
   return json.text;
 }
 
-/** Parameters as the native client takes them, or why it can't. */
-function nativeParams(
+/** Parameters as the native client takes them, or why it can't. @internal */
+export function nativeParams(
   params: CreateSessionParams | CreateSessionParamsOptions | null | undefined,
 ): { native: NativeCreateParams } | { fault: string } {
   if (params === undefined || params === null) return { fault: "params is required and cannot be null" };
@@ -324,6 +348,8 @@ function nativeParams(
   if ("fault" in mounts) return mounts;
   const keepAlive = nativeKeepAlive(params.autoKeepAlive);
   if ("fault" in keepAlive) return keepAlive;
+  const lease = nativeLease(params);
+  if ("fault" in lease) return lease;
   return {
     native: {
       imageId,
@@ -333,8 +359,24 @@ function nativeParams(
       mounts: mounts.native,
       keepAlive: keepAlive.native,
       recover: recoverCreate ?? false,
+      lease: lease.native,
     },
   };
+}
+
+/** The lease of a new session, or why it can't have it. */
+function nativeLease({
+  lease,
+  autoKeepAlive,
+}: CreateSessionParamsOptions): { native: NativeCreateParams["lease"] } | { fault: string } {
+  if (lease === undefined || lease === null) return { native: undefined };
+  if (typeof lease !== "object" || Array.isArray(lease)) {
+    return { fault: `lease must be an object, got ${kindOf(lease)}` };
+  }
+  const fault = notNumber({ "lease.ttlS": lease.ttlS });
+  if (fault) return { fault };
+  if (autoKeepAlive === false) return { fault: "a lease keeps the session alive: autoKeepAlive must not be false" };
+  return { native: { ttlS: optional(lease.ttlS) } };
 }
 
 /** Deletes a session at the end of its use; gives why that failed. */

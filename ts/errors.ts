@@ -71,6 +71,7 @@ const CLASS_OF_KIND = {
   Tool: AGBError,
   Local: FileError,
   Unavailable: AGBError,
+  Drained: SessionError,
   Internal: AGBError,
 } as const;
 

@@ -204,6 +204,8 @@ export {
   BrowserFingerprintContext,
   CreateSessionParams,
   type CreateSessionParamsOptions,
+  type LeaseOptions,
 } from "./session-params";
+export { SessionPool, type SessionPoolOptions, type SessionPoolStats } from "./session-pool";
 export type * from "./types";
 export { getSdkVersion, isReleaseVersion, VERSION } from "./version";

@@ -280,12 +280,17 @@ export class SessionListeners {
     for (const { call } of entries) call(...payload);
   }
 
+  /** Forgets all of them. */
+  close(): void {
+    this.#registered.clear();
+    this.#source?.close();
+    this.#source = undefined;
+  }
+
   #keep(event: keyof SessionEvents, entries: Registered[]): void {
     if (entries.length > 0) this.#registered.set(event, entries);
     else this.#registered.delete(event);
-    if (this.#registered.size > 0) return;
-    this.#source?.close();
-    this.#source = undefined;
+    if (this.#registered.size === 0) this.close();
   }
 }
 

@@ -106,6 +106,17 @@ export interface CreateSessionParamsOptions {
    * label for it. Default: false, but true with `agb.open` and `agb.withSession`.
    */
   recoverCreate?: boolean;
+  /** Ends the session soon after this process, however that ends. Default: it ends with its idle time-out. */
+  lease?: LeaseOptions;
+}
+
+/**
+ * A session that ends soon after its process, also after SIGKILL or the loss of power: its idle time-out is short, it is
+ * kept alive, and labels name the process, so that `agb.reapOrphans` can find it. `recoverCreate` is on.
+ */
+export interface LeaseOptions {
+  /** The idle time-out in seconds, 1 to 1,800; it takes the place of `idleReleaseTimeout`. Default 60. */
+  ttlS?: number;
 }
 
 /** Parameters of `agb.create`. The mounts of a browser's extensions and fingerprint are added to `contextSync`. */
@@ -121,6 +132,8 @@ export class CreateSessionParams {
   declare autoKeepAlive?: boolean | KeepAliveOptions;
   /** Not there unless it was given. */
   declare recoverCreate?: boolean;
+  /** Not there unless it was given. */
+  declare lease?: LeaseOptions;
 
   constructor(options: CreateSessionParamsOptions = {}) {
     this.imageId = options.imageId;
@@ -132,6 +145,7 @@ export class CreateSessionParams {
     this.idleReleaseTimeout = options.idleReleaseTimeout;
     if (options.autoKeepAlive !== undefined) this.autoKeepAlive = options.autoKeepAlive;
     if (options.recoverCreate !== undefined) this.recoverCreate = options.recoverCreate;
+    if (options.lease !== undefined) this.lease = options.lease;
   }
 }
 

@@ -24,6 +24,7 @@ import { type Recoverable, Recovery, type RecreateOptions } from "./recovery";
 import { failed, isFailure, refused } from "./support/call";
 import { jsonOf, notNumber, notText, optional, optionalNumber } from "./support/check";
 import { inspectAs } from "./support/inspect";
+import { giveBack } from "./support/loan";
 import { bindSession, faceSession, nativeOf, targetOf } from "./support/target";
 import type {
   DeleteResult,
@@ -275,11 +276,13 @@ export class Session {
   }
 
   /**
-   * Deletes the session at the end of an `await using` block; one that is gone already is no failure.
+   * Deletes the session at the end of an `await using` block; one that is gone already is no failure. A session of a pool
+   * is given back instead.
    *
    * @throws {SessionError} when it could not be deleted; the event `releaseFailed` tells it, too
    */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (giveBack(this)) return this.#listeners.close();
     const { state, confirmed } = this.lifecycle;
     if (state === "released" && confirmed) return;
     const outcome = await targetOf(this).native.delete(false);

@@ -17,4 +17,4 @@ pub(crate) use fatal::{arm_signals, watch_ends};
 pub(crate) use json::{json_object, to_json};
 pub(crate) use owner::owner;
 pub(crate) use promise::promise;
-pub(crate) use runtime::spawn;
+pub(crate) use runtime::{handle as runtime, spawn};

@@ -8,7 +8,7 @@
 
 import { Client } from "../client";
 import { type Config, configurationSources, loadConfig } from "../config";
-import { errorOf } from "../errors";
+import { errorOf, SessionError } from "../errors";
 import {
   type NativeAgb,
   type NativeExitOptions,
@@ -23,6 +23,7 @@ import { VERSION } from "../version";
 import { isFailure } from "./call";
 import { watchSignalListeners } from "./exit";
 import { openHttp } from "./http";
+import { isGivenBack } from "./loan";
 
 /** Where a tool call goes, as far as the session decides it. */
 interface Route {
@@ -150,6 +151,10 @@ export function nativeOf(session: SessionLike): NativeSession {
 }
 
 function boundSession(session: SessionLike): BoundSession {
+  if (isGivenBack(session)) {
+    const text = `the session ${session.getSessionId()} was given back to its pool; somebody else may have it`;
+    throw new SessionError(text, { kind: "InvalidArgument" });
+  }
   const agb = nativeAgbOf(session.getClient(), session.getApiKey());
   const id = session.getSessionId();
   const known = sessions.get(session);

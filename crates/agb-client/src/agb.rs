@@ -1,6 +1,6 @@
 //! The service as a whole: configuration, the one HTTP client, and the operations that make or find sessions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,9 @@ use crate::context::{ContextMount, ContextStatus, MountReport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http_client::HttpClient;
 use crate::lifecycle::registry::{Creating, Registry};
-use crate::lifecycle::{Clock, ExitPolicy, KeepAliveOptions, Life, LiveSession, WeakLife};
+use crate::lifecycle::{
+    Clock, ExitPolicy, KeepAliveOptions, Lease, Life, LiveSession, Owner, WeakLife, labels_of_this_process,
+};
 use crate::session::{Created, Session, SessionDetails};
 use crate::transport::{Deadline, Headers, Request, Resend, RetryPolicy, Transport, redact};
 use crate::wire::endpoint::{self, Endpoint};
@@ -28,6 +30,7 @@ pub use self::recover::{RESERVED_LABEL_PREFIX, is_reserved_label};
 pub use crate::wire::session::SessionData;
 
 mod many;
+mod orphans;
 pub(crate) mod recover;
 
 const NO_API_KEY: &str = "API key is required. Provide it as a parameter or set the AGB_API_KEY environment variable. \
@@ -126,8 +129,43 @@ pub struct CreateParams {
     /// Should the answer get lost, finds the session again by a label that is sent with it; one that turns up too late,
     /// or after the caller has gone, is released.
     pub recover: bool,
+    /// Sees to it that the session ends soon after this process; `None`: it ends with its idle time-out.
+    pub lease: Option<Lease>,
     /// Labels of the package's own, sent beside the user's; their names begin with [`RESERVED_LABEL_PREFIX`].
     pub reserved_labels: Map<String, Value>,
+}
+
+impl CreateParams {
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for what is refused before anything is sent.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.image_id.trim().is_empty() {
+            return Err(invalid(&endpoint::CREATE_SESSION, "imageId is required and cannot be empty or null"));
+        }
+        if let Some(options) = &self.keep_alive {
+            options.check()?;
+        }
+        if let Some(labels) = &self.labels {
+            recover::check_labels_of_user(labels, endpoint::CREATE_SESSION.operation)?;
+        }
+        let Some(lease) = self.lease else { return Ok(()) };
+        if self.idle_release_timeout_s.flatten().is_some() {
+            let text = "give either lease or idleReleaseTimeout: the time-out of a session with a lease is lease.ttlS";
+            return Err(invalid(&endpoint::CREATE_SESSION, text));
+        }
+        lease.check()
+    }
+
+    /// What a lease stands for.
+    fn with_lease(mut self) -> Self {
+        if let Some(lease) = self.lease {
+            self.idle_release_timeout_s = Some(Some(lease.ttl_s()));
+            self.keep_alive.get_or_insert_default();
+            self.recover = true;
+            self.reserved_labels.extend(labels_of_this_process());
+        }
+        self
+    }
 }
 
 /// What `getSession` answered.
@@ -187,6 +225,8 @@ struct Inner {
     beats: Transport,
     /// The life of each session that somebody holds, so that two objects of one session agree.
     lives: Mutex<HashMap<String, WeakLife>>,
+    /// Processes that have sessions with a lease, and were alive at the last look.
+    owners: Mutex<BTreeSet<Owner>>,
 }
 
 impl Agb {
@@ -210,9 +250,9 @@ impl Agb {
         let transport = Transport::new(&options.env, policy);
         let beats = Transport::new(&options.env, policy);
         let clock = Clock::of_service(&base_url);
-        let lives = Mutex::default();
+        let (lives, owners) = Default::default();
         let AgbOptions { sdk, exit, .. } = options;
-        let inner = Inner { api_key, config, base_url, sdk, exit, transport, clock, beats, lives };
+        let inner = Inner { api_key, config, base_url, sdk, exit, transport, beats, clock, lives, owners };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -255,15 +295,8 @@ impl Agb {
     }
 
     async fn create_registered(&self, params: CreateParams, creating: Option<Creating<'static>>) -> Result<Session> {
-        if params.image_id.trim().is_empty() {
-            return Err(invalid(&endpoint::CREATE_SESSION, "imageId is required and cannot be empty or null"));
-        }
-        if let Some(options) = &params.keep_alive {
-            options.check()?;
-        }
-        if let Some(labels) = &params.labels {
-            recover::check_labels_of_user(labels, endpoint::CREATE_SESSION.operation)?;
-        }
+        params.check()?;
+        let params = params.with_lease();
         // A session that is to be released has to be known, whatever becomes of the answer and of the caller.
         if params.recover || creating.is_some() {
             self.create_recoverably(params, creating).await
@@ -522,6 +555,7 @@ impl Agb {
             clock: clock.clone(),
             beats: beats.with_new_connections(),
             lives: Mutex::default(),
+            owners: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -642,6 +676,10 @@ impl Agb {
 
     fn known_life(&self, session_id: &str) -> Option<Life> {
         self.lock_lives().get(session_id).and_then(WeakLife::upgrade)
+    }
+
+    fn lock_owners(&self) -> MutexGuard<'_, BTreeSet<Owner>> {
+        self.inner.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_lives(&self) -> MutexGuard<'_, HashMap<String, WeakLife>> {

@@ -36,13 +36,15 @@ pub enum ErrorKind {
     Local,
     /// This version does not have the feature yet; nothing was sent.
     Unavailable,
+    /// The pool was drained: it hands out no more sessions.
+    Drained,
     /// A bug in this library.
     Internal,
 }
 
 impl ErrorKind {
     /// Every kind, for the spec that compares this list with the facade's table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Config,
         Self::Authentication,
         Self::InvalidArgument,
@@ -56,6 +58,7 @@ impl ErrorKind {
         Self::Tool,
         Self::Local,
         Self::Unavailable,
+        Self::Drained,
         Self::Internal,
     ];
 
@@ -75,6 +78,7 @@ impl ErrorKind {
             Self::Tool => "Tool",
             Self::Local => "Local",
             Self::Unavailable => "Unavailable",
+            Self::Drained => "Drained",
             Self::Internal => "Internal",
         }
     }

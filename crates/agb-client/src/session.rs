@@ -197,6 +197,18 @@ impl Session {
         Self::with_life(agb, id, Created { details, ..Created::default() }, life, false)
     }
 
+    /// The same session for somebody else: its life and labels, and a WebSocket of its own.
+    pub(crate) fn another(&self) -> Self {
+        let inner = &self.inner;
+        let known = Created {
+            details: inner.details.clone(),
+            idle_timeout: None,
+            mounts: inner.mounts.clone(),
+            reserved_labels: inner.reserved_labels.clone(),
+        };
+        Self::with_life(inner.agb.clone(), &inner.id, known, inner.life.clone(), inner.is_without_mounts)
+    }
+
     fn with_life(agb: Agb, id: &str, created: Created, life: Life, is_without_mounts: bool) -> Self {
         let inner = Inner {
             agb,
@@ -423,6 +435,11 @@ impl Session {
     /// [`ErrorKind::Protocol`] when the service sent labels that can't be read.
     pub async fn labels(&self) -> Result<Labels> {
         facts::labels(self).await
+    }
+
+    /// The package's own labels of the session.
+    pub(crate) async fn reserved_labels(&self) -> Result<Map<String, Value>> {
+        facts::reserved_labels(self).await
     }
 
     /// An address for a protocol (`https`, `wss`) and a port (the service accepts 30100–30199).

@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value};
 
 use super::{Agb, SessionPage, js};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::session::SessionDetails;
 
 /// How many sessions a page has when all are wanted.
@@ -42,6 +42,11 @@ impl Agb {
     /// # Errors
     /// When they can't be listed; nothing is deleted then. What became of each session is in its [`Deletion`].
     pub async fn delete_all(&self, labels: &Map<String, Value>, at_once: usize) -> Result<Vec<Deletion>> {
+        Ok(self.delete_sessions(self.ids_with(labels).await?, at_once).await)
+    }
+
+    /// The ids of the sessions that carry all of `labels`, over all pages.
+    pub(super) async fn ids_with(&self, labels: &Map<String, Value>) -> Result<Vec<String>> {
         let mut ids: Vec<String> = Vec::new();
         let mut token = String::new();
         loop {
@@ -51,20 +56,21 @@ impl Agb {
             let is_over = fresh.is_empty() || page.next_token.is_empty();
             ids.extend(fresh);
             if is_over {
-                break;
+                return Ok(ids);
             }
             token = page.next_token;
         }
+    }
+
+    pub(super) async fn delete_sessions(&self, ids: Vec<String>, at_once: usize) -> Vec<Deletion> {
         let delete = |session_id: String| async move {
             let session = self.attach(&session_id, SessionDetails::default());
             let outcome = match session.delete().await {
-                Err(error) if error.kind() == crate::error::ErrorKind::SessionNotFound => {
-                    Ok(error.request_id().to_owned())
-                }
+                Err(error) if error.kind() == ErrorKind::SessionNotFound => Ok(error.request_id().to_owned()),
                 outcome => outcome,
             };
             Deletion { session_id, outcome }
         };
-        Ok(stream::iter(ids).map(delete).buffered(at_once.max(1)).collect().await)
+        stream::iter(ids).map(delete).buffered(at_once.max(1)).collect().await
     }
 }

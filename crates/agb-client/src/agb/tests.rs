@@ -273,3 +273,42 @@ fn a_bare_host_means_https_and_a_path_is_kept() {
         "http://h/pre/mcp?a=x%26%3D%2B%C3%BC&b="
     );
 }
+
+#[tokio::test]
+async fn a_session_whose_owner_is_not_told_is_left_alone() {
+    let server = Server::start(|seen| match (seen.path.as_str(), seen.query.get("sessionId").map(String::as_str)) {
+        ("/sdk/ListSession", _) if seen.query["labels"].contains("agbn.pid\"") => page(&[], ""),
+        ("/sdk/ListSession", _) => page(&["s-1", "s-2", "s-3", "s-4"], ""),
+        (_, Some("s-1")) => refuse(400, "Refused", "not now"),
+        (_, Some("s-2")) => ok(&json!({"labels": {"agbn.pid": "1"}})),
+        (_, Some("s-3")) => not_found(),
+        // Of another run of the machine, whatever the list was asked for.
+        _ => ok(&json!({"labels": {"agbn.boot": "b", "agbn.pidns": "1", "agbn.pid": "1", "agbn.start": "1"}})),
+    })
+    .await;
+    let deletions = server.agb().reap_orphans(2).await.unwrap();
+    let [Deletion { session_id, outcome: Err(error) }] = &deletions[..] else { panic!("{deletions:?}") };
+    assert_eq!((session_id.as_str(), error.message()), ("s-1", "not now"));
+    assert_eq!(server.seen_at("/sdk/GetLabel").len(), 4);
+    assert!(server.seen_at("/mcp/releaseSessionAsync").is_empty());
+}
+
+#[tokio::test]
+async fn a_lease_is_a_short_time_out_with_labels_of_the_process() {
+    let server = Server::start(|_| ok(&json!({"sessionId": "s-9"}))).await;
+    let leased = CreateParams { lease: Some(Lease { ttl_s: Some(45.0) }), ..params() };
+    let session = server.agb().create(leased.clone()).await.unwrap();
+    assert_eq!(session.lifecycle().idle_release_timeout, Some(Duration::from_secs(45)));
+    assert!(session.keep_alive_status().is_some_and(|status| status.stopped.is_none()));
+    let body = server.seen()[0].json();
+    let labels: Value = serde_json::from_str(body["labels"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (body["timeout"].as_f64(), labels["agbn.pid"].as_str()),
+        (Some(45.0), Some(&*std::process::id().to_string()))
+    );
+    assert!(labels["agbn.create"].is_string());
+
+    let refused = CreateParams { idle_release_timeout_s: Some(Some(60.0)), ..leased };
+    assert_eq!(server.agb().create(refused).await.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(server.seen().len(), 1);
+}

@@ -21,7 +21,7 @@ pub const MAXIMUM_LIFETIME: Duration = Duration::from_secs(1_800);
 /// How long a session whose time is over may still answer before it counts as released.
 const RELEASE_GRACE: Duration = Duration::from_secs(5);
 /// When `expiring` is told of the end of a session's longest life.
-const LIFETIME_NOTICE: Duration = Duration::from_secs(120);
+pub(super) const LIFETIME_NOTICE: Duration = Duration::from_secs(120);
 /// How long a service may take to say that it does not know a session.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(10);
 /// What is left of the idle time-out when `expiring` is told of it.

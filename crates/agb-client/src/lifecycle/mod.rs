@@ -6,6 +6,8 @@ pub mod clock;
 mod events;
 pub mod keep_alive;
 mod life;
+mod owner;
+pub mod pool;
 pub mod registry;
 pub mod release;
 
@@ -16,5 +18,8 @@ pub(crate) use life::WeakLife;
 pub use life::{
     DEFAULT_IDLE_TIMEOUT, Hold, InFlight, Life, LifecycleView, MAXIMUM_LIFETIME, Mark, Release, SessionState,
 };
+pub use owner::Lease;
+pub(crate) use owner::{Owner, labels_of_this_process};
+pub use pool::{Lent, PoolOptions, PoolStats, SessionPool};
 pub use registry::{ExitPolicy, LiveSession};
 pub use release::Unreleased;

@@ -56,13 +56,23 @@ fn check_labels(labels: &Map<String, Value>) -> Result<()> {
 }
 
 pub(super) async fn labels(session: &Session) -> Result<Labels> {
+    let mut labels = all_labels(session).await?;
+    labels.labels.retain(|key, _| !is_reserved_label(key));
+    Ok(labels)
+}
+
+/// The package's own among the labels.
+pub(super) async fn reserved_labels(session: &Session) -> Result<Map<String, Value>> {
+    let mut labels = all_labels(session).await?.labels;
+    labels.retain(|key, _| is_reserved_label(key));
+    Ok(labels)
+}
+
+async fn all_labels(session: &Session) -> Result<Labels> {
     let query = vec![("sessionId", session.id().to_owned())];
     let answer = exchange(session, &endpoint::GET_LABELS, &query).await?;
     match read_labels(answer.data_object()) {
-        Ok(mut labels) => {
-            labels.retain(|key, _| !is_reserved_label(key));
-            Ok(Labels { request_id: answer.request_id, labels })
-        }
+        Ok(labels) => Ok(Labels { request_id: answer.request_id, labels }),
         Err(why) => {
             let text = format!("Failed to get labels for session {}: {why}", session.id());
             Err(protocol(&answer, &endpoint::GET_LABELS, text))
