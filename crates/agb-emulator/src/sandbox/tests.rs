@@ -193,9 +193,12 @@ async fn a_killed_emulator_leaves_no_process_and_its_directory_is_swept() {
     }
     in_both_modes(|session| async move {
         let (mode, word) = (session.host.isolation(), unique_word());
+        let place = tempfile::tempdir().unwrap();
         let mut helper = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "--nocapture", "sandbox::tests::helper_that_starts_processes_and_waits"])
             .env(HELPER, format!("{mode} {word}"))
+            // A place of its own: any other emulator on this machine would sweep what the helper leaves behind.
+            .env("TMPDIR", place.path())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -213,7 +216,8 @@ async fn a_killed_emulator_leaves_no_process_and_its_directory_is_swept() {
         helper.kill().await.unwrap();
         eventually("no process is left", async || others() == 0).await;
         assert!(base.exists());
-        let next = host(mode, HostOptions::default()).await.unwrap();
+        let base_directory = Some(place.path().to_owned());
+        let next = host(mode, HostOptions { base_directory, ..HostOptions::default() }).await.unwrap();
         assert!(!base.exists());
         next.close().await;
     })
