@@ -75,6 +75,31 @@ const EXPECTED: Record<string, Expectation> = {
     absence: noDesktop,
     lines: [/typed, and taken back/, /the session has +typed: äöü$/, /with Shift held +OK$/],
   },
+  "keep-alive.mjs": {
+    lines: [
+      /held for three minutes +idle, after [4-6] beats$/,
+      /expiring +the idle time is running out$/,
+      /then let go +released: idleTimeout$/,
+    ],
+  },
+  "recreate.mjs": {
+    lines: [
+      /deleted elsewhere +1$/,
+      /restored +notes\.txt$/,
+      /recreated +another id$/,
+      /the call went on +what the program remembers \(idle\)$/,
+    ],
+  },
+  "pool.mjs": { lines: [/six pieces of work +1, 4, 9, 16, 25, 36$/, /sessions that did it +[12]$/] },
+  "faults.mjs": {
+    lines: [
+      /labels, twice refused +true$/,
+      /struck +2$/,
+      /a lost answer +success false: .*may have been executed/,
+      /it ran +1$/,
+      /a lost creation +found again, created$/,
+    ],
+  },
   "labels.mjs": {
     lines: [
       /labels at creation +\{"team":"example-\d+","step":"draft"\}$/,
