@@ -15,12 +15,14 @@ import { setUp } from "./lib/set-up.mjs";
 import { step } from "./lib/steps.mjs";
 
 const DEFAULT_COUNT = 20;
+/** How often the event loop is blocked for one round of the exit matrix: 50 times with the default of 20. */
+const BLOCKED_ROUNDS = 2.5;
 const SIZES = [0, 1, 100];
 const REPORT = `${cache}/logs/exit-matrix.jsonl`;
 const DOCUMENT = `${root}/docs/reliability.md`;
 
 /** Each proof gives a section of the document. */
-const PROOFS = { "exit matrix": exitMatrix };
+const PROOFS = { "exit matrix": exitMatrix, "blocked event loop": blockedEventLoop, "many sessions": manySessions };
 
 /** Every end of a program, with each number of sessions. */
 async function exitMatrix(count) {
@@ -79,6 +81,58 @@ function matrixSection(rows, count) {
     "",
     ...markdown(table),
   ].join("\n");
+}
+
+/** Sessions that are kept alive while nothing of the program's JavaScript runs. */
+async function blockedEventLoop(count) {
+  const report = `${cache}/logs/never-dies.jsonl`;
+  await rm(report, { force: true });
+  const rounds = Math.ceil(count * BLOCKED_ROUNDS);
+  let passed = 0;
+  let details = "";
+  for (let round = 0; round < rounds; round++) {
+    const args = ["node_modules/jest/bin/jest.js", "--ci", "__test__/never-dies.spec.ts"];
+    const { code, output } = await run(process.execPath, args, { env: { AGB_NEVER_DIES_REPORT: report } });
+    if (code === 0) passed += 1;
+    else details = output;
+  }
+  const rows = (await readFile(report, "utf8")).trim().split("\n").map(JSON.parse);
+  const tests = [...new Set(rows.map(({ test }) => test))];
+  const table = [
+    ["program", "times", "sessions each", "largest gap, median ms", "largest gap of all, ms"],
+    ...tests.map((test) => {
+      const own = rows.filter((row) => row.test === test);
+      const gaps = own.map(({ gapMs }) => gapMs).sort((one, other) => one - other);
+      return [test, own.length, own[0].sessions, gaps[Math.floor(gaps.length / 2)], gaps.at(-1)];
+    }),
+  ];
+  const words =
+    "Sessions with an idle timeout of 4 seconds and `autoKeepAlive`, in a program whose event loop is blocked for 12 seconds. " +
+    "The gap is the longest time that the service saw nothing of a session: below 4,000 ms none can have been released.";
+  const section = ["## Blocked event loop", "", words, "", ...markdown(table)].join("\n");
+  return { ok: passed === rounds, note: `${passed} of ${rounds}`, details, section };
+}
+
+/** One process with ten thousand sessions. */
+async function manySessions() {
+  const { code, stdout, output } = await run(process.execPath, ["scripts/proof/many-sessions.mjs"]);
+  if (code !== 0) return { ok: false, details: output };
+  const seen = JSON.parse(stdout);
+  const { rssMib } = seen;
+  const table = [
+    ["what", "figure"],
+    ["sessions with an idle timeout of 60 s, each with `autoKeepAlive`", seen.sessions],
+    ["of these alive at the service at the end", seen.alive],
+    ["watched for", `${seen.seconds} s`],
+    ["created in", `${seen.createdInS} s`],
+    ["beats per session; computed", `${seen.beatsPerSession.toFixed(2)}; ${seen.beatsPerSessionComputed.toFixed(2)}`],
+    ["beats that failed", seen.failures],
+    ["least that was left of a session's 60 s (a beat on time leaves 18)", `${seen.leastIdleLeftS} s`],
+    ["processors used", seen.cpuShare.toFixed(2)],
+    ["memory (RSS) before, with all sessions, at most", `${rssMib.before}, ${rssMib.created}, ${rssMib.most} MiB`],
+  ];
+  const section = ["## Many sessions", "", ...markdown(table)].join("\n");
+  return { ok: seen.alive === seen.sessions, note: `${seen.alive} of ${seen.sessions}`, details: output, section };
 }
 
 /** The median and the longest added time; nobody knows when a jest run begins to end. */
