@@ -12,6 +12,6 @@ module.exports = {
   modulePathIgnorePatterns: ["<rootDir>/.cache", "<rootDir>/target", "<rootDir>/__test__/fixtures"],
   // Far more than any test needs; what takes longer hangs.
   testTimeout: 60_000,
-  // Most of the work is done by other threads and processes.
-  maxWorkers: 2,
+  // Most of the work is done by other threads and processes, and much of the time is spent waiting.
+  maxWorkers: 3,
 };

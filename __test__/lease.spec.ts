@@ -1,3 +1,5 @@
+// @one-isolation: what is tested is the client.
+
 /** Sessions that end soon after their process, and what finds those that ended processes have left. */
 
 import { hostname } from "node:os";

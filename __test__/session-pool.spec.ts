@@ -1,3 +1,5 @@
+// @one-isolation: what is tested is the client.
+
 /** Pools of sessions, at the emulator: what is handed out works, and there are never more sessions than allowed. */
 
 import {
