@@ -330,6 +330,18 @@ describe("a keep-alive that meets faults", () => {
     expect(session.lifecycle).toMatchObject({ state: "released", releaseReason: "idleTimeout", confirmed: true });
   });
 
+  it("goes on after an end that was only reckoned also where nobody listens", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 60, autoKeepAlive: true });
+    const mute = strike(session, { kind: "status", status: 500, when: "after", count: "always" });
+    await spec.emulator.advance(70_000);
+    expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "released" });
+    mute.remove();
+    must(await session.command.execute("true", 20_000));
+    await spec.emulator.advance(120_000);
+    expect(spec.view(session).wireStatus).toBe("RUNNING");
+    session.stopKeepAlive();
+  });
+
   it("goes on when the service was only thought to have released the session", async () => {
     const { session, ends } = await watched(60);
     // The service counts a beat whose answer is lost; the client can't know.

@@ -23,16 +23,28 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
 
-/// Where a life has its number with the engine, once it has one.
-#[derive(Debug, Default)]
-pub(crate) struct Watch(OnceLock<u64>);
+/// What the engine has to know to look after a life, once somebody wants it to.
+#[derive(Default)]
+pub(crate) struct Watch(OnceLock<Watched>);
+
+struct Watched {
+    number: u64,
+    agb: Agb,
+    session_id: String,
+}
 
 impl Watch {
-    /// Has the engine look again.
-    pub(super) fn changed(&self) {
-        if let Some(number) = self.0.get() {
-            ENGINE.changed(*number);
-        }
+    /// Has the engine look again at this life, also when it has forgotten it meanwhile.
+    pub(super) fn changed(&self, life: &Life) {
+        let Some(Watched { number, agb, session_id }) = self.0.get() else { return };
+        ENGINE.lock().entries.entry(*number).or_insert_with(|| Entry {
+            agb: agb.clone(),
+            session_id: session_id.clone(),
+            life: life.clone(),
+            due: None,
+            is_beating: false,
+        });
+        ENGINE.changed(*number);
     }
 }
 
@@ -42,17 +54,12 @@ impl Watch {
 /// [`ErrorKind::Internal`] when the engine's thread can't be started.
 pub(crate) fn watch(agb: &Agb, session_id: &str, life: &Life) -> Result<()> {
     ENGINE.start()?;
-    let number = *life.watch().0.get_or_init(|| ENGINE.numbers.fetch_add(1, Ordering::Relaxed));
-    let mut plan = ENGINE.lock();
-    plan.entries.entry(number).or_insert_with(|| Entry {
+    life.watch().0.get_or_init(|| Watched {
+        number: ENGINE.numbers.fetch_add(1, Ordering::Relaxed),
         agb: agb.clone(),
         session_id: session_id.to_owned(),
-        life: life.clone(),
-        due: None,
-        is_beating: false,
     });
-    drop(plan);
-    ENGINE.changed(number);
+    life.changed();
     Ok(())
 }
 

@@ -401,7 +401,7 @@ impl Life {
 
     /// Has the engine look again, where something may be due sooner than it knows.
     pub(crate) fn changed(&self) {
-        self.shared.watch.changed();
+        self.shared.watch.changed(self);
     }
 
     pub(crate) fn watch(&self) -> &keep_alive::Watch {
