@@ -59,11 +59,14 @@ class Run:
 
     @check
     def heartbeat(self):
-        """a connection with a quick heartbeat lives on while nothing else is said"""
-        with self.client(heartbeat_interval_s=0.05) as client:
+        """a connection lives on while only its heartbeat is heard"""
+        # The SDK waits for a pong as long as for the next ping. A missing one would be noticed after two of these, so
+        # the code sleeps for longer; and each is more than a busy machine needs.
+        interval_s = 4
+        with self.client(heartbeat_interval_s=interval_s) as client:
             states = []
             client.on_connection_state_change(lambda state, _reason: states.append(state))
-            code = "import time\ntime.sleep(1)\n'slept'"
+            code = f"import time\ntime.sleep({2 * interval_s + 1})\n'slept'"
             client.call_stream(target=self.target, data=call(code), on_event=None, on_end=None, on_error=None).wait_end()
             same(states, [])
 
