@@ -44,7 +44,7 @@ impl Watch {
             due: None,
             is_beating: false,
         });
-        ENGINE.changed(*number);
+        ENGINE.look_again_at(*number);
     }
 }
 
@@ -95,7 +95,7 @@ struct Engine {
     numbers: AtomicU64,
     plan: Mutex<Plan>,
     /// Whose life has changed since the last turn. A lock of its own: a listener that is told of an event may change a
-    /// life.
+    /// life. Taken after the plan's where both are.
     changed: Mutex<BTreeSet<u64>>,
     wake: Notify,
     /// A turn or a beat has ended.
@@ -107,6 +107,8 @@ struct Plan {
     entries: HashMap<u64, Entry>,
     /// What is due on each clock, earliest first.
     queues: HashMap<usize, Queue>,
+    /// What was due or has changed is being looked at: what comes of it is in no queue yet.
+    is_turning: bool,
 }
 
 struct Entry {
@@ -149,12 +151,17 @@ impl Engine {
 
     /// Does what is due, and says how long nothing will be.
     fn turn(&'static self, slots: &Arc<Semaphore>) -> Duration {
-        let changed = std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner));
-        let numbers = self.lock().take_due(changed);
+        let mut plan = self.lock();
+        let changed = std::mem::take(&mut *self.changed());
+        let numbers = plan.take_due(changed);
+        plan.is_turning = true;
+        drop(plan);
         for number in numbers {
             self.look_at(number, slots);
         }
-        self.lock().sleep()
+        let mut plan = self.lock();
+        plan.is_turning = false;
+        plan.sleep()
     }
 
     fn look_at(&'static self, number: u64, slots: &Arc<Semaphore>) {
@@ -176,27 +183,33 @@ impl Engine {
             let _slot = slots.acquire().await;
             let outcome = agb.beat(&session_id, Deadline::after(limit)).await;
             life.beaten(&outcome);
-            self.lock().beat_ended(number);
-            self.changed(number);
+            // In one: when the next one is due is known only after another look.
+            let mut plan = self.lock();
+            plan.beat_ended(number);
+            self.look_again_at(number);
         });
     }
 
-    fn changed(&self, number: u64) {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+    fn look_again_at(&self, number: u64) {
+        self.changed().insert(number);
         self.wake.notify_one();
     }
 
     fn is_settled(&self, clock: &Clock) -> bool {
-        if !self.changed.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        let plan = self.lock();
+        if plan.is_turning || !self.changed().is_empty() {
             return false;
         }
-        let plan = self.lock();
         let Some(queue) = plan.queues.get(&clock.id()) else { return true };
         queue.beats_under_way == 0 && queue.due.first().is_none_or(|(due, _)| *due > clock.now())
     }
 
     fn lock(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -277,3 +290,6 @@ impl Plan {
         waits.min().unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
     }
 }
+
+#[cfg(test)]
+mod tests;
