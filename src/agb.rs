@@ -215,7 +215,7 @@ impl From<SessionRecord> for NativeSessionRecord {
                 link_url: data.link_url,
                 ws_url: data.ws_url,
                 token: data.token,
-                tool_list: data.tool_list_raw,
+                tool_list: data.tool_list.text.clone(),
             }),
         }
     }

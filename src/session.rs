@@ -246,8 +246,8 @@ impl From<Session> for NativeFoundSession {
             link_url: details.link_url.clone(),
             ws_url: details.ws_url.clone(),
             token: details.token.clone(),
-            tool_list: details.tool_list_raw.clone(),
-            mcp_tools: to_json(&details.tools),
+            tool_list: details.tool_list.text.clone(),
+            mcp_tools: to_json(&details.tool_list.tools),
             mounts: session.mount_report().map(Into::into),
             session: session.into(),
         }

@@ -25,6 +25,7 @@ import { failed, isFailure, refused } from "./support/call";
 import { jsonOf, notNumber, notText, optional, optionalNumber } from "./support/check";
 import { inspectAs } from "./support/inspect";
 import { giveBack } from "./support/loan";
+import { sharedText } from "./support/shared-text";
 import { bindSession, faceSession, nativeOf, targetOf } from "./support/target";
 import type {
   DeleteResult,
@@ -116,7 +117,7 @@ export class Session {
     this.linkUrl = found.linkUrl;
     this.wsUrl = found.wsUrl;
     this.token = found.token;
-    this.toolList = found.toolList;
+    this.toolList = sharedText(found.toolList);
     this.mcpTools = JSON.parse(found.mcpTools);
     bindSession(this, found.session);
   }

@@ -759,8 +759,7 @@ fn details(data: SessionData, image_id: String, request_id: String) -> SessionDe
         ws_url: data.ws_url,
         token: data.token,
         image_id,
-        tool_list_raw: data.tool_list_raw,
-        tools: data.tools,
+        tool_list: data.tool_list,
         request_id,
     }
 }

@@ -20,12 +20,11 @@ use crate::lifecycle::{
 use crate::tool::route::{self, Route};
 use crate::tool::{CallTool, ToolArgs, ToolLimits, ToolReply};
 use crate::transport::Deadline;
-use crate::wire::tool::parse_tool_list_text;
 use crate::wire::transfer::InternalContext;
 
 pub use crate::wire::metrics::Metrics;
 pub use crate::wire::session::{DesktopInfo, SessionInfo};
-pub use crate::wire::tool::McpTool;
+pub use crate::wire::tool::{McpTool, ToolList};
 
 mod facts;
 mod life;
@@ -50,10 +49,8 @@ pub struct SessionDetails {
     pub token: String,
     /// The image that was asked for; empty for sessions that were found.
     pub image_id: String,
-    /// The tool list as it came: JSON text.
-    pub tool_list_raw: String,
-    /// The tools of `tool_list_raw`.
-    pub tools: Vec<McpTool>,
+    /// Its tools.
+    pub tool_list: Arc<ToolList>,
     /// The request id of the answer that this comes from.
     pub request_id: String,
 }
@@ -66,7 +63,7 @@ impl fmt::Debug for SessionDetails {
             .field("resource_id", &self.resource_id)
             .field("image_id", &self.image_id)
             .field("has_link", &!self.link_url.is_empty())
-            .field("tools", &self.tools.len())
+            .field("tools", &self.tool_list.tools.len())
             .field("request_id", &self.request_id)
             .finish_non_exhaustive()
     }
@@ -180,7 +177,7 @@ struct Inner {
     /// Made here with no contexts mounted; of a session that was found nobody knows.
     is_without_mounts: bool,
     /// The tool list that a caller gave last, and what is in it, so that it is parsed once and not at each call.
-    given_list: Mutex<Option<(String, Arc<Vec<McpTool>>)>>,
+    given_list: Mutex<Option<Arc<ToolList>>>,
     /// The context for file transfer, once it was asked for.
     transfer_context: OnceCell<InternalContext>,
 }
@@ -493,17 +490,11 @@ impl Session {
         self.inner.channel.close(kind, why);
     }
 
-    /// The tools of a list that a caller gave.
-    fn parsed_list(&self, text: &str) -> Arc<Vec<McpTool>> {
-        let mut known = self.inner.given_list.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((last, tools)) = known.as_ref()
-            && last == text
-        {
-            return tools.clone();
-        }
-        let tools = Arc::new(parse_tool_list_text(text));
-        *known = Some((text.to_owned(), tools.clone()));
-        tools
+    /// A list that a caller gave; kept, so that it is read once for all of the caller's calls.
+    fn given_list(&self, text: &str) -> Arc<ToolList> {
+        let list = ToolList::shared(text);
+        *self.inner.given_list.lock().unwrap_or_else(PoisonError::into_inner) = Some(list.clone());
+        list
     }
 
     /// This session by another route; `None`: by its own.
@@ -524,15 +515,10 @@ impl fmt::Debug for Session {
 impl CallTool for Session {
     async fn call_tool(&self, name: &str, args: ToolArgs, limits: ToolLimits) -> Result<ToolReply> {
         let details = &self.inner.details;
-        let server = server_in(&details.tools, name);
+        let server = details.tool_list.server_of(name).map(str::to_owned);
         let route = Route { link_url: &details.link_url, token: &details.token, server };
         route::call(self, route, name, args, limits).await
     }
-}
-
-/// The server of the first tool of this name.
-fn server_in(tools: &[McpTool], name: &str) -> Option<String> {
-    tools.iter().find(|tool| tool.name == name).map(|tool| tool.server.clone())
 }
 
 /// A [`Session`] whose tools go by a route that the caller gave.
@@ -562,7 +548,7 @@ impl RoutedSession {
         let own = &self.session.inner.details;
         let server = match &self.route {
             Some(route) => self.server_of(route, tool),
-            None => server_in(&own.tools, tool),
+            None => own.tool_list.server_of(tool).map(str::to_owned),
         };
         let server = server.filter(|server| !server.is_empty()).unwrap_or_else(|| default_server.to_owned());
         let address = self.session.address(self.route.as_deref());
@@ -584,11 +570,13 @@ impl RoutedSession {
         let own = &self.session.inner.details;
         let from_tools = match &route.tools {
             Some(tools) => tools.iter().find(|(tool, _)| tool == name).map(|(_, server)| server.clone()),
-            None => server_in(&own.tools, name),
+            None => own.tool_list.server_of(name).map(str::to_owned),
         };
         from_tools.or_else(|| match &route.tool_list {
-            Some(text) if *text != own.tool_list_raw => server_in(&self.session.parsed_list(text), name),
-            _ => server_in(&own.tools, name),
+            Some(text) if *text != own.tool_list.text => {
+                self.session.given_list(text).server_of(name).map(str::to_owned)
+            }
+            _ => own.tool_list.server_of(name).map(str::to_owned),
         })
     }
 }

@@ -30,7 +30,10 @@ async fn creating_sends_what_was_given_and_reads_what_came() {
     assert_eq!(session.id(), "s-9");
     let details = session.details();
     assert_eq!((details.image_id.as_str(), details.request_id.as_str()), ("img 1", "r-1"));
-    assert_eq!((details.tool_list_raw.as_str(), details.tools.len()), (r#"[{"name":"shell","server":"x"}]"#, 1));
+    assert_eq!(
+        (details.tool_list.text.as_str(), details.tool_list.tools.len()),
+        (r#"[{"name":"shell","server":"x"}]"#, 1)
+    );
     assert!(session.age().is_some() && session.mount_report().is_none());
 
     let seen = &server.seen()[0];

@@ -1,12 +1,13 @@
 //! Sessions: creating, finding, listing, status, labels, resource (docs/protocol.md, section "Session endpoints").
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::js;
-use super::tool::{McpTool, parse_tool_list};
+use super::tool::ToolList;
 
 /// Body of `createSession`, in the order of the service's own clients.
 #[derive(Debug, Default, Serialize)]
@@ -68,10 +69,8 @@ pub struct SessionData {
     pub ws_url: String,
     /// Access token of link route and WebSocket.
     pub token: String,
-    /// The tool list as JSON text.
-    pub tool_list_raw: String,
-    /// The tools of `tool_list_raw`.
-    pub tools: Vec<McpTool>,
+    /// Its tools.
+    pub tool_list: Arc<ToolList>,
 }
 
 impl fmt::Debug for SessionData {
@@ -82,7 +81,7 @@ impl fmt::Debug for SessionData {
             .field("app_instance_id", &self.app_instance_id)
             .field("resource_id", &self.resource_id)
             .field("status", &self.status)
-            .field("tools", &self.tools.len())
+            .field("tools", &self.tool_list.tools.len())
             .finish_non_exhaustive()
     }
 }
@@ -91,7 +90,6 @@ impl SessionData {
     /// Reads the `data` member; both spellings of every key are understood.
     pub(crate) fn read(data: &Map<String, Value>) -> Self {
         let text = |key: &str| js::text(data, key).to_owned();
-        let tool_list = js::either_case(data, "toolList");
         Self {
             session_id: text("sessionId"),
             app_instance_id: text("appInstanceId"),
@@ -101,17 +99,8 @@ impl SessionData {
             link_url: text("linkUrl"),
             ws_url: text("wsUrl"),
             token: text("token"),
-            tool_list_raw: raw_tool_list(tool_list),
-            tools: parse_tool_list(tool_list),
+            tool_list: ToolList::read(js::either_case(data, "toolList")),
         }
-    }
-}
-
-fn raw_tool_list(value: Option<&Value>) -> String {
-    match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(list @ Value::Array(_)) => js::json_text(list),
-        _ => String::new(),
     }
 }
 
@@ -271,8 +260,8 @@ mod tests {
             "SessionId": "s", "LinkUrl": "l", "WsUrl": "w", "Token": "t", "ToolList": "[{\"name\":\"shell\"}]"
         })));
         assert_eq!(camel, pascal);
-        assert_eq!(camel.tool_list_raw, r#"[{"name":"shell"}]"#);
-        assert_eq!(camel.tools.len(), 1);
+        assert_eq!(camel.tool_list.text, r#"[{"name":"shell"}]"#);
+        assert_eq!(camel.tool_list.tools.len(), 1);
     }
 
     #[test]

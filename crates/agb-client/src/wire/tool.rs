@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -40,17 +41,53 @@ impl McpTool {
     }
 }
 
-/// Reads a tool list, which is an array or JSON text of one; anything else is an empty list.
-pub(crate) fn parse_tool_list(value: Option<&Value>) -> Vec<McpTool> {
-    match value {
-        Some(Value::Array(entries)) => entries.iter().filter_map(Value::as_object).map(McpTool::read).collect(),
-        Some(Value::String(text)) => parse_tool_list_text(text),
-        _ => Vec::new(),
+/// Lists that are shared at once: a program uses few images.
+const SHARED_LISTS: usize = 16;
+
+static SHARED: Mutex<Vec<Weak<ToolList>>> = Mutex::new(Vec::new());
+
+/// The tools of a session.
+#[derive(Debug, Default, PartialEq)]
+pub struct ToolList {
+    /// As the service sent them: JSON text.
+    pub text: String,
+    /// The same, read; malformed text has none.
+    pub tools: Vec<McpTool>,
+}
+
+impl ToolList {
+    /// Reads a tool list, which is an array or JSON text of one; anything else is an empty list.
+    pub(crate) fn read(value: Option<&Value>) -> Arc<Self> {
+        match value {
+            Some(Value::String(text)) => Self::shared(text),
+            Some(list @ Value::Array(_)) => Self::shared(&js::json_text(list)),
+            _ => Arc::default(),
+        }
+    }
+
+    /// The list of this text. All sessions of an image have the same one, so that it is kept, and read, once: with its
+    /// schemas it takes far more memory than everything else that is known of a session.
+    pub(crate) fn shared(text: &str) -> Arc<Self> {
+        let mut lists = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.retain(|list| list.strong_count() > 0);
+        if let Some(known) = lists.iter().filter_map(Weak::upgrade).find(|list| list.text == text) {
+            return known;
+        }
+        let list = Arc::new(Self { text: text.to_owned(), tools: parse_tools(text) });
+        if lists.len() == SHARED_LISTS {
+            lists.remove(0);
+        }
+        lists.push(Arc::downgrade(&list));
+        list
+    }
+
+    /// The server of the first tool of this name.
+    pub(crate) fn server_of(&self, name: &str) -> Option<&str> {
+        self.tools.iter().find(|tool| tool.name == name).map(|tool| tool.server.as_str())
     }
 }
 
-/// Reads a tool list that is JSON text; malformed text is an empty list.
-pub(crate) fn parse_tool_list_text(text: &str) -> Vec<McpTool> {
+fn parse_tools(text: &str) -> Vec<McpTool> {
     match serde_json::from_str::<Vec<Value>>(text) {
         Ok(entries) => entries.iter().filter_map(Value::as_object).map(McpTool::read).collect(),
         Err(_) => Vec::new(),
@@ -265,12 +302,24 @@ mod tests {
     #[test]
     fn the_tool_list_takes_the_first_key_that_is_text() {
         let list = json!([{"name": 1, "Name": "shell", "serverName": "s", "Server": "t", "inputSchema": [], "tool": "x"}, null, "y"]);
-        let tools = parse_tool_list(Some(&list));
-        assert_eq!(tools.len(), 1);
-        assert_eq!((tools[0].name.as_str(), tools[0].server.as_str()), ("shell", "s"));
-        assert_eq!(parse_tool_list(Some(&json!(list.to_string()))), tools);
-        assert!(parse_tool_list(Some(&json!("["))).is_empty());
-        assert!(parse_tool_list(None).is_empty());
+        let read = ToolList::read(Some(&list));
+        assert_eq!(read.tools.len(), 1);
+        assert_eq!((read.tools[0].name.as_str(), read.server_of("shell")), ("shell", Some("s")));
+        assert_eq!(ToolList::read(Some(&json!(list.to_string()))), read);
+        assert!(ToolList::read(Some(&json!("["))).tools.is_empty());
+        assert_eq!(*ToolList::read(None), ToolList::default());
+    }
+
+    #[test]
+    fn sessions_of_one_image_share_their_tool_list() {
+        let text = json!([{"name": "shared", "server": "s"}]).to_string();
+        let one = ToolList::read(Some(&json!(text)));
+        assert!(Arc::ptr_eq(&one, &ToolList::read(Some(&json!(text)))));
+        for n in 0..2 * SHARED_LISTS {
+            assert_eq!(ToolList::shared(&format!(r#"[{{"name":"{n}"}}]"#)).tools.len(), 1);
+        }
+        drop(one);
+        assert_eq!(ToolList::shared(&text).server_of("shared"), Some("s"));
     }
 
     #[test]
@@ -314,7 +363,7 @@ mod tests {
         #[test]
         fn no_json_makes_a_reader_panic(value in any_json()) {
             let _ = ToolOutput::read(Some(&value));
-            let _ = parse_tool_list(Some(&value));
+            let _ = ToolList::read(Some(&value));
             let _ = parse_catalogue(Some(&value));
             if let Some(object) = value.as_object() {
                 let _ = read_link(object);

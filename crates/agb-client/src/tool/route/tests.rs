@@ -9,7 +9,7 @@ use super::*;
 use crate::session::{RouteOverride, SessionDetails};
 use crate::testing::{RawServer, Server, closed_url, ok, refuse, reply, with_timeout};
 use crate::tool::CallTool;
-use crate::wire::tool::McpTool;
+use crate::wire::tool::ToolList;
 
 fn args() -> ToolArgs {
     let args = json!({"command": "ls", "b": 1});
@@ -26,11 +26,11 @@ fn link_reply(result: &Value) -> Response {
 
 /// A session whose `shell` has a server, and whose link is at `link_url`.
 fn linked(server: &Server, link_url: &str) -> Session {
-    let shell = McpTool { name: "shell".into(), server: "sh-server".into(), ..McpTool::default() };
+    let tools = json!([{"name": "shell", "server": "sh-server"}]);
     let details = SessionDetails {
         link_url: link_url.into(),
         token: "tok-SECRET".into(),
-        tools: vec![shell],
+        tool_list: ToolList::read(Some(&tools)),
         ..SessionDetails::default()
     };
     server.agb().attach("s-1", details)
