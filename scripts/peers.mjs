@@ -4,6 +4,7 @@
  *
  *   node scripts/peers.mjs python-sdk     the official Python SDK, in a virtual environment
  *   node scripts/peers.mjs jest-29        the older jest that users may have
+ *   node scripts/peers.mjs axios          the HTTP client that the benchmark compares with
  *
  * Prints one line of JSON: `{ path, note }`, or `{ need, reason }` when this machine can't have it.
  */
@@ -17,6 +18,7 @@ import { run } from "./lib/process.mjs";
 
 const REQUIREMENTS = `${root}/conformance/python/requirements.txt`;
 const JEST_29 = "29.7.0";
+const AXIOS = "1.21.1";
 
 /** What a peer lacks on this machine. */
 class Absent extends Error {
@@ -39,15 +41,20 @@ const PEERS = {
       if (installed.code !== 0) throw new Absent("pypi", installed.output);
     });
   },
-  "jest-29": () =>
-    folder(`jest-${JEST_29}`, "node_modules/jest/bin/jest.js", async (directory) => {
-      await mkdir(directory, { recursive: true });
-      await writeFile(`${directory}/package.json`, '{ "private": true }\n');
-      const args = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save", `jest@${JEST_29}`];
-      const { code, output } = await run("npm", args, { cwd: directory });
-      if (code !== 0) throw new Absent("npm-registry", output.replaceAll(/^npm error A complete log.*$/gm, ""));
-    }),
+  "jest-29": () => npmPackage("jest", JEST_29, "bin/jest.js"),
+  axios: () => npmPackage("axios", AXIOS, "index.js"),
 };
+
+/** One version of an npm package, with what it depends on. */
+function npmPackage(name, version, program) {
+  return folder(`${name}-${version}`, `node_modules/${name}/${program}`, async (directory) => {
+    await mkdir(directory, { recursive: true });
+    await writeFile(`${directory}/package.json`, '{ "private": true }\n');
+    const args = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save", `${name}@${version}`];
+    const { code, output } = await run("npm", args, { cwd: directory });
+    if (code !== 0) throw new Absent("npm-registry", output.replaceAll(/^npm error A complete log.*$/gm, ""));
+  });
+}
 
 /** Fills a folder in .cache/ unless it is there in full already, and gives the path of the program in it. */
 async function folder(name, program, fill) {
