@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agb_client::{
     ClearState, Context, ContextFile, ContextFilePage, ContextItems, ContextMount, ContextPage, ContextQuery,
-    ContextRecord, ContextStatus, FileUrl, MountReport, SyncLimits, SyncTarget,
+    ContextRecord, ContextStatus, FileUrl, MountReport, Session, StartedSync, SyncLimits, SyncTarget,
 };
 use napi::bindgen_prelude::PromiseRaw;
 use napi::{Env, Result};
@@ -428,24 +428,11 @@ impl NativeSession {
         &self,
         env: &'env Env,
         target: NativeSyncTarget,
-    ) -> Result<PromiseRaw<'env, Outcome<NativeDone>>> {
-        let session = self.session().clone();
-        promise(env, async move { outcome(session.start_context_sync(&target.into()).await) })
-    }
-
-    /// Waits for a synchronisation that was started; the interval is in milliseconds.
-    #[napi]
-    pub fn context_synced<'env>(
-        &self,
-        env: &'env Env,
-        target: NativeSyncTarget,
-        max_retries: f64,
-        retry_interval: f64,
-    ) -> Result<PromiseRaw<'env, Outcome<NativeDone>>> {
+    ) -> Result<PromiseRaw<'env, Outcome<NativeStartedSync>>> {
         let session = self.session().clone();
         promise(env, async move {
-            let synced = session.context_synced(&target.into(), sync_limits(max_retries, retry_interval)).await;
-            outcome::<String, _>(synced.map(|()| String::new()))
+            let started = session.start_context_sync(&target.into()).await;
+            outcome(started.map(|started| NativeStartedSync { session, started }))
         })
     }
 
@@ -461,6 +448,37 @@ impl NativeSession {
         let session = self.session().clone();
         promise(env, async move {
             outcome(session.sync_contexts(&target.into(), sync_limits(max_retries, retry_interval)).await)
+        })
+    }
+}
+
+/// A synchronisation that was started.
+#[napi]
+pub struct NativeStartedSync {
+    session: Session,
+    started: StartedSync,
+}
+
+#[napi]
+impl NativeStartedSync {
+    /// The request id of the start.
+    #[napi(getter)]
+    pub fn request_id(&self) -> String {
+        self.started.request_id.clone()
+    }
+
+    /// Waits until it is done; the interval is in milliseconds.
+    #[napi]
+    pub fn synced<'env>(
+        &self,
+        env: &'env Env,
+        max_retries: f64,
+        retry_interval: f64,
+    ) -> Result<PromiseRaw<'env, Outcome<NativeDone>>> {
+        let (session, started) = (self.session.clone(), self.started.clone());
+        promise(env, async move {
+            let synced = session.context_synced(&started, sync_limits(max_retries, retry_interval)).await;
+            outcome::<String, _>(synced.map(|()| started.request_id))
         })
     }
 }

@@ -1,5 +1,5 @@
 import { logWarn } from "./logger";
-import type { NativeSession, NativeSyncTarget } from "./native";
+import type { NativeSession, NativeStartedSync } from "./native";
 import type { SessionLike } from "./session-like";
 import { failed, isFailure, refused } from "./support/call";
 import { notNumber, notText, optional } from "./support/check";
@@ -65,7 +65,7 @@ export class ContextManager {
     }
     const started = await native.startContextSync(target);
     if (isFailure(started)) return failed(started, {});
-    void tellWhenSynced(native, target, limits, callback);
+    void tellWhenSynced(started, limits, callback);
     return { requestId: started.requestId, success: true };
   }
 
@@ -80,14 +80,13 @@ export class ContextManager {
 
 /** Never rejects: nobody waits for it. */
 async function tellWhenSynced(
-  native: NativeSession,
-  target: NativeSyncTarget,
+  started: NativeStartedSync,
   [maxRetries, retryInterval]: readonly [number, number],
   callback: (success: boolean) => void,
 ): Promise<void> {
   let success = false;
   try {
-    const outcome = await native.contextSynced(target, maxRetries, retryInterval);
+    const outcome = await started.synced(maxRetries, retryInterval);
     success = !isFailure(outcome);
     if (isFailure(outcome)) logWarn(outcome.errorMessage);
   } catch (error) {

@@ -42,8 +42,8 @@ export type {
   NativeRoute,
   NativeSession,
   NativeSessionPool,
+  NativeStartedSync,
   NativeStreamed,
-  NativeSyncTarget,
   NativeUpload,
   Outcome,
 } from "../native/index";

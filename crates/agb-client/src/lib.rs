@@ -36,6 +36,7 @@ pub use http_client::{HttpBody, HttpClient, HttpRecord, HttpRequest};
 pub use lifecycle::{Clock, ExitPolicy, LiveSession, Unreleased};
 pub use session::{
     ContextItems, DesktopInfo, Labels, McpTool, Metrics, MetricsReply, RouteOverride, RoutedSession, Session,
-    SessionDetails, SessionInfo, SessionLink, StatusRecord, SyncLimits, SyncTarget, ToolCatalogue, ToolList,
+    SessionDetails, SessionInfo, SessionLink, StartedSync, StatusRecord, SyncLimits, SyncTarget, ToolCatalogue,
+    ToolList,
 };
 pub use tool::{CallTool, ToolArgs, ToolLimits, ToolReply};

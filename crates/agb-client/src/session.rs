@@ -30,7 +30,7 @@ mod facts;
 mod life;
 mod sync;
 
-pub use self::sync::{ContextItems, SyncLimits, SyncTarget};
+pub use self::sync::{ContextItems, StartedSync, SyncLimits, SyncTarget};
 
 /// What the service said about a session when it was made or found. Every text is empty where it said nothing.
 #[derive(Clone, Default, PartialEq)]
@@ -383,12 +383,12 @@ impl Session {
             .await
     }
 
-    /// Starts a synchronisation and gives the request id.
+    /// Starts a synchronisation.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for a context without a path or a path without a context; what the service said
     /// otherwise.
-    pub async fn start_context_sync(&self, target: &SyncTarget) -> Result<String> {
+    pub async fn start_context_sync(&self, target: &SyncTarget) -> Result<StartedSync> {
         sync::start(self, target).await
     }
 
@@ -396,8 +396,8 @@ impl Session {
     ///
     /// # Errors
     /// [`ErrorKind::Api`] when a task failed, with its reason; [`ErrorKind::Timeout`] after `limits`.
-    pub async fn context_synced(&self, target: &SyncTarget, limits: SyncLimits) -> Result<()> {
-        sync::wait(self, target, limits).await
+    pub async fn context_synced(&self, started: &StartedSync, limits: SyncLimits) -> Result<()> {
+        sync::wait(self, started, limits).await
     }
 
     /// Synchronises and waits until it is done. Gives the request id of the start.
@@ -405,9 +405,9 @@ impl Session {
     /// # Errors
     /// As [`start_context_sync`](Self::start_context_sync) and [`context_synced`](Self::context_synced).
     pub async fn sync_contexts(&self, target: &SyncTarget, limits: SyncLimits) -> Result<String> {
-        let request_id = self.start_context_sync(target).await?;
-        self.context_synced(target, limits).await.map_err(|error| error.with_request_id(&request_id))?;
-        Ok(request_id)
+        let started = self.start_context_sync(target).await?;
+        self.context_synced(&started, limits).await.map_err(|error| error.with_request_id(&started.request_id))?;
+        Ok(started.request_id)
     }
 
     /// The session's desktop address and credentials, anew at each call.

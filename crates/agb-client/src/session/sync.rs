@@ -48,6 +48,16 @@ impl Default for SyncLimits {
     }
 }
 
+/// A synchronisation that was started.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartedSync {
+    /// The service's request id of the start, or an empty text.
+    pub request_id: String,
+    target: SyncTarget,
+    /// The tasks that were there before: none of them is its own.
+    earlier: Vec<ContextStatus>,
+}
+
 /// What became of the synchronisations of a session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ContextItems {
@@ -74,11 +84,18 @@ pub(super) async fn info(
     Ok(ContextItems { items, request_id: answer.request_id })
 }
 
-pub(super) async fn start(session: &Session, target: &SyncTarget) -> Result<String> {
-    let endpoint = &endpoint::SYNC_CONTEXT;
+pub(super) async fn start(session: &Session, target: &SyncTarget) -> Result<StartedSync> {
     if target.context_id.trim().is_empty() != target.path.trim().is_empty() {
-        return Err(Error::new(ErrorKind::InvalidArgument, UNPAIRED).with_operation(endpoint.operation));
+        return Err(Error::new(ErrorKind::InvalidArgument, UNPAIRED).with_operation(endpoint::SYNC_CONTEXT.operation));
     }
+    // What can't be seen is no reason not to synchronise.
+    let earlier = look(session, target, session.agb().deadline()).await.unwrap_or_default();
+    let request_id = ask(session, target).await?;
+    Ok(StartedSync { request_id, target: target.clone(), earlier })
+}
+
+async fn ask(session: &Session, target: &SyncTarget) -> Result<String> {
+    let endpoint = &endpoint::SYNC_CONTEXT;
     let mut query = vec![("sessionId", session.id().to_owned())];
     if let Some((context_id, path)) = one_context(target) {
         query.push(("contextId", context_id.to_owned()));
@@ -96,20 +113,24 @@ fn one_context(target: &SyncTarget) -> Option<(&str, &str)> {
     (!target.context_id.trim().is_empty()).then_some((&target.context_id, &target.path))
 }
 
+/// The tasks that concern the same contexts.
+async fn look(session: &Session, target: &SyncTarget, deadline: Deadline) -> Result<Vec<ContextStatus>> {
+    let (context_id, path) = one_context(target).unzip();
+    let filter = [("contextId", context_id), ("path", path), ("taskType", None)];
+    Ok(info(session, filter, deadline).await?.items)
+}
+
 /// Looks, quickly first, until every task has come to its end. A look that fails says nothing about the tasks: it is
 /// repeated, unless it says that the session is gone.
-pub(super) async fn wait(session: &Session, target: &SyncTarget, limits: SyncLimits) -> Result<()> {
+pub(super) async fn wait(session: &Session, started: &StartedSync, limits: SyncLimits) -> Result<()> {
     let deadline = Deadline::after(limits.interval.saturating_mul(limits.rounds));
-    let (context_id, path) = one_context(target).unzip();
     let mut pause = FIRST_PAUSE.min(limits.interval);
     let mut last_fault = None;
     while !deadline.left().is_zero() {
-        let filter = [("contextId", context_id), ("path", path), ("taskType", None)];
-        match info(session, filter, session.agb().deadline().min(deadline)).await {
-            Ok(seen) => {
-                let items = considered(&seen.items, &target.mode);
-                if items.iter().all(|item| item.is_final()) {
-                    return outcome(&items);
+        match look(session, &started.target, session.agb().deadline().min(deadline)).await {
+            Ok(items) => {
+                if let Some(outcome) = verdict(&items, &started.earlier, &started.target.mode) {
+                    return outcome;
                 }
                 last_fault = None;
             }
@@ -131,16 +152,28 @@ pub(super) async fn wait(session: &Session, target: &SyncTarget, limits: SyncLim
     Err(not_in_time(limits, last_fault))
 }
 
-/// The tasks of this synchronisation, as far as they can be told from others: a download when the session began may have
-/// failed for good, and says nothing about an upload.
-fn considered<'a>(items: &'a [ContextStatus], mode: &str) -> Vec<&'a ContextStatus> {
+/// How a synchronisation came out; `None`: it is not over. One without tasks has nothing to do; one whose tasks are all
+/// `earlier` has yet to begin.
+fn verdict(items: &[ContextStatus], earlier: &[ContextStatus], mode: &str) -> Option<Result<()>> {
+    let considered = considered(items, earlier, mode);
+    let (old, own): (Vec<_>, Vec<_>) = considered.into_iter().partition(|item| item.is_among(earlier));
+    let has_begun = !own.is_empty() || old.is_empty();
+    (has_begun && own.iter().all(|item| item.is_final())).then(|| outcome(&own))
+}
+
+/// The tasks of this direction, as far as they can be told from others: a download when the session began may have failed
+/// for good, and says nothing about an upload.
+fn considered<'a>(items: &'a [ContextStatus], earlier: &[ContextStatus], mode: &str) -> Vec<&'a ContextStatus> {
     let of = |task_type: &str| items.iter().filter(|item| item.task_type == task_type).collect::<Vec<_>>();
     match mode {
         "upload" | "download" => of(mode),
-        _ => {
-            let uploads = of("upload");
-            if uploads.is_empty() { of("download") } else { uploads }
-        }
+        // Downloads count where the service's default turns out to be that.
+        _ => match of("upload") {
+            uploads if uploads.is_empty() => {
+                of("download").into_iter().filter(|item| !item.is_among(earlier)).collect()
+            }
+            uploads => uploads,
+        },
     }
 }
 

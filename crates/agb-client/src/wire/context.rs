@@ -34,6 +34,21 @@ impl ContextStatus {
         matches!(self.status.as_str(), "Success" | "Failed")
     }
 
+    /// Was it among those that were `known` before? A task is known by its times; a service that tells none can't be seen
+    /// through.
+    pub(crate) fn is_among(&self, known: &[Self]) -> bool {
+        let is_dated = self.start_time != 0.0 || self.finish_time != 0.0;
+        // One that was under way may have ended meanwhile.
+        let may_end_like = |known: &Self| known.finish_time == 0.0 || known.finish_time == self.finish_time;
+        let is_same =
+            |known: &Self| known.is_about_the_same(self) && known.start_time == self.start_time && may_end_like(known);
+        is_dated && known.iter().any(is_same)
+    }
+
+    fn is_about_the_same(&self, other: &Self) -> bool {
+        self.context_id == other.context_id && self.path == other.path && self.task_type == other.task_type
+    }
+
     fn read(item: &Map<String, Value>) -> Self {
         let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let number = |key: &str| number(item, key).unwrap_or_default();

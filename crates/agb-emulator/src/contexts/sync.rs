@@ -92,6 +92,7 @@ pub(crate) type Turn = OwnedMutexGuard<()>;
 #[derive(Debug, Default)]
 struct Tasks {
     last_number: u64,
+    last_started: Duration,
     list: Vec<Task>,
 }
 
@@ -132,16 +133,18 @@ impl SessionContexts {
     fn begin(&self, subject: Subject, now: Duration) -> u64 {
         let mut tasks = self.lock();
         tasks.last_number += 1;
-        let number = tasks.last_number;
+        // Clients tell tasks apart by their starts, which they are told in milliseconds.
+        tasks.last_started = now.max(tasks.last_started + Duration::from_millis(1));
+        let (number, started) = (tasks.last_number, tasks.last_started);
         tasks.list.retain(|task| task.subject != subject);
-        tasks.list.push(Task { number, subject, started: now, finished: None, error: None });
+        tasks.list.push(Task { number, subject, started, finished: None, error: None });
         number
     }
 
     fn end(&self, number: u64, outcome: Result<(), String>, now: Duration) {
         let mut tasks = self.lock();
         if let Some(task) = tasks.list.iter_mut().find(|task| task.number == number) {
-            task.finished = Some(now);
+            task.finished = Some(now.max(task.started));
             task.error = outcome.err();
         }
     }

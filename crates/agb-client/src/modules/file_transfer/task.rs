@@ -114,7 +114,7 @@ impl Task<'_> {
 
 /// How the first new task that came to an end came out; `None`: none did yet.
 fn verdict(items: &[ContextStatus], earlier: &[ContextStatus]) -> Option<Result<()>> {
-    items.iter().filter(|item| !is_earlier(item, earlier)).find_map(|item| {
+    items.iter().filter(|item| !item.is_among(earlier)).find_map(|item| {
         let status = item.status.to_lowercase();
         if !item.error_message.is_empty() {
             return Some(Err(Error::new(ErrorKind::Api, format!("Task error: {}", item.error_message))));
@@ -123,14 +123,6 @@ fn verdict(items: &[ContextStatus], earlier: &[ContextStatus]) -> Option<Result<
             return Some(Err(Error::new(ErrorKind::Api, format!("Task error: status {}", item.status))));
         }
         DONE.contains(&status.as_str()).then_some(Ok(()))
-    })
-}
-
-/// Was this task there before? A task is known by its start; a service that tells no times can't be seen through.
-fn is_earlier(item: &ContextStatus, earlier: &[ContextStatus]) -> bool {
-    earlier.iter().any(|known| {
-        let known_by_end = item.finish_time != 0.0 && known.finish_time == item.finish_time;
-        known.start_time == item.start_time && (item.start_time != 0.0 || known_by_end)
     })
 }
 

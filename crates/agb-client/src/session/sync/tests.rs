@@ -32,9 +32,26 @@ fn one(mode: &str) -> SyncTarget {
     SyncTarget { context_id: "c".into(), path: "/p".into(), mode: mode.into() }
 }
 
+/// One that was started when there were no tasks.
+fn started() -> StartedSync {
+    StartedSync { request_id: "r-1".into(), target: SyncTarget::all(), earlier: Vec::new() }
+}
+
+/// A task with its times, of the direction that was asked for.
+fn timed(start: f64, finish: f64, status: &str) -> ContextStatus {
+    ContextStatus {
+        task_type: "upload".into(),
+        start_time: start,
+        finish_time: finish,
+        status: status.into(),
+        ..ContextStatus::default()
+    }
+}
+
 #[tokio::test]
 async fn a_synchronisation_is_over_when_all_of_its_tasks_are() {
     let answers = vec![
+        status(&[]),
         status(&[item("upload", "InProgress", ""), item("upload", "Success", "")]),
         status(&[item("upload", "Success", ""), item("upload", "Success", "")]),
     ];
@@ -46,8 +63,58 @@ async fn a_synchronisation_is_over_when_all_of_its_tasks_are() {
         ("sessionId=s-1&contextId=c&path=%2Fp&mode=upload", "")
     );
     let looks = server.seen_at("/sdk/GetContextInfo");
-    assert_eq!(looks.len(), 2);
-    assert_eq!(looks[1].raw_query, "sessionId=s-1&contextId=c&path=%2Fp");
+    assert_eq!(looks.len(), 3);
+    assert_eq!(looks[2].raw_query, "sessionId=s-1&contextId=c&path=%2Fp");
+}
+
+#[tokio::test]
+async fn an_earlier_completion_is_not_taken_for_this_one() {
+    let dated = |start: u32, status: &str| {
+        let mut item = item("upload", status, "");
+        item["startTime"] = start.into();
+        item["finishTime"] = if status == "Success" { start + 1 } else { 0 }.into();
+        item
+    };
+    let looks = looks(vec![
+        status(&[dated(1, "Success")]),
+        status(&[dated(1, "Success")]),
+        status(&[dated(5, "InProgress")]),
+        status(&[dated(5, "Success")]),
+    ]);
+    let server = looks.await;
+    server.session().sync_contexts(&one("upload"), SyncLimits::default()).await.unwrap();
+    assert_eq!(server.seen_at("/sdk/GetContextInfo").len(), 4);
+}
+
+/// Is a synchronisation over with these tasks, where those were there before?
+fn is_over(mode: &str, items: &[&ContextStatus], earlier: &[&ContextStatus]) -> bool {
+    let owned = |items: &[&ContextStatus]| items.iter().map(|item| (*item).clone()).collect::<Vec<_>>();
+    verdict(&owned(items), &owned(earlier), mode).is_some()
+}
+
+#[test]
+fn tasks_are_told_from_earlier_ones_by_their_times() {
+    let over = |items: &[&ContextStatus], earlier: &[&ContextStatus]| is_over("upload", items, earlier);
+    let (old, new) = (&timed(1.0, 2.0, "Success"), &timed(3.0, 4.0, "Success"));
+    assert!(!over(&[old], &[old]));
+    assert!(over(&[old, new], &[old]));
+    assert!(!over(&[old, &timed(3.0, 0.0, "InProgress")], &[old]));
+    // It was under way before, and has ended meanwhile.
+    assert!(!over(&[old], &[&timed(1.0, 0.0, "InProgress")]));
+    // Both within the same moment.
+    assert!(over(&[&timed(1.0, 3.0, "Success")], &[old]));
+    let undated = &timed(0.0, 0.0, "Success");
+    assert!(over(&[undated], &[undated]));
+    assert!(over(&[], &[new]));
+}
+
+#[test]
+fn the_default_direction_does_not_wait_for_the_other() {
+    let brought = ContextStatus { task_type: "download".into(), ..timed(1.0, 2.0, "Success") };
+    assert!(is_over("", &[&brought], &[&brought]));
+    assert!(!is_over("download", &[&brought], &[&brought]));
+    let failed = ContextStatus { status: "Failed".into(), ..brought };
+    assert!(verdict(&[failed], &[], "").unwrap().is_err());
 }
 
 #[tokio::test]
@@ -78,33 +145,33 @@ async fn a_failed_task_of_the_other_direction_says_nothing() {
 #[tokio::test]
 async fn a_look_that_fails_is_repeated_and_is_no_success() {
     let server = Server::start(|seen: &Seen| match (seen.path.as_str(), seen.nth) {
-        ("/sdk/GetContextInfo", 0) => refuse(400, "X", "not now"),
-        ("/sdk/GetContextInfo", 1) => ok(&json!({"contextStatus": "["})),
+        ("/sdk/GetContextInfo", 0 | 1) => refuse(400, "X", "not now"),
+        ("/sdk/GetContextInfo", 2) => ok(&json!({"contextStatus": "["})),
         ("/sdk/GetContextInfo", _) => ok(&status(&[item("upload", "Success", "")])),
         _ => ok(&json!({})),
     })
     .await;
     server.session().sync_contexts(&SyncTarget::all(), SyncLimits::default()).await.unwrap();
-    assert_eq!(server.seen_at("/sdk/GetContextInfo").len(), 3);
+    assert_eq!(server.seen_at("/sdk/GetContextInfo").len(), 4);
 }
 
 #[tokio::test]
 async fn what_is_not_done_in_time_says_so_with_the_last_fault() {
     let server = looks(vec![status(&[item("upload", "Running", "")])]).await;
-    let error = server.session().context_synced(&SyncTarget::all(), within(60)).await.unwrap_err();
+    let error = server.session().context_synced(&started(), within(2_000)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert_eq!(error.message(), "Context synchronisation was not finished within 0.06 s");
+    assert_eq!(error.message(), "Context synchronisation was not finished within 2 s");
     let server = Server::start(|_| refuse(400, "X", "not now")).await;
-    let error = server.session().context_synced(&SyncTarget::all(), within(60)).await.unwrap_err();
+    let error = server.session().context_synced(&started(), within(2_000)).await.unwrap_err();
     assert!(error.message().ends_with("the last look at it failed: not now"), "{}", error.message());
     let none = SyncLimits { rounds: 0, interval: Duration::from_secs(1) };
-    assert!(server.session().context_synced(&SyncTarget::all(), none).await.is_err());
+    assert!(server.session().context_synced(&started(), none).await.is_err());
 }
 
 #[tokio::test]
 async fn a_session_that_is_gone_ends_the_wait() {
     let server = Server::start(|_| not_found()).await;
-    let error = server.session().context_synced(&SyncTarget::all(), SyncLimits::default()).await.unwrap_err();
+    let error = server.session().context_synced(&started(), SyncLimits::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SessionNotFound);
     assert_eq!(server.seen().len(), 1);
 }
@@ -137,7 +204,8 @@ async fn deleting_with_a_sync_stores_first_and_releases_in_any_case() {
     let server = looks(vec![status(&[item("upload", "Success", "")])]).await;
     server.session().delete_synced().await.unwrap();
     let paths: Vec<String> = server.seen().into_iter().map(|seen| seen.path).collect();
-    assert_eq!(paths, ["/sdk/SyncContext", "/sdk/GetContextInfo", "/mcp/releaseSessionAsync", "/mcp/getSessionInfo"]);
+    let synced = ["/sdk/GetContextInfo", "/sdk/SyncContext", "/sdk/GetContextInfo"];
+    assert_eq!(paths, [&synced[..], &["/mcp/releaseSessionAsync", "/mcp/getSessionInfo"]].concat());
 
     let server = looks(vec![status(&[item("upload", "Failed", "disk full")])]).await;
     let error = server.session().delete_synced().await.unwrap_err();
