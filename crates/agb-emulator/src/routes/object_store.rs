@@ -107,7 +107,8 @@ pub(crate) async fn get(
         (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
     ];
-    let (status, range) = match wanted(request.headers(), bytes.length) {
+    let (status, range) = match wanted(request.headers(), tag, bytes.length) {
+        Wanted::Unless(status) => return Ok(as_is(status, &headers, Body::empty())),
         Wanted::All => (StatusCode::OK, 0..bytes.length),
         Wanted::Part(range) => {
             let shown = format!("bytes {}-{}/{}", range.start, range.end - 1, bytes.length);
@@ -150,15 +151,37 @@ async fn send(bytes: Slice, range: Range<u64>) -> std::io::Result<Body> {
 /// What a request asks for of an object.
 #[derive(Debug, PartialEq, Eq)]
 enum Wanted {
+    /// Nothing, as a condition says; this is the answer.
+    Unless(StatusCode),
     All,
     Part(Range<u64>),
     /// A part that the object does not have.
     Nothing,
 }
 
+/// What is left of a request once its conditions are met: a condition on the range leaves the whole.
+fn wanted(headers: &HeaderMap, tag: &str, length: u64) -> Wanted {
+    let condition = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if condition(header::IF_MATCH).is_some_and(|tags| !names(tags, tag)) {
+        return Wanted::Unless(StatusCode::PRECONDITION_FAILED);
+    }
+    if condition(header::IF_NONE_MATCH).is_some_and(|tags| names(&tags.replace("W/", ""), tag)) {
+        return Wanted::Unless(StatusCode::NOT_MODIFIED);
+    }
+    // A date is no tag, and objects have none to compare it with.
+    if condition(header::IF_RANGE).is_some_and(|given| given.trim() != format!("\"{tag}\"")) {
+        return Wanted::All;
+    }
+    part(condition(header::RANGE), length)
+}
+
+/// Is the tag one of these, or are all meant?
+fn names(tags: &str, tag: &str) -> bool {
+    tags.split(',').map(str::trim).any(|given| given == "*" || given == format!("\"{tag}\""))
+}
+
 /// One range of bytes; what is no such range counts as none, as HTTP has it.
-fn wanted(headers: &HeaderMap, length: u64) -> Wanted {
-    let header = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+fn part(header: Option<&str>, length: u64) -> Wanted {
     let Some((first, last)) = header.and_then(|text| text.strip_prefix("bytes=")?.split_once('-')) else {
         return Wanted::All;
     };
@@ -230,11 +253,7 @@ mod tests {
 
     #[test]
     fn ranges_are_read_as_http_has_them() {
-        let of = |text: &str, length| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::RANGE, HeaderValue::try_from(text).unwrap());
-            wanted(&headers, length)
-        };
+        let of = |text, length| part(Some(text), length);
         assert_eq!(of("bytes=0-0", 10), Wanted::Part(0..1));
         assert_eq!(of("bytes=2-", 10), Wanted::Part(2..10));
         assert_eq!(of("bytes=-3", 10), Wanted::Part(7..10));
@@ -246,6 +265,31 @@ mod tests {
         assert_eq!(of("bytes=3-2", 10), Wanted::All);
         assert_eq!(of("bytes=0-1,3-4", 10), Wanted::All);
         assert_eq!(of("lines=0-1", 10), Wanted::All);
-        assert_eq!(wanted(&HeaderMap::new(), 10), Wanted::All);
+        assert_eq!(part(None, 10), Wanted::All);
+    }
+
+    #[test]
+    fn conditions_are_read_as_http_has_them() {
+        let of = |name: header::HeaderName, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RANGE, HeaderValue::from_static("bytes=2-"));
+            headers.insert(name, HeaderValue::try_from(value).unwrap());
+            wanted(&headers, "T", 10)
+        };
+        let part = || Wanted::Part(2..10);
+        let unless = Wanted::Unless;
+        assert_eq!(of(header::IF_MATCH, "\"T\""), part());
+        assert_eq!(of(header::IF_MATCH, "*"), part());
+        assert_eq!(of(header::IF_MATCH, "\"x\", \"T\""), part());
+        assert_eq!(of(header::IF_MATCH, "\"x\""), unless(StatusCode::PRECONDITION_FAILED));
+        assert_eq!(of(header::IF_MATCH, "W/\"T\""), unless(StatusCode::PRECONDITION_FAILED));
+        assert_eq!(of(header::IF_NONE_MATCH, "\"x\""), part());
+        assert_eq!(of(header::IF_NONE_MATCH, "\"x\", \"T\""), unless(StatusCode::NOT_MODIFIED));
+        assert_eq!(of(header::IF_NONE_MATCH, "W/\"T\""), unless(StatusCode::NOT_MODIFIED));
+        assert_eq!(of(header::IF_NONE_MATCH, "*"), unless(StatusCode::NOT_MODIFIED));
+        assert_eq!(of(header::IF_RANGE, "\"T\""), part());
+        for other in ["\"x\"", "W/\"T\"", "Wed, 21 Oct 2015 07:28:00 GMT"] {
+            assert_eq!(of(header::IF_RANGE, other), Wanted::All, "{other}");
+        }
     }
 }
