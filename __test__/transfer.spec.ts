@@ -241,6 +241,16 @@ describe("bytes and streams", () => {
     }
   });
 
+  it("a Buffer is sent again where the store was busy; a stream can't be", async () => {
+    const bytes = randomBytes(MIB);
+    const busy = { operation: "putObject", kind: "status", status: 503, count: 1 } as const;
+    spec.emulator.faults.add(busy);
+    must(await session.file.upload(bytes, `${there}/busy`));
+    expect(await sumThere(`${there}/busy`)).toBe(sha256(bytes));
+    spec.emulator.faults.add(busy);
+    expect(await session.file.upload(Readable.from([bytes]), `${there}/busy`)).toMatchObject({ httpStatus: 503 });
+  });
+
   it("a Readable comes into the session, with its size or without", async () => {
     const content = randomBytes(2 * MIB + 11);
     writeFileSync(join(here, "in"), content);
@@ -523,6 +533,25 @@ describe("failures", () => {
     const requests = await spec.requestsOf(async () => {
       const file = session.file as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
       expect(await file[name]?.(...args)).toMatchObject({ success: false, errorMessage: message });
+    });
+    expect(requests).toEqual([]);
+  });
+
+  it("a target that takes nothing any more is refused before anything is sent", async () => {
+    const ended = new Collector();
+    ended.end();
+    const destroyed = new Collector().destroy();
+    const broken = new Collector().on("error", () => {});
+    broken.destroy(new Error("the disk broke"));
+    await until("it is broken", () => broken.errored !== null);
+    const requests = await spec.requestsOf(async () => {
+      for (const [target, errorMessage] of [
+        [ended, "the target has been ended already, or closed"],
+        [destroyed, "the target has been ended already, or closed"],
+        [broken, "the target has failed: the disk broke"],
+      ] as const) {
+        expect(await session.file.download(`${there}/x`, target)).toMatchObject({ success: false, errorMessage });
+      }
     });
     expect(requests).toEqual([]);
   });

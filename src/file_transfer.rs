@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agb_client::modules::file_transfer::{
     self, Arrived, ByteReader, ByteWriter, DownloadPipe, DownloadReport, Progress, Source, Target, TransferOptions,
-    UploadPipe, UploadReport, download_pipe, upload_pipe,
+    UploadPipe, UploadReport, download_pipe, repeatable_upload_pipe, upload_pipe,
 };
 use napi::bindgen_prelude::{Buffer, PromiseRaw};
 use napi::{Env, Result};
@@ -130,6 +130,13 @@ impl NativeByteWriter {
         Self { writer, pipe: Mutex::new(Some(pipe)) }
     }
 
+    /// For content that can be written again.
+    #[napi(factory)]
+    pub fn repeatable(size: f64) -> Self {
+        let (writer, pipe) = repeatable_upload_pipe(Some(size as u64));
+        Self { writer, pipe: Mutex::new(Some(pipe)) }
+    }
+
     /// Writes as soon as there is room; false: nobody reads any more. The bytes are copied at once.
     #[napi]
     pub fn write<'env>(&self, env: &'env Env, chunk: Buffer) -> Result<PromiseRaw<'env, bool>> {
@@ -149,6 +156,13 @@ impl NativeByteWriter {
     pub fn fail<'env>(&self, env: &'env Env, reason: String) -> Result<PromiseRaw<'env, ()>> {
         let writer = self.writer.clone();
         promise(env, async move { writer.fail(reason).await })
+    }
+
+    /// Waits until the content is to be written once more, from its beginning; false: it is needed no more.
+    #[napi]
+    pub fn again<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, bool>> {
+        let writer = self.writer.clone();
+        promise(env, async move { writer.again().await })
     }
 }
 

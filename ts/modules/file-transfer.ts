@@ -11,7 +11,7 @@ import { notSignal, whileListening } from "../support/abort";
 import { failed, isFailure, present, refused } from "../support/call";
 import { guarded } from "../support/callback";
 import { kindOf, notBoolean, notFunction, notNumber, notText, optional } from "../support/check";
-import { drained, filled, isReadable, isWritable, spentFault } from "../support/stream";
+import { closedFault, drained, filled, isReadable, isWritable, spentFault } from "../support/stream";
 import { targetOf } from "../support/target";
 import type { DownloadResult, UploadResult } from "../types";
 
@@ -165,7 +165,8 @@ function notUploadSource(source: unknown): string | undefined {
 }
 
 function notDownloadTarget(target: unknown): string | undefined {
-  if (typeof target === "string" || isWritable(target)) return undefined;
+  if (typeof target === "string") return undefined;
+  if (isWritable(target)) return closedFault(target);
   return `the target must be a path or a Writable, got ${kindOf(target)}`;
 }
 

@@ -29,6 +29,12 @@ export function spentFault(source: Readable): string | undefined {
   return source.destroyed || source.readableEnded ? "the source has been read already, or closed" : undefined;
 }
 
+/** Why a stream takes nothing any more, as a message; undefined when it may. */
+export function closedFault(target: Writable): string | undefined {
+  if (target.errored) return `the target has failed: ${messageOf(target.errored)}`;
+  return target.destroyed || target.writableEnded ? "the target has been ended already, or closed" : undefined;
+}
+
 /** Lets `upload` read what `source` gives. Afterwards a stream is destroyed, whether it was read to its end or not. */
 export async function filled<Report>(
   source: ArrayBufferView | Readable,
@@ -46,9 +52,16 @@ export async function filled<Report>(
     }
   }
   const bytes = Buffer.from(source.buffer as ArrayBuffer, source.byteOffset, source.byteLength);
-  const writer = new native.NativeByteWriter(bytes.length);
-  void writeAll(bytes, writer).then((all) => all && writer.end());
+  const writer = native.NativeByteWriter.repeatable(bytes.length);
+  void writeBytes(bytes, writer);
   return upload(writer);
+}
+
+/** Never rejects, and ends with the upload. */
+async function writeBytes(bytes: Buffer, writer: NativeByteWriter): Promise<void> {
+  do {
+    if (await writeAll(bytes, writer)) await writer.end();
+  } while (await writer.again());
 }
 
 async function writeStream(source: Readable, writer: NativeByteWriter): Promise<void> {

@@ -22,7 +22,10 @@ use local::{Destination, Landing};
 use service::Service;
 use task::{Direction, Task};
 
-pub use pipe::{Arrived, ByteReader, ByteWriter, DownloadPipe, PIECE_BYTES, UploadPipe, download_pipe, upload_pipe};
+pub use pipe::{
+    Arrived, ByteReader, ByteWriter, DownloadPipe, PIECE_BYTES, UploadPipe, download_pipe, repeatable_upload_pipe,
+    upload_pipe,
+};
 
 /// Told how many bytes have moved so far; called from any thread, and must not block.
 pub type Progress = std::sync::Arc<dyn Fn(u64) + Send + Sync>;
@@ -270,11 +273,7 @@ impl Content {
                 let file = LocalFile::find(&path).await?;
                 Self { size: Some(file.size()), open: Box::new(move || Some(file.open())) }
             }
-            Source::Pipe(pipe) => {
-                let (size, pieces) = pipe.into_parts();
-                let mut pieces = Some(pieces);
-                Self { size, open: Box::new(move || pieces.take()) }
-            }
+            Source::Pipe(mut pipe) => Self { size: pipe.size(), open: Box::new(move || pipe.open()) },
         })
     }
 }

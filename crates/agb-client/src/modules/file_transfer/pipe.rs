@@ -1,6 +1,8 @@
 //! Content that the caller writes or reads piece by piece, with back-pressure: at most [`PIECES`] pieces of
 //! [`PIECE_BYTES`] wait on the way.
 
+use std::sync::{Arc, PoisonError};
+
 use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -15,34 +17,58 @@ pub const PIECE_BYTES: usize = 64 * 1024;
 /// The end of a pipe that an upload reads.
 #[derive(Debug)]
 pub struct UploadPipe {
-    pieces: Pieces,
+    /// Until they are read for the first time.
+    pieces: Option<Pieces>,
     size: Option<u64>,
+    /// Where the writer is told to begin anew; `None`: it can't.
+    openings: Option<mpsc::UnboundedSender<mpsc::Sender<Piece>>>,
 }
 
 impl UploadPipe {
-    pub(super) fn into_parts(self) -> (Option<u64>, Pieces) {
-        (self.size, self.pieces)
+    pub(super) fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// The content from its beginning, as often as its writer can give it.
+    pub(super) fn open(&mut self) -> Option<Pieces> {
+        if let Some(pieces) = self.pieces.take() {
+            return Some(pieces);
+        }
+        let (sender, pieces) = mpsc::channel(PIECES);
+        self.openings.as_ref()?.send(sender).is_ok().then_some(pieces)
     }
 }
 
 /// The end of a pipe that the caller writes.
 #[derive(Debug, Clone)]
 pub struct ByteWriter {
-    pieces: mpsc::Sender<Piece>,
+    pieces: Arc<std::sync::Mutex<mpsc::Sender<Piece>>>,
+    openings: Arc<Mutex<mpsc::UnboundedReceiver<mpsc::Sender<Piece>>>>,
 }
 
 /// A pipe for an upload. `size` is the number of bytes that will be written, where it is known; any other number fails
 /// the upload.
 pub fn upload_pipe(size: Option<u64>) -> (ByteWriter, UploadPipe) {
+    let (writer, pipe) = repeatable_upload_pipe(size);
+    (writer, UploadPipe { openings: None, ..pipe })
+}
+
+/// As [`upload_pipe`], for content that can be written [`again`](ByteWriter::again), as the upload may need it where the
+/// store was busy.
+pub fn repeatable_upload_pipe(size: Option<u64>) -> (ByteWriter, UploadPipe) {
     let (sender, pieces) = mpsc::channel(PIECES);
-    (ByteWriter { pieces: sender }, UploadPipe { pieces, size })
+    let (opening, openings) = mpsc::unbounded_channel();
+    let writer =
+        ByteWriter { pieces: Arc::new(std::sync::Mutex::new(sender)), openings: Arc::new(Mutex::new(openings)) };
+    (writer, UploadPipe { pieces: Some(pieces), size, openings: Some(opening) })
 }
 
 impl ByteWriter {
     /// Writes, as soon as there is room; `false`: nobody reads any more.
     pub async fn write(&self, bytes: Bytes) -> bool {
+        let sender = self.sender();
         for piece in pieces_of(bytes) {
-            if self.pieces.send(Piece::Chunk(piece)).await.is_err() {
+            if sender.send(Piece::Chunk(piece)).await.is_err() {
                 return false;
             }
         }
@@ -52,12 +78,23 @@ impl ByteWriter {
     /// Says that everything was written.
     pub async fn end(&self) {
         // Nobody reads any more: then nobody needs to know.
-        let _ = self.pieces.send(Piece::End).await;
+        let _ = self.sender().send(Piece::End).await;
     }
 
     /// Says that there will be no more, and why; the upload fails.
     pub async fn fail(&self, reason: String) {
-        let _ = self.pieces.send(Piece::Failed(reason)).await;
+        let _ = self.sender().send(Piece::Failed(reason)).await;
+    }
+
+    /// Waits until the content is to be written once more, from its beginning; `false`: it is needed no more.
+    pub async fn again(&self) -> bool {
+        let Some(sender) = self.openings.lock().await.recv().await else { return false };
+        *self.pieces.lock().unwrap_or_else(PoisonError::into_inner) = sender;
+        true
+    }
+
+    fn sender(&self) -> mpsc::Sender<Piece> {
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -109,7 +146,7 @@ impl ByteReader {
 
     /// Says how the content came out, which the download waits for; only the first time counts.
     pub fn finish(&self, verdict: std::result::Result<(), String>) {
-        let sender = self.verdict.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let sender = self.verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sender) = sender {
             // Nobody waits any more: then nobody needs to know.
             let _ = sender.send(verdict);
@@ -166,8 +203,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_writer_waits_while_the_way_is_full() {
-        let (writer, pipe) = upload_pipe(None);
-        let mut pieces = pipe.pieces;
+        let (writer, mut pipe) = upload_pipe(None);
+        let mut pieces = pipe.open().unwrap();
         let content = Bytes::from(vec![7; PIECE_BYTES * (PIECES + 1)]);
         let mut writing = tokio::spawn(async move { writer.write(content).await });
         for _ in 0..10 {
@@ -193,6 +230,22 @@ mod tests {
         drop(pipe);
         assert!(!writer.write(Bytes::from_static(b"x")).await);
         writer.end().await;
+    }
+
+    #[tokio::test]
+    async fn only_what_can_be_written_again_is_opened_again() {
+        let (writer, mut pipe) = upload_pipe(None);
+        assert!(pipe.open().is_some() && pipe.open().is_none());
+        assert!(!writer.again().await);
+
+        let (writer, mut pipe) = repeatable_upload_pipe(None);
+        drop(pipe.open());
+        assert!(!writer.write(Bytes::from_static(b"first")).await);
+        let mut pieces = pipe.open().unwrap();
+        assert!(writer.again().await && writer.write(Bytes::from_static(b"second")).await);
+        assert!(matches!(pieces.recv().await, Some(Piece::Chunk(chunk)) if chunk == "second"));
+        drop(pipe);
+        assert!(!writer.again().await);
     }
 
     #[tokio::test]
