@@ -13,7 +13,7 @@ import {
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { AGB, type Session } from "agbcloud-native";
 import { ok, reply, sessionData } from "./support/answers";
@@ -45,6 +45,14 @@ const sha256 = (content: Buffer) => createHash("sha256").update(content).digest(
 /** What the session's own shell says of a file. */
 async function sumThere(path: string): Promise<string> {
   return must(await session.command.execute(`sha256sum < '${path}'`, 30_000)).stdout.slice(0, 64);
+}
+
+/** What the store has at a path of file transfers. */
+async function storedFor(path: string): Promise<string[]> {
+  const removals = spec.emulator.journal().filter(({ operation }) => operation === "DeleteContextFile");
+  const contextId = String(removals.at(-1)?.query.contextId);
+  const { files } = must(await spec.agb.context.listFiles(contextId, dirname(path)));
+  return files.map((file) => file.path).filter((stored) => stored === path);
 }
 
 /** The operations of the emulator while `work` ran, without the looks at a task. */
@@ -110,16 +118,17 @@ describe("a local file", () => {
   );
 
   it("of the session's own making is downloaded, from a directory outside the transfer directory too", async () => {
-    const path = "/tmp/made-there.bin";
+    const path = `/tmp/made-there-${process.pid}.bin`;
     must(await session.command.execute(`printf 'a\\0b' > ${path}`, 30_000));
     must(await session.file.download(path, join(here, "out")));
     expect(readFileSync(join(here, "out"))).toEqual(Buffer.from("a\0b"));
   });
 
   it("goes to a path outside the transfer directory", async () => {
+    const path = `/tmp/from-outside-${process.pid}.txt`;
     writeFileSync(join(here, "in"), "outside");
-    must(await session.file.upload(join(here, "in"), "/tmp/from-outside.txt"));
-    expect(must(await session.file.readFile("/tmp/from-outside.txt")).content).toBe("outside");
+    must(await session.file.upload(join(here, "in"), path));
+    expect(must(await session.file.readFile(path)).content).toBe("outside");
   });
 
   it("takes the steps of the protocol, and removes the copy in the store at the end", async () => {
@@ -156,12 +165,60 @@ describe("a local file", () => {
     const ups = names.map((name) => session.file.upload(join(here, name), `${there}/${name}`));
     for (const result of await Promise.all(ups)) must(result);
     for (const name of names) {
-      must(await session.command.execute(`mkdir '${there}/in-${name}' && mv '${there}/${name}' '${there}/in-${name}'`));
+      const move = `mkdir '${there}/in-${name}' && mv '${there}/${name}' '${there}/in-${name}'`;
+      must(await session.command.execute(move, 30_000));
     }
     const downs = names.map((name) => session.file.download(`${there}/in-${name}/${name}`, join(here, `${name}-back`)));
     for (const result of await Promise.all(downs)) must(result);
     for (const name of names) expect(readFileSync(join(here, `${name}-back`), "utf8")).toBe(name.repeat(1_000));
   }, 120_000);
+
+  it("comes and goes several times at once, and its copy in the store is removed with the last of them", async () => {
+    const remote = `${there}/at-once`;
+    const rounds = [1, 2, 3, 4, 5];
+    const ups = rounds.map((round) => session.file.upload(Buffer.from(`round ${round}`), remote));
+    for (const result of await Promise.all(ups)) must(result);
+    expect(must(await session.file.readFile(remote)).content).toMatch(/^round [1-5]$/);
+
+    const downs = rounds.map((round) => session.file.download(remote, join(here, `${round}`)));
+    for (const result of await Promise.all(downs)) must(result);
+    const contents = rounds.map((round) => readFileSync(join(here, `${round}`), "utf8"));
+    expect(new Set(contents).size).toBe(1);
+    expect(await storedFor(remote)).toEqual([]);
+  }, 120_000);
+
+  it("is sent and received in constant memory", async () => {
+    const source = `
+      import { AGB } from "agbcloud-native";
+      import { truncateSync, writeFileSync } from "node:fs";
+      const { session } = await new AGB().create({ imageId: "agb-code-space-1" });
+      const remote = (await session.file.transferPath()) + "/large";
+      const path = process.env.SPEC;
+      writeFileSync(path, "large");
+      truncateSync(path, 200 << 20);
+      const options = { waitTimeout: 120_000 };
+      const before = process.memoryUsage.rss();
+      let most = 0;
+      const timer = setInterval(() => { most = Math.max(most, process.memoryUsage.rss() - before) }, 20);
+      const results = [];
+      for (const work of [
+        () => session.file.upload(path, remote, options),
+        () => session.file.download(remote, path + "-back", options),
+      ]) {
+        most = 0;
+        const { success, errorMessage, bytesSent, bytesReceived } = await work();
+        results.push({ success, errorMessage, bytes: bytesSent ?? bytesReceived, most: Math.round(most / 1024 / 1024) });
+      }
+      clearInterval(timer);
+      console.log(JSON.stringify(results));`;
+    const env = { ...spec.emulator.env, SPEC: join(here, "large") };
+    const { code, stdout, stderr } = await runModule(source, env);
+    expect([code, stderr]).toEqual([0, ""]);
+    for (const result of JSON.parse(stdout)) {
+      expect(result).toEqual({ success: true, bytes: 200 * MIB, most: expect.any(Number) });
+      expect(result.most).toBeLessThan(100);
+    }
+  }, 300_000);
 });
 
 describe("options", () => {
@@ -396,6 +453,57 @@ describe("an abort", () => {
     expect(readdirSync(here)).toEqual([]);
   });
 
+  it("of an upload leaves no object at whatever moment it comes, and nothing of it reaches the session", async () => {
+    const directory = `${there}/aborted`;
+    const bytes = randomBytes(200_000);
+    const sources = [() => bytes, () => Readable.from([bytes.subarray(0, 100_000), bytes.subarray(100_000)])];
+    let aborted = 0;
+    for (let round = 0; round < 60; round += 1) {
+      const abort = new AbortController();
+      const source = (sources[round % 2] ?? sources[0])?.() ?? bytes;
+      const uploading = session.file.upload(source, `${directory}/${round}`, { signal: abort.signal });
+      // Any moment will do: what is expected holds for each.
+      setTimeout(() => abort.abort(new Error("enough")), round % 11);
+      const outcome = await uploading.catch((reason: Error) => reason);
+      if (!(outcome instanceof Error)) continue;
+      aborted += 1;
+      expect(outcome.message).toBe("enough");
+      expect(await storedFor(`${directory}/${round}`)).toEqual([]);
+    }
+    expect(aborted).toBeGreaterThan(0);
+    // What the session was on its way to fetch may have come to it.
+    await until("nothing is under way", async () =>
+      must(await session.context.info()).items.every(({ status }) => status !== "InProgress"),
+    );
+    must(await session.command.execute(`rm -rf '${directory}'`, 30_000));
+    must(await session.file.upload(Buffer.from("x"), `${directory}/sibling`));
+    expect(must(await session.command.execute(`ls '${directory}'`, 30_000)).stdout).toBe("sibling\n");
+  }, 180_000);
+
+  it("of an upload whose content is complete waits for the store, and only then removes the object", async () => {
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    let before: string[] = [];
+    await withService(
+      (request, response, seen) => {
+        request.resume().on("end", () => {
+          abort.abort(reason);
+          // Long enough for a removal that does not wait to be seen.
+          setTimeout(() => {
+            before = [...seen];
+            reply(response, 200, "");
+          }, 200);
+        });
+      },
+      async (slow, seen) => {
+        await expect(slow.file.upload(Buffer.from("x"), "/tmp/t/a", { signal: abort.signal })).rejects.toBe(reason);
+        expect(before.at(-1)).toBe("PUT /store");
+        expect(seen.at(-1)).toBe("POST /sdk/DeleteContextFile");
+        expect(seen).not.toContain("POST /sdk/SyncContext");
+      },
+    );
+  });
+
   it("of a download leaves the old file and nothing beside it", async () => {
     const local = join(here, "mine");
     writeFileSync(local, "mine");
@@ -458,6 +566,43 @@ describe("failures", () => {
       }
     });
     expect(requests).toEqual([]);
+  });
+
+  it("a remote path that names no file is refused before anything is sent", async () => {
+    const requests = await spec.requestsOf(async () => {
+      for (const path of [`${there}/`, `${there}/.`, "/"]) {
+        const errorMessage = expect.stringContaining("must name a file");
+        expect(await session.file.upload(Buffer.from("x"), path)).toMatchObject({ success: false, errorMessage });
+        const downloaded = await session.file.download(path, join(here, "x"));
+        expect(downloaded).toMatchObject({ success: false, errorMessage });
+      }
+    });
+    expect(requests).toEqual([]);
+  });
+
+  it("a store that fails after its work leaves no object", async () => {
+    spec.emulator.faults.add({ operation: "putObject", kind: "status", status: 500, when: "after", count: 10 });
+    const result = await session.file.upload(Readable.from(["x"]), `${there}/stored/a`);
+    spec.emulator.faults.clear();
+    expect(result).toMatchObject({ success: false, httpStatus: 500 });
+    expect(await storedFor(`${there}/stored/a`)).toEqual([]);
+  });
+
+  it("a source that never gives anything ends with the session", async () => {
+    const short = await createSession(spec.agb);
+    const source = new Readable({ read: () => undefined });
+    const uploading = short.file.upload(source, "/tmp/t/silent");
+    await until("the upload has begun", () =>
+      spec.emulator
+        .journal()
+        .some(({ operation, query }) => operation === "GetContextFileUploadUrl" && query.filePath === "/tmp/t/silent"),
+    );
+    must(await short.delete());
+    expect(await uploading).toMatchObject({
+      success: false,
+      errorMessage: expect.stringContaining("the session was released while the transfer was under way"),
+    });
+    expect(source.destroyed).toBe(true);
   });
 
   it("a file that is not there is named by its status, and no local file comes about", async () => {
@@ -594,7 +739,7 @@ async function settled(value: () => number): Promise<void> {
 
 /** Runs `work` with a session of a service whose store answers as `store` says; every task is done at once. */
 async function withService(
-  store: (request: IncomingMessage, response: ServerResponse) => void,
+  store: (request: IncomingMessage, response: ServerResponse, seen: string[]) => void,
   work: (session: Session, seen: string[]) => Promise<void>,
 ): Promise<void> {
   const seen: string[] = [];
@@ -602,7 +747,7 @@ async function withService(
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
     seen.push(`${request.method} ${pathname}`);
-    if (pathname === "/store") return store(request, response);
+    if (pathname === "/store") return store(request, response, seen);
     request.resume();
     const task = () => {
       const item = {

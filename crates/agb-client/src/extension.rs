@@ -208,7 +208,8 @@ impl Extensions {
             stall: self.inner.agb.timeout(),
             progress: Arc::new(|_| {}),
         };
-        let reply = self.inner.agb.transport().put(&put, || Some(file.open())).await.map_err(broken)?;
+        let unending = std::pin::pin!(std::future::pending());
+        let reply = self.inner.agb.transport().put(&put, || Some(file.open()), unending).await.map_err(broken)?;
         if (200..300).contains(&reply.status) { Ok(()) } else { Err(refused(&reply)) }
     }
 }

@@ -17,6 +17,7 @@ use crate::lifecycle::registry::Registry;
 use crate::lifecycle::{
     Hold, InFlight, KeepAliveOptions, KeepAliveStatus, Life, LifecycleView, Listener, Subscription, keep_alive,
 };
+use crate::modules::file_transfer::Objects;
 use crate::tool::route::{self, Route};
 use crate::tool::{CallTool, ToolArgs, ToolLimits, ToolReply};
 use crate::transport::Deadline;
@@ -180,6 +181,7 @@ struct Inner {
     given_list: Mutex<Option<Arc<ToolList>>>,
     /// The context for file transfer, once it was asked for.
     transfer_context: OnceCell<InternalContext>,
+    objects: Objects,
 }
 
 impl Session {
@@ -218,12 +220,18 @@ impl Session {
             channel: Channel::default(),
             given_list: Mutex::default(),
             transfer_context: OnceCell::new(),
+            objects: Objects::default(),
         };
         Self { inner: Arc::new(inner) }
     }
 
     pub(crate) fn transfer_context(&self) -> &OnceCell<InternalContext> {
         &self.inner.transfer_context
+    }
+
+    /// What transfers of this session have in the store.
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.inner.objects
     }
 
     /// The session's id.

@@ -9,6 +9,8 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::watch;
+
 use super::beat::{Beating, KeepAliveOptions, KeepAliveStatus, StopReason};
 use super::events::{Expiring, LifecycleEvent, Listener, ReleaseReason, Subscription};
 use super::{Clock, keep_alive};
@@ -92,6 +94,8 @@ struct Shared {
     watch: keep_alive::Watch,
     /// What else ends with the session.
     end: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// Has the service said that the session is gone?
+    is_over: watch::Sender<bool>,
 }
 
 struct State {
@@ -156,8 +160,14 @@ impl Life {
             listeners: Vec::new(),
             last_listener: 0,
         };
-        let watch = keep_alive::Watch::default();
-        Self { shared: Arc::new(Shared { clock, state: Mutex::new(state), watch, end: OnceLock::new() }) }
+        let shared = Shared {
+            clock,
+            state: Mutex::new(state),
+            watch: keep_alive::Watch::default(),
+            end: OnceLock::new(),
+            is_over: watch::Sender::new(false),
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// The clock that this life runs on.
@@ -246,11 +256,18 @@ impl Life {
         drop(state);
         tell(&told, &LifecycleEvent::Released(release));
         self.changed();
-        if release.confirmed
-            && let Some(end) = self.shared.end.get()
-        {
-            end();
+        if release.confirmed {
+            self.shared.is_over.send_replace(true);
+            if let Some(end) = self.shared.end.get() {
+                end();
+            }
         }
+    }
+
+    /// Waits until the service has said that the session is gone.
+    pub(crate) async fn over(&self) {
+        // The sender lives as long as this does.
+        let _ = self.shared.is_over.subscribe().wait_for(|is_over| *is_over).await;
     }
 
     /// Has `end` called when the service has said that the session is gone. The first one counts.

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -12,13 +13,17 @@ use crate::session::Session;
 use crate::transport::{Get, Pieces, Put};
 use crate::wire::transfer::{InternalContext, directory_of};
 
+mod ending;
 mod local;
+mod object;
 mod pipe;
 mod service;
 mod task;
 
+use ending::{ending, unless};
 pub(crate) use local::LocalFile;
 use local::{Destination, Landing};
+pub(crate) use object::Objects;
 use service::Service;
 use task::{Direction, Task};
 
@@ -120,10 +125,11 @@ pub async fn transfer_path(session: &Session) -> Result<String> {
     Ok(Service { session }.internal_context().await?.path.clone())
 }
 
-/// Stores the content of `source` and lets the session fetch it to `remote_path`. Ends early when `cancelled` does; then
-/// nothing is left in the store.
+/// Stores the content of `source` and lets the session fetch it to `remote_path`. Ends early when `cancelled` does, or
+/// the session is gone; then nothing is left in the store.
 ///
-/// There is no limit for the whole, but nothing may stand still for longer than the configured time-out.
+/// There is no limit for the whole, but nothing may stand still for longer than the configured time-out, other than the
+/// source.
 pub async fn upload(
     session: &Session,
     source: Source,
@@ -133,20 +139,17 @@ pub async fn upload(
     cancelled: impl Future<Output = ()> + Send,
 ) -> UploadReport {
     let service = Service { session };
+    let object = session.objects().at(remote_path).await;
     let mut work = Upload { service, remote_path, options, progress, report: UploadReport::default(), leftover: None };
-    let outcome = tokio::select! {
-        biased;
-        () = cancelled => Err(aborted()),
-        outcome = work.run(source) => outcome,
-    };
+    let outcome = work.run(source, pin!(ending(session, cancelled))).await;
     let Upload { mut report, leftover, .. } = work;
     report.error = outcome.err();
-    service.remove(leftover, remote_path).await;
+    object.leave(leftover, |context| service.remove(context, remote_path)).await;
     report
 }
 
-/// Lets the service store the file at `remote_path` and writes its content to `target`. Ends early when `cancelled` does.
-/// A file as target is untouched until the whole content is there.
+/// Lets the service store the file at `remote_path` and writes its content to `target`. Ends early when `cancelled` does,
+/// or the session is gone. A file as target is untouched until the whole content is there.
 ///
 /// There is no limit for the whole, but nothing may stand still for longer than the configured time-out.
 pub async fn download(
@@ -158,29 +161,22 @@ pub async fn download(
     cancelled: impl Future<Output = ()> + Send,
 ) -> DownloadReport {
     let service = Service { session };
+    let object = session.objects().at(remote_path).await;
     let mut work =
         Download { service, remote_path, options, progress, report: DownloadReport::default(), leftover: None };
-    let outcome = tokio::select! {
-        biased;
-        () = cancelled => Err(aborted()),
-        outcome = work.run(target) => outcome,
-    };
+    let outcome = unless(pin!(ending(session, cancelled)), work.run(target)).await;
     let Download { mut report, leftover, .. } = work;
     report.error = outcome.err();
     if report.error.is_some() {
         report.bytes_received = 0;
     }
-    service.remove(leftover, remote_path).await;
+    object.leave(leftover, |context| service.remove(context, remote_path)).await;
     report
 }
 
-fn aborted() -> Error {
-    Error::new(ErrorKind::Local, "The transfer was aborted")
-}
-
 fn directory(remote_path: &str) -> Result<String> {
-    directory_of(remote_path).ok_or_else(|| {
-        let text = format!("Remote path must name a directory, such as /tmp/name: got {remote_path:?}");
+    directory_of(remote_path).map_err(|why| {
+        let text = format!("Remote path must {why}, such as /tmp/name: got {remote_path:?}");
         Error::new(ErrorKind::InvalidArgument, text)
     })
 }
@@ -197,15 +193,20 @@ struct Upload<'a> {
 }
 
 impl Upload<'_> {
-    async fn run(&mut self, source: Source) -> Result<()> {
-        let content = Content::find(source).await?;
+    /// Ends with the reason that `ending` gives; content that is being stored then is broken off, or stored for good.
+    async fn run(&mut self, source: Source, mut ending: Pin<&mut (impl Future<Output = Error> + Send)>) -> Result<()> {
         let directory = directory(self.remote_path)?;
-        let context = self.service.internal_context().await?.clone();
-        let url = self.address(&context).await?;
+        let prepared = async {
+            let content = Content::find(source).await?;
+            let context = self.service.internal_context().await?.clone();
+            let url = self.address(&context).await?;
+            Ok((content, context, url))
+        };
+        let (content, context, url) = unless(ending.as_mut(), prepared).await?;
 
         self.leftover = Some(context.clone());
-        self.store(content, &url).await?;
-        self.fetch(&context, directory).await
+        self.store(content, &url, ending.as_mut()).await?;
+        unless(ending, self.fetch(&context, directory)).await
     }
 
     async fn address(&mut self, context: &InternalContext) -> Result<String> {
@@ -214,7 +215,12 @@ impl Upload<'_> {
         url.map_err(|error| error.prefixed("getFileUploadUrl failed"))
     }
 
-    async fn store(&mut self, content: Content, url: &str) -> Result<()> {
+    async fn store(
+        &mut self,
+        content: Content,
+        url: &str,
+        ending: Pin<&mut (impl Future<Output = Error> + Send)>,
+    ) -> Result<()> {
         let put = Put {
             operation: "upload",
             url,
@@ -223,13 +229,15 @@ impl Upload<'_> {
             stall: self.service.stall(),
             progress: self.progress.clone(),
         };
-        let reply = self.service.transport().put(&put, content.open).await;
+        let reply = self.service.transport().put(&put, content.open, ending).await;
         let reply = reply.map_err(|error| error.prefixed("Upload exception"))?;
         self.report.http_status = Some(reply.status);
         self.report.etag = reply.etag;
         self.report.bytes_sent = content.size.unwrap_or(reply.sent);
         if !(200..300).contains(&reply.status) {
-            self.leftover = None;
+            if is_refusal(reply.status) {
+                self.leftover = None;
+            }
             return Err(refused("Upload", reply.status));
         }
         (self.progress)(self.report.bytes_sent);
@@ -291,11 +299,11 @@ struct Download<'a> {
 
 impl Download<'_> {
     async fn run(&mut self, target: Target) -> Result<()> {
+        let directory = directory(self.remote_path)?;
         let target = match target {
             Target::File { path, overwrite } => Landing::File(Destination::check(&path, overwrite).await?),
             Target::Pipe(pipe) => Landing::Pipe(pipe),
         };
-        let directory = directory(self.remote_path)?;
         let context = self.service.internal_context().await?.clone();
         self.store(&context, directory).await?;
         let url = self.address(&context).await?;
@@ -349,6 +357,11 @@ impl Download<'_> {
         (self.progress)(self.report.bytes_received);
         Ok(())
     }
+}
+
+/// Does the store say that it did not take the content? Other failures may come after the work is done.
+fn is_refusal(status: u16) -> bool {
+    status < 500 && !matches!(status, 408 | 429)
 }
 
 fn refused(what: &str, status: u16) -> Error {

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -23,6 +23,8 @@ use crate::error::{Error, ErrorKind, Result};
 const MAX_REDIRECTS: usize = 5;
 /// How much of a refusal is read.
 const REFUSAL_BYTES: usize = 4 * 1024;
+/// How long an upload that has to end waits for the answer to content that the store may have taken already.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// A part of what is sent.
 #[derive(Debug)]
@@ -89,14 +91,22 @@ impl Transport {
     /// Sends what `open` gives. It is sent again where that may help and `open` can give it once more: writing the same
     /// content twice is writing it once.
     ///
+    /// Ends when `ending` does, with the reason that it gives. By then the store either can't take the content as complete
+    /// any more, or has answered, where it does so in time: an object that is removed now does not appear later.
+    ///
     /// # Errors
     /// [`ErrorKind::Local`] when the source failed, [`ErrorKind::Timeout`] for a stall; as [`Transport::send`] otherwise.
-    pub(crate) async fn put(&self, put: &Put<'_>, mut open: impl FnMut() -> Option<Pieces> + Send) -> Result<PutReply> {
+    pub(crate) async fn put(
+        &self,
+        put: &Put<'_>,
+        mut open: impl FnMut() -> Option<Pieces> + Send,
+        mut ending: Pin<&mut (impl Future<Output = Error> + Send)>,
+    ) -> Result<PutReply> {
         let mut url = parse_url(put.url)?;
         let (mut attempt, mut hops) = (0, 0);
         let mut next = open();
         while let Some(pieces) = next {
-            let answered = self.put_once(put, url.clone(), pieces).await;
+            let answered = self.put_once(put, url.clone(), pieces, ending.as_mut()).await;
             if let Ok(answered) = &answered
                 && hops < MAX_REDIRECTS
                 && let Some(target) = answered.redirect.as_ref().filter(|_| matches!(answered.reply.status, 307 | 308))
@@ -117,13 +127,38 @@ impl Transport {
             if next.is_none() {
                 return settle(reply, outcome, put.operation, attempt);
             }
-            tokio::time::sleep(delay).await;
+            tokio::select! {
+                biased;
+                reason = ending.as_mut() => return Err(reason),
+                () = tokio::time::sleep(delay) => {}
+            }
         }
         Err(Error::new(ErrorKind::Internal, "nothing to send").with_operation(put.operation))
     }
 
-    async fn put_once(&self, put: &Put<'_>, url: Url, pieces: Pieces) -> Result<Answered> {
+    async fn put_once(
+        &self,
+        put: &Put<'_>,
+        url: Url,
+        pieces: Pieces,
+        ending: Pin<&mut (impl Future<Output = Error> + Send)>,
+    ) -> Result<Answered> {
         let meter = Arc::new(Meter::new(put.progress.clone()));
+        let mut exchange = std::pin::pin!(self.exchange(put, url, pieces, &meter));
+        tokio::select! {
+            biased;
+            reason = ending => {
+                if !meter.handover.break_off() {
+                    // What the store answers, if anything, changes nothing any more.
+                    let _ = tokio::time::timeout(put.stall.min(ANSWER_LIMIT), exchange).await;
+                }
+                Err(reason)
+            }
+            answered = &mut exchange => answered,
+        }
+    }
+
+    async fn exchange(&self, put: &Put<'_>, url: Url, pieces: Pieces, meter: &Arc<Meter>) -> Result<Answered> {
         let host = host(url.as_str());
         let mut request = reqwest::Request::new(reqwest::Method::PUT, url.clone());
         if let Some(size) = put.size {
@@ -320,6 +355,7 @@ struct Meter {
     starved: AtomicBool,
     failure: Mutex<Option<String>>,
     progress: Progress,
+    handover: Handover,
 }
 
 impl Meter {
@@ -330,6 +366,7 @@ impl Meter {
             starved: AtomicBool::new(false),
             failure: Mutex::default(),
             progress,
+            handover: Handover::default(),
         }
     }
 
@@ -382,6 +419,30 @@ impl Meter {
     }
 }
 
+/// Whether the content was handed over completely or was broken off before: whichever came first.
+#[derive(Debug, Default)]
+struct Handover(AtomicU8);
+
+impl Handover {
+    const OPEN: u8 = 0;
+    const COMPLETE: u8 = 1;
+    const BROKEN: u8 = 2;
+
+    /// May the end of the content be sent? Then it can't be broken off any more.
+    fn complete(&self) -> bool {
+        self.leave_open_for(Self::COMPLETE)
+    }
+
+    /// Keeps the end of the content from being sent; `false`: it is too late for that.
+    fn break_off(&self) -> bool {
+        self.leave_open_for(Self::BROKEN)
+    }
+
+    fn leave_open_for(&self, state: u8) -> bool {
+        self.0.compare_exchange(Self::OPEN, state, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
 /// The pieces as a body. Where the size is known, the store takes the content as complete once it has that many bytes, so
 /// the chunk that completes it is held back until the source has said that it was the last.
 struct Outgoing {
@@ -394,7 +455,8 @@ struct Outgoing {
 
 impl Outgoing {
     fn new(pieces: Pieces, size: Option<u64>, meter: Arc<Meter>) -> Self {
-        Self { pieces, left: size, last: None, ended: size == Some(0), meter }
+        let ended = size == Some(0) && meter.handover.complete();
+        Self { pieces, left: size, last: None, ended, meter }
     }
 
     /// What a piece makes the body send; `None`: nothing yet, or nothing more.
@@ -414,6 +476,7 @@ impl Outgoing {
             },
             Some(Piece::End) => match self.left {
                 Some(left) if left > 0 => format!("the source ended {left} bytes before its size"),
+                _ if !self.meter.handover.complete() => "the upload was broken off".to_owned(),
                 _ => {
                     self.ended = true;
                     return self.last.take().map(|chunk| Ok(self.send(chunk)));

@@ -30,21 +30,19 @@ pub(crate) fn read_url(data: Option<&Map<String, Value>>) -> Option<String> {
     data.map(|data| js::text(data, "url").to_owned()).filter(|url| !url.is_empty())
 }
 
-/// The directory that is synchronised for a file, as the service names it; `None` for a path without one.
-pub(crate) fn directory_of(remote_path: &str) -> Option<String> {
+/// The directory that is synchronised for a file, as the service names it; or what the path of a file has to do.
+pub(crate) fn directory_of(remote_path: &str) -> Result<String, &'static str> {
+    const DIRECTORY: &str = "name a directory";
     let path = remote_path.trim().replace('\\', "/");
-    if path.is_empty() {
-        return None;
+    let (directory, name) = path.rsplit_once('/').ok_or(DIRECTORY)?;
+    if matches!(name, "" | "." | "..") {
+        return Err("name a file");
     }
-    if path.ends_with('/') {
-        let directory = path.trim_end_matches('/');
-        return Some(if directory.is_empty() { "/" } else { directory }.to_owned());
-    }
-    match path.rsplit_once('/')?.0.trim_end_matches('/') {
-        "" => Some("/".to_owned()),
+    match directory.trim_end_matches('/') {
+        "" => Ok("/".to_owned()),
         // A relative name in the current directory.
-        "." => None,
-        directory => Some(directory.to_owned()),
+        "." => Err(DIRECTORY),
+        directory => Ok(directory.to_owned()),
     }
 }
 
@@ -57,19 +55,23 @@ mod tests {
     #[test]
     fn the_directory_of_a_remote_path() {
         for (path, directory) in [
-            ("/tmp/a.txt", Some("/tmp")),
-            (" /tmp/d/a.txt\n", Some("/tmp/d")),
-            ("C:\\dir\\a.txt", Some("C:/dir")),
-            ("/a.txt", Some("/")),
-            ("/", Some("/")),
-            ("//", Some("/")),
-            ("/tmp/d//", Some("/tmp/d")),
-            ("d/a.txt", Some("d")),
-            ("a.txt", None),
-            ("./a.txt", None),
-            ("  ", None),
+            ("/tmp/a.txt", Ok("/tmp")),
+            (" /tmp/d/a.txt\n", Ok("/tmp/d")),
+            ("C:\\dir\\a.txt", Ok("C:/dir")),
+            ("/a.txt", Ok("/")),
+            ("/tmp/d//a", Ok("/tmp/d")),
+            ("d/a.txt", Ok("d")),
+            ("/", Err("name a file")),
+            ("//", Err("name a file")),
+            ("/tmp/d/", Err("name a file")),
+            ("C:\\dir\\ ", Err("name a file")),
+            ("/tmp/..", Err("name a file")),
+            ("./.", Err("name a file")),
+            ("a.txt", Err("name a directory")),
+            ("./a.txt", Err("name a directory")),
+            ("  ", Err("name a directory")),
         ] {
-            assert_eq!(directory_of(path).as_deref(), directory, "{path:?}");
+            assert_eq!(directory_of(path), directory.map(str::to_owned), "{path:?}");
         }
     }
 

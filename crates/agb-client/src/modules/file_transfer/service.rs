@@ -103,8 +103,7 @@ impl<'a> Service<'a> {
     }
 
     /// Removes an object that is of no use any more. A failure harms nobody: the context ends with the session.
-    pub(super) async fn remove(self, context: Option<InternalContext>, path: &str) {
-        let Some(context) = context else { return };
+    pub(super) async fn remove(self, context: InternalContext, path: &str) {
         let deadline = Deadline::after(REMOVAL_LIMIT).min(self.session.agb().deadline());
         let endpoint = &endpoint::DELETE_CONTEXT_FILE;
         if let Err(error) = self.call(endpoint, &file_query(&context.id, path), deadline).await {
