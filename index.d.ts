@@ -1702,7 +1702,10 @@ declare class Session {
     [Symbol.asyncDispose](): Promise<void>;
     /** Where the session's screen can be seen, and what a viewer needs. The URL grants access; it is valid for 30 minutes. */
     info(): Promise<OperationResult>;
-    /** Replaces the session's labels. */
+    /**
+     * Replaces the session's labels but those of this package. Of a session that was not created here these are asked for
+     * first, once; where they can't be read nothing is set.
+     */
     setLabels(labels: Record<string, string>): Promise<OperationResult>;
     /** The session's labels, in `data`. */
     getLabels(): Promise<OperationResult>;

@@ -67,6 +67,31 @@ describe("a session with a lease", () => {
     must(await session.delete());
   });
 
+  it("keeps its labels also when another program that has found it sets others", async () => {
+    const session = await spec.agb.open({ imageId: CODE_IMAGE, labels: { team: "a" }, lease: {} });
+    const { labels } = spec.view(session);
+    const elsewhere = clientOf(spec.emulator);
+    const found = sessionOf(await elsewhere.get(session.getSessionId()));
+    const operations = async (work: () => Promise<unknown>) =>
+      (await spec.requestsOf(work)).map(({ operation }) => operation).filter((name) => name.endsWith("Label"));
+    const set = async () => must(await found.setLabels({ team: "b" }));
+    expect(await operations(set)).toEqual(["GetLabel", "SetLabel"]);
+    expect(await operations(set)).toEqual(["SetLabel"]);
+    expect(spec.view(session).labels).toEqual({ ...labels, team: "b" });
+    for await (const listed of elsewhere.listAll({ team: "b" })) must(await listed.setLabels({ team: "c" }));
+    expect(spec.view(session).labels).toEqual({ ...labels, team: "c" });
+
+    spec.emulator.faults.add({ operation: "GetLabel", kind: "status", status: 400 });
+    const other = sessionOf(await elsewhere.get(session.getSessionId()));
+    const refused = await other.setLabels({ team: "d" });
+    expect(refused).toMatchObject({
+      success: false,
+      errorMessage: expect.stringMatching(/^The labels were not set, as/),
+    });
+    expect(spec.view(session).labels).toEqual({ ...labels, team: "c" });
+    must(await session.delete());
+  });
+
   it("comes from every way to make one, with keep-alive options of its own", async () => {
     const lease = { ttlS: 50 };
     const created = await spec.create({ lease, autoKeepAlive: { mode: "whileHeld", at: 0.5 } });

@@ -301,7 +301,10 @@ export class Session {
     return { requestId, success: true, data: { sessionId, resourceUrl, ...desktop } };
   }
 
-  /** Replaces the session's labels. */
+  /**
+   * Replaces the session's labels but those of this package. Of a session that was not created here these are asked for
+   * first, once; where they can't be read nothing is set.
+   */
   async setLabels(labels: Record<string, string>): Promise<OperationResult> {
     const fault = labelFault(labels);
     // The surface's result of a refusal has no request id.

@@ -335,7 +335,7 @@ impl Agb {
         let session_id = data.session_id.clone();
         let idle_timeout = params.idle_release_timeout_s.flatten().and_then(|s| Duration::try_from_secs_f64(s).ok());
         let details = details(data, params.image_id, request_id);
-        let created = Created { details, idle_timeout, mounts, reserved_labels: params.reserved_labels };
+        let created = Created { details, idle_timeout, mounts, reserved_labels: Some(params.reserved_labels) };
         let session = Session::created(self.clone(), &session_id, created);
         if let Some(options) = params.keep_alive
             && let Err(error) = session.start_keep_alive(options)

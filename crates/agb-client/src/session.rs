@@ -157,7 +157,8 @@ pub(crate) struct Created {
     pub(crate) details: SessionDetails,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) mounts: Option<MountReport>,
-    pub(crate) reserved_labels: Map<String, Value>,
+    /// `None`: not known.
+    pub(crate) reserved_labels: Option<Map<String, Value>>,
 }
 
 /// A cloud session. Clones are the same session.
@@ -172,8 +173,9 @@ struct Inner {
     details: SessionDetails,
     life: Life,
     mounts: Option<MountReport>,
-    /// Labels of the package's own, which setting the user's must not lose.
-    reserved_labels: Map<String, Value>,
+    /// Labels of the package's own, which setting the user's must not lose; of a session that was found they are not known
+    /// before somebody has asked.
+    reserved_labels: OnceCell<Map<String, Value>>,
     channel: Channel,
     /// Made here with no contexts mounted; of a session that was found nobody knows.
     is_without_mounts: bool,
@@ -203,7 +205,7 @@ impl Session {
             details: inner.details.clone(),
             idle_timeout: None,
             mounts: inner.mounts.clone(),
-            reserved_labels: inner.reserved_labels.clone(),
+            reserved_labels: inner.reserved_labels.get().cloned(),
         };
         Self::with_life(inner.agb.clone(), &inner.id, known, inner.life.clone(), inner.is_without_mounts)
     }
@@ -215,7 +217,7 @@ impl Session {
             details: created.details,
             life,
             mounts: created.mounts,
-            reserved_labels: created.reserved_labels,
+            reserved_labels: OnceCell::new_with(created.reserved_labels),
             is_without_mounts,
             channel: Channel::default(),
             given_list: Mutex::default(),
@@ -426,10 +428,12 @@ impl Session {
         facts::info(self).await
     }
 
-    /// Replaces all labels but the package's own, and gives the request id.
+    /// Replaces all labels but the package's own, and gives the request id. Of a session that was found the package's own
+    /// are asked for first, once.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] for no labels at all, a blank or reserved key, or a value that is null or blank.
+    /// [`ErrorKind::InvalidArgument`] for no labels at all, a blank or reserved key, or a value that is null or blank; why
+    /// the package's own could not be read.
     pub async fn set_labels(&self, labels: Map<String, Value>) -> Result<String> {
         facts::set_labels(self, labels, &self.inner.reserved_labels).await
     }

@@ -1,6 +1,7 @@
 //! What can be asked of a session, or written on it: resource, labels, links, tools, metrics.
 
 use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
 
 use crate::agb::is_reserved_label;
 use crate::agb::recover::check_labels_of_user;
@@ -31,12 +32,21 @@ pub(super) async fn info(session: &Session) -> Result<SessionInfo> {
 pub(super) async fn set_labels(
     session: &Session,
     mut labels: Map<String, Value>,
-    reserved: &Map<String, Value>,
+    reserved: &OnceCell<Map<String, Value>>,
 ) -> Result<String> {
     check_labels(&labels)?;
+    let reserved = reserved.get_or_try_init(|| reserved_labels(session)).await.map_err(not_set)?;
     labels.extend(reserved.iter().map(|(key, value)| (key.clone(), value.clone())));
     let query = vec![("sessionId", session.id().to_owned()), ("Labels", js::object_text(&labels))];
     Ok(exchange(session, &endpoint::SET_LABELS, &query).await?.request_id)
+}
+
+/// Nothing was set, as those labels could not be read that have to stay. Where the session is gone it says so itself.
+fn not_set(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::SessionNotFound => error,
+        _ => error.prefixed("The labels were not set, as those that have to stay could not be read"),
+    }
 }
 
 fn check_labels(labels: &Map<String, Value>) -> Result<()> {

@@ -141,7 +141,8 @@ async fn waiting_for_the_end_of_a_session_ends() {
 #[tokio::test]
 async fn labels_go_out_as_text_and_come_back_in_order() {
     let server = Server::start(|_| ok(&json!({"labels": r#"{"z":"1","a":"ü"}"#}))).await;
-    let session = server.session();
+    let known = Created { reserved_labels: Some(Map::new()), ..Created::default() };
+    let session = Session::created(server.agb(), "s-1", known);
     session.set_labels(object(json!({"z": "1 2", "a": "ü"}))).await.unwrap();
     let seen = &server.seen()[0];
     assert_eq!((seen.method.as_str(), seen.body.as_str(), seen.header("content-length")), ("POST", "", "0"));
@@ -149,6 +150,29 @@ async fn labels_go_out_as_text_and_come_back_in_order() {
     assert!(seen.raw_query.contains("%22:%221+2%22,"), "{}", seen.raw_query);
     let labels = session.labels().await.unwrap().labels;
     assert_eq!(labels.keys().collect::<Vec<_>>(), ["z", "a"]);
+}
+
+#[tokio::test]
+async fn a_session_that_was_found_keeps_the_labels_of_the_package_which_are_read_once() {
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/sdk/GetLabel" => ok(&json!({"labels": {"agbn.pid": "7", "team": "a"}})),
+        _ => ok(&Value::Null),
+    })
+    .await;
+    let session = server.session();
+    session.set_labels(object(json!({"team": "b"}))).await.unwrap();
+    session.another().set_labels(object(json!({"team": "c"}))).await.unwrap();
+    let sent: Vec<_> = server.seen_at("/sdk/SetLabel").into_iter().map(|seen| seen.query["Labels"].clone()).collect();
+    assert_eq!(sent, [r#"{"team":"b","agbn.pid":"7"}"#, r#"{"team":"c","agbn.pid":"7"}"#]);
+    assert_eq!(server.seen_at("/sdk/GetLabel").len(), 1);
+}
+
+#[tokio::test]
+async fn labels_are_not_set_where_those_that_have_to_stay_are_not_known() {
+    let server = Server::start(|_| refuse(403, "AccessDenied", "no")).await;
+    let error = server.session().set_labels(object(json!({"a": "b"}))).await.unwrap_err();
+    assert_eq!(error.message(), "The labels were not set, as those that have to stay could not be read: no");
+    assert!(server.seen_at("/sdk/SetLabel").is_empty());
 }
 
 #[tokio::test]
