@@ -3220,7 +3220,7 @@ interface SessionPoolStats {
     idle: number;
     /** Sessions that are handed out, or being checked for it. */
     lent: number;
-    /** Sessions that are being created. */
+    /** Sessions that are being created, or may still turn up as the answer of their creation got lost. */
     creating: number;
     /** Calls of `acquire` that wait until another session is given back. */
     waiting: number;

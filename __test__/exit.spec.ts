@@ -187,6 +187,59 @@ describe("the sessions that are released", () => {
     expect(isAlive(line.slice(3))).toBe(false);
   });
 
+  const living = () => emulator.sessions().filter(({ id }) => isAlive(id)).length;
+
+  it("are a worker's too that ends before it has them", async () => {
+    const before = living();
+    const program = startModule(
+      `import { Worker } from "node:worker_threads";
+       const source = \`import { AGB } from "agbcloud-native";
+         const agb = new AGB({ releaseOnExit: { timeoutMs: 60_000 } });
+         agb.open({ imageId: "${CODE_IMAGE}" }).catch(() => undefined);
+         process.exit();\`;
+       const end = () => new Promise((resolve, reject) => {
+         new Worker(source, { eval: true, env: process.env }).once("error", reject).once("exit", resolve);
+       });
+       for (let round = 0; round < 5; round++) await Promise.all([end(), end(), end(), end()]);`,
+      emulator.env,
+    );
+    const { code, stderr } = await program.ended;
+    expect({ code, stderr, living: living() }).toEqual({ code: 0, stderr: "", living: before });
+  });
+
+  describe("although the answer of their creation got lost", () => {
+    async function endAfterLostAnswer(timeoutMs: number): Promise<Ended> {
+      const lost = emulator.faults.add({ operation: "createSession", kind: "reset", when: "after" });
+      const program = startModule(
+        `import { AGB } from "agbcloud-native";
+         const agb = new AGB({ releaseOnExit: { timeoutMs: ${timeoutMs} } });
+         await agb.create({ imageId: "${CODE_IMAGE}" });
+         process.exit(3);`,
+        emulator.env,
+      );
+      const ended = await program.ended;
+      expect(lost.hits).toBe(1);
+      return ended;
+    }
+
+    it("are looked for until the end", async () => {
+      const blind = emulator.faults.add({ operation: "ListSession", kind: "status", status: 400, count: 5 });
+      const before = living();
+      const { code, stderr } = await endAfterLostAnswer(60_000);
+      blind.remove();
+      expect({ code, stderr, living: living() }).toEqual({ code: 3, stderr: "", living: before });
+    });
+
+    it("are told of where they can't be found", async () => {
+      const blind = emulator.faults.add({ operation: "ListSession", kind: "status", status: 400, count: "always" });
+      const before = living();
+      const { code, stderr } = await endAfterLostAnswer(1_000);
+      blind.remove();
+      expect({ code, living: living() }).toEqual({ code: 3, living: before + 1 });
+      expect(stderr).toMatch(/^agbcloud-native: sessions not released within 1000 ms, .*: 1 still being created\n$/);
+    });
+  });
+
   it.each(["", "await emulator.close();", "process.exit();"])(
     "have ended with an emulator of the same program: %s",
     async (ends) => {

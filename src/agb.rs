@@ -376,9 +376,9 @@ impl NativeAgb {
         params: NativeCreateParams,
         cancel: &NativeCancel,
     ) -> Result<PromiseRaw<'env, Option<Outcome<NativeFoundSession>>>> {
-        let agb = self.inner.clone();
-        let params = params.read();
-        let create = cancel.unless_cancelled(async move { agb.create(params?).await });
+        // Begun before this returns, so that the end of the environment waits for it.
+        let creation = params.read().map(|params| self.inner.create(params));
+        let create = cancel.unless_cancelled(async move { creation?.await });
         promise(env, async move { create.await.map(outcome) })
     }
 

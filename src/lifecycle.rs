@@ -249,6 +249,12 @@ impl NativeSession {
         self.session().lifecycle().into()
     }
 
+    /// The time of the session's service: milliseconds since an arbitrary moment in the life of this process.
+    #[napi]
+    pub fn clock_ms(&self) -> f64 {
+        milliseconds(self.session().life().clock().now().saturating_duration_since(start()))
+    }
+
     /// Keeps the session alive from now on; gives why that can't be.
     #[napi]
     pub fn start_keep_alive(&self, options: NativeKeepAliveOptions) -> Option<NativeFailure> {
@@ -316,8 +322,13 @@ fn loop_ticks() -> Arc<AtomicU64> {
 
 /// Time since an arbitrary moment in the life of this process.
 fn now() -> Duration {
+    start().elapsed()
+}
+
+/// That moment.
+fn start() -> Instant {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    START.elapsed()
+    *START
 }
 
 fn milliseconds(duration: Duration) -> f64 {

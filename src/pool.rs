@@ -33,7 +33,7 @@ pub struct NativePoolStats {
     pub idle: f64,
     /// Sessions that are lent.
     pub lent: f64,
-    /// Sessions that are being created.
+    /// Sessions that are being created, or may still turn up.
     pub creating: f64,
     /// Borrowers that wait.
     pub waiting: f64,

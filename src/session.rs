@@ -10,7 +10,7 @@ use napi_derive::napi;
 use serde_json::{Map, Value};
 
 use crate::context::NativeMountReport;
-use crate::support::{Outcome, json_object, outcome, promise, to_json};
+use crate::support::{NativeFailure, Outcome, json_object, outcome, promise, to_json};
 
 /// Where a session's tool calls go, when its public fields say something else than the service did.
 #[napi(object, object_to_js = false)]
@@ -302,6 +302,14 @@ impl NativeSession {
         promise(env, async move {
             outcome(if sync_contexts { session.delete_synced().await } else { session.delete().await })
         })
+    }
+
+    /// Gives up a session that nobody will use: it is not kept alive any more, and is deleted, with several attempts. Gives
+    /// why it could not be.
+    #[napi]
+    pub fn abandon<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Option<NativeFailure>>> {
+        let session = self.inner.clone();
+        promise(env, async move { session.abandon().await.err().map(Into::into) })
     }
 
     /// Lets the session live on when its owner ends.

@@ -26,6 +26,7 @@ use crate::wire::envelope::{Answer, Fallback, is_session_not_found};
 use crate::wire::{Query, context as wire_context, js, session as wire};
 
 pub use self::many::Deletion;
+pub(crate) use self::recover::NotCreated;
 pub use self::recover::{RESERVED_LABEL_PREFIX, is_reserved_label};
 pub use crate::wire::session::SessionData;
 
@@ -288,20 +289,33 @@ impl Agb {
     /// [`ErrorKind::InvalidArgument`] for a blank image; what the service said otherwise. A session that the service made
     /// although the call failed is released, and the message names it.
     pub fn create(&self, params: CreateParams) -> impl Future<Output = Result<Session>> + Send + use<> {
+        let creation = self.create_watched(params);
+        async move { creation.await.map_err(|failed| failed.error) }
+    }
+
+    /// As [`create`](Self::create), for those who have to know when no session of a failed creation can turn up any more.
+    pub(crate) fn create_watched(
+        &self,
+        params: CreateParams,
+    ) -> impl Future<Output = std::result::Result<Session, NotCreated>> + Send + use<> {
         // Now, and not when the future first runs: the owner may end in between.
         let creating = Registry::of_process().creating(self);
         let agb = self.clone();
         async move { agb.create_registered(params, creating).await }
     }
 
-    async fn create_registered(&self, params: CreateParams, creating: Option<Creating<'static>>) -> Result<Session> {
+    async fn create_registered(
+        &self,
+        params: CreateParams,
+        creating: Option<Creating<'static>>,
+    ) -> std::result::Result<Session, NotCreated> {
         params.check()?;
         let params = params.with_lease();
         // A session that is to be released has to be known, whatever becomes of the answer and of the caller.
         if params.recover || creating.is_some() {
             self.create_recoverably(params, creating).await
         } else {
-            self.create_once(params).await
+            Ok(self.create_once(params).await?)
         }
     }
 
@@ -482,7 +496,7 @@ impl Agb {
         let mut current = 1.0;
         while current < page {
             let (answer, listed) = self
-                .list_page(&labels, limit, &token)
+                .list_page(&labels, limit, &token, self.deadline())
                 .await
                 .map_err(|error| fail(error.prefixed(&unreachable), 0.0))?;
             if listed.next_token.is_empty() {
@@ -493,7 +507,8 @@ impl Agb {
             token = listed.next_token;
             current += 1.0;
         }
-        let (answer, listed) = self.list_page(&labels, limit, &token).await.map_err(|error| fail(error, 0.0))?;
+        let (answer, listed) =
+            self.list_page(&labels, limit, &token, self.deadline()).await.map_err(|error| fail(error, 0.0))?;
         Ok(SessionPage {
             request_id: answer.request_id,
             session_ids: listed.session_ids,
@@ -503,15 +518,20 @@ impl Agb {
         })
     }
 
-    async fn list_page(&self, labels: &str, limit: f64, token: &str) -> Result<(Answer, wire::ListedSessions)> {
+    async fn list_page(
+        &self,
+        labels: &str,
+        limit: f64,
+        token: &str,
+        deadline: Deadline,
+    ) -> Result<(Answer, wire::ListedSessions)> {
         let mut query = vec![("maxResults", js::number_text(limit))];
         if !token.is_empty() {
             query.push(("nextToken", token.to_owned()));
         }
         query.push(("labels", labels.to_owned()));
         let endpoint = &endpoint::LIST_SESSIONS;
-        let answer =
-            self.call(endpoint, &query, self.deadline()).await?.accept(endpoint.operation, Fallback::Status)?;
+        let answer = self.call(endpoint, &query, deadline).await?.accept(endpoint.operation, Fallback::Status)?;
         let listed = answer.object().map(wire::ListedSessions::read).unwrap_or_default();
         Ok((answer, listed))
     }

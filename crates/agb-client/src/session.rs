@@ -345,6 +345,15 @@ impl Session {
         life::delete(self).await
     }
 
+    /// Gives up a session that nobody will use: ends its keep-alive, tries several times to release it, and waits until it
+    /// is gone. One that the service does not know is.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete); the session then ends with its idle time-out.
+    pub async fn abandon(&self) -> Result<()> {
+        life::abandon(self).await
+    }
+
     /// Stores what its mounts hold, then releases the session as [`delete`](Self::delete) does. What can't be stored does
     /// not keep it from being released. For a session that was made without mounts it is a plain delete.
     ///

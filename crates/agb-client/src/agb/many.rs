@@ -26,7 +26,7 @@ impl Agb {
     /// # Errors
     /// What the service said.
     pub async fn page(&self, labels: &Map<String, Value>, token: &str) -> Result<SessionPage> {
-        let (answer, listed) = self.list_page(&js::object_text(labels), PAGE_OF_ALL, token).await?;
+        let (answer, listed) = self.list_page(&js::object_text(labels), PAGE_OF_ALL, token, self.deadline()).await?;
         Ok(SessionPage {
             request_id: answer.request_id,
             session_ids: listed.session_ids,

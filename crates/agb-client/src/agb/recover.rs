@@ -5,21 +5,29 @@ use std::future::Future;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
-use super::{Agb, CreateParams, js, wire};
+use super::{Agb, CreateParams, js};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::registry::{Creating, Registry};
-use crate::session::Session;
-use crate::wire::endpoint;
+use crate::session::{Session, SessionDetails};
+use crate::transport::Deadline;
 
 /// Labels of this package's own begin with it; users neither set nor see them.
 pub const RESERVED_LABEL_PREFIX: &str = "agbn.";
 const CREATE_KEY_LABEL: &str = "agbn.create";
 /// Pauses before each look for a session whose creation got no answer, while the caller waits.
 const EARLY_LOOKS_MS: [u64; 5] = [0, 100, 300, 1_000, 2_000];
-/// The same afterwards: a session that turns up then is released. They make a minute.
+/// How long all of them may take, and one of them; never longer than the configured time-out.
+const EARLY_LIMIT: Duration = Duration::from_secs(10);
+const EARLY_LOOK_LIMIT: Duration = Duration::from_secs(2);
+/// The same pauses afterwards: a session that turns up then is released. They make a minute.
 const LATE_LOOKS_S: [u64; 6] = [1, 3, 6, 10, 15, 25];
+const LATE_LOOK_LIMIT: Duration = Duration::from_secs(10);
+/// The pause between looks while the process ends.
+const LAST_LOOKS_EVERY: Duration = Duration::from_millis(200);
 
 /// Is this label one of the package's own?
 pub fn is_reserved_label(key: &str) -> bool {
@@ -38,6 +46,41 @@ pub(crate) fn check_labels_of_user(labels: &Map<String, Value>, operation: &'sta
     }
 }
 
+/// A creation that failed.
+#[derive(Debug)]
+pub(crate) struct NotCreated {
+    /// Why.
+    pub(crate) error: Error,
+    /// Ends when no session of it can turn up any more; `None`: none can.
+    pub(crate) late: Option<JoinHandle<()>>,
+}
+
+impl From<Error> for NotCreated {
+    fn from(error: Error) -> Self {
+        Self { error, late: None }
+    }
+}
+
+/// A session on its way to its owner: it is given up where it does not arrive.
+struct Unclaimed(Option<Session>);
+
+impl Unclaimed {
+    fn claim(mut self) -> Result<Session> {
+        self.0.take().ok_or_else(|| Error::new(ErrorKind::Internal, "the session was claimed before"))
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        let Some(session) = self.0.take() else { return };
+        session.stop_keep_alive();
+        if let Ok(runtime) = Handle::try_current() {
+            // It says itself what goes wrong.
+            runtime.spawn(async move { session.abandon().await });
+        }
+    }
+}
+
 impl Agb {
     /// Creates as [`create_once`](Self::create_once) does, whatever becomes of the caller: when it goes away, the session
     /// is released as soon as it is there; when the answer gets lost, the session is searched.
@@ -45,46 +88,69 @@ impl Agb {
         &self,
         params: CreateParams,
         creating: Option<Creating<'static>>,
-    ) -> Result<Session> {
+    ) -> std::result::Result<Session, NotCreated> {
         let (sender, receiver) = oneshot::channel();
         let agb = self.clone();
         tokio::spawn(async move {
-            let outcome = agb.create_or_find(params).await;
-            drop(creating);
-            if let Err(Ok(session)) = sender.send(outcome) {
-                agb.release_unwanted(session.id()).await;
-            }
+            let outcome = agb.create_or_find(params, creating).await;
+            // Dropped where nobody waits any more.
+            drop(sender.send(outcome.map(|session| Unclaimed(Some(session)))));
         });
         let gone = |_| Error::new(ErrorKind::Internal, "the creation ended without a result");
-        receiver.await.map_err(gone)?
+        Ok(receiver.await.map_err(gone)??.claim()?)
     }
 
-    async fn create_or_find(&self, mut params: CreateParams) -> Result<Session> {
+    async fn create_or_find(
+        &self,
+        mut params: CreateParams,
+        creating: Option<Creating<'static>>,
+    ) -> std::result::Result<Session, NotCreated> {
         let key = format!("{:032x}", fastrand::u128(..));
         params.reserved_labels.insert(CREATE_KEY_LABEL.to_owned(), key.clone().into());
         let error = match self.create_once(params.clone()).await {
             Err(error) if is_answer_lost(&error) => error,
-            outcome => return outcome,
+            outcome => return Ok(outcome?),
         };
         tracing::debug!(target: "agb::session", error = error.message(), "the answer of a creation got lost");
-        if let Some(id) = first_of(EARLY_LOOKS_MS.map(Duration::from_millis), || self.find_created(&key)).await {
+        let looks = first_of(EARLY_LOOKS_MS.map(Duration::from_millis), || self.find_created(&key, EARLY_LOOK_LIMIT));
+        if let Ok(Some(id)) = tokio::time::timeout(self.timeout().min(EARLY_LIMIT), looks).await {
             tracing::info!(target: "agb::session", session = id, "found again a session whose creation got no answer");
-            return self.adopt_created(&id, params).await;
+            return Ok(self.adopt_created(&id, params).await?);
         }
-        let agb = self.clone();
-        tokio::spawn(async move {
-            let looks = LATE_LOOKS_S.map(Duration::from_secs);
-            if let Some(id) = first_of(looks, || agb.find_created(&key)).await {
-                agb.release_unwanted(&id).await;
-            }
-        });
-        Err(error.noted("a session that was made all the same is released when it turns up within a minute"))
+        let late = tokio::spawn(self.clone().watch_late(key, params.image_id, creating));
+        let error = error.noted("a session that was made all the same is released when it turns up within a minute");
+        Err(NotCreated { error, late: Some(late) })
     }
 
-    async fn find_created(&self, key: &str) -> Option<String> {
+    /// Looks for a session whose creation got no answer, and releases it when it turns up. Until then it counts as being
+    /// created.
+    async fn watch_late(self, key: String, image_id: String, creating: Option<Creating<'static>>) {
+        let found = tokio::select! {
+            found = first_of(LATE_LOOKS_S.map(Duration::from_secs), || self.find_created(&key, LATE_LOOK_LIMIT)) => found,
+            found = self.find_before_the_end(&key, creating.as_ref()) => found,
+        };
+        let Some(id) = found else { return };
+        // From now on it has a name for those who release what is left over at the end of the process.
+        Registry::of_process().add_created(&self, &id, &image_id);
+        drop(creating);
+        // It says itself what goes wrong.
+        let _ = self.attach(&id, SessionDetails::default()).abandon().await;
+    }
+
+    /// Waits for the end of the process, and then looks again and again: there is no later look.
+    async fn find_before_the_end(&self, key: &str, creating: Option<&Creating<'static>>) -> Option<String> {
+        match creating {
+            Some(creating) => creating.end_begun().await,
+            None => std::future::pending().await,
+        }
+        first_of(std::iter::repeat(LAST_LOOKS_EVERY), || self.find_created(key, EARLY_LOOK_LIMIT)).await
+    }
+
+    async fn find_created(&self, key: &str, limit: Duration) -> Option<String> {
         let mut labels = Map::new();
         labels.insert(CREATE_KEY_LABEL.to_owned(), key.into());
-        match self.list_page(&js::object_text(&labels), 1.0, "").await {
+        let deadline = self.deadline().min(Deadline::after(limit));
+        match self.list_page(&js::object_text(&labels), 1.0, "", deadline).await {
             Ok((_, page)) => page.session_ids.into_iter().next(),
             Err(error) => {
                 tracing::debug!(target: "agb::session", error = error.message(), "looking for a created session failed");
@@ -105,20 +171,6 @@ impl Agb {
                 self.finish_creation(data, request_id, params).await
             }
             Err(error) => Err(self.released_after(session_id, error.prefixed("Failed to create session")).await),
-        }
-    }
-
-    async fn release_unwanted(&self, session_id: &str) {
-        let body = wire::SessionIdBody { session_id };
-        let outcome = self.post(&endpoint::RELEASE_SESSION, &Vec::new(), &body, self.deadline()).await;
-        match outcome {
-            Ok(answer) if answer.is_success() => {
-                self.forget(session_id);
-                tracing::debug!(target: "agb::session", session = session_id, "released a session that nobody waits for");
-            }
-            _ => {
-                tracing::warn!(target: "agb::session", session = session_id, "a session that nobody waits for stays until its idle time-out");
-            }
         }
     }
 }

@@ -315,3 +315,26 @@ async fn a_lease_is_a_short_time_out_with_labels_of_the_process() {
     assert_eq!(server.agb().create(refused).await.unwrap_err().kind(), ErrorKind::InvalidArgument);
     assert_eq!(server.seen().len(), 1);
 }
+
+#[tokio::test]
+async fn a_session_that_its_owner_does_not_take_is_released_wherever_it_was_on_its_way() {
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/mcp/createSession" => ok(&json!({"sessionId": "s-9"})),
+        "/mcp/releaseSessionAsync" => ok(&Value::Null),
+        _ => ok(&json!({"status": "FINISH"})),
+    })
+    .await;
+    let mut creation = Box::pin(server.agb().create(CreateParams { recover: true, ..params() }));
+    assert!(futures_util::poll!(&mut creation).is_pending());
+    let until = async |path: &str| {
+        while server.seen_at(path).is_empty() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    until("/mcp/createSession").await;
+    // Time for the answer to come as near as it can.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(server.seen_at("/mcp/releaseSessionAsync").is_empty());
+    drop(creation);
+    until("/mcp/releaseSessionAsync").await;
+}

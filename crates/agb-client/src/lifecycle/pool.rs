@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::life::LIFETIME_NOTICE;
 use super::{Expiring, KeepAliveMode, KeepAliveOptions, LifecycleEvent, SessionState, Subscription};
-use crate::agb::{Agb, CreateParams};
+use crate::agb::{Agb, CreateParams, NotCreated};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Session;
 
@@ -57,7 +57,7 @@ pub struct PoolStats {
     pub idle: usize,
     /// Sessions that are lent, or checked before.
     pub lent: usize,
-    /// Sessions that are being created.
+    /// Sessions that are being created, or may still turn up as the answer of their creation got lost.
     pub creating: usize,
     /// Borrowers that wait for one of the others to give back.
     pub waiting: usize,
@@ -403,8 +403,8 @@ impl Shared {
         }
     }
 
-    async fn create(&self) -> Result<Pooled> {
-        let session = self.agb.create(self.params.clone()).await?;
+    async fn create(&self) -> std::result::Result<Pooled, NotCreated> {
+        let session = self.agb.create_watched(self.params.clone()).await?;
         let work = Arc::clone(&self.work);
         let subscription = session.on_lifecycle(Arc::new(move |event: &LifecycleEvent| {
             let is_end = matches!(
@@ -515,9 +515,25 @@ async fn prepare(mut slot: Slot) -> Result<Lent> {
         }
     }
     slot.turn(Role::Creating);
-    let pooled = shared.create().await?;
-    slot.turn(Role::Lent);
-    hand_out(slot, pooled)
+    match shared.create().await {
+        Ok(pooled) => {
+            slot.turn(Role::Lent);
+            hand_out(slot, pooled)
+        }
+        Err(failed) => Err(keep_room(slot, failed)),
+    }
+}
+
+/// Keeps the room of a session that may still turn up although its creation failed: it would be one too many.
+fn keep_room(slot: Slot, NotCreated { error, late }: NotCreated) -> Error {
+    if let Some(late) = late {
+        tokio::spawn(async move {
+            // However it ended: nobody looks for the session any more.
+            let _ = late.await;
+            drop(slot);
+        });
+    }
+    error
 }
 
 fn hand_out(slot: Slot, pooled: Pooled) -> Result<Lent> {
@@ -624,7 +640,7 @@ async fn refill(slot: Slot) {
             drop(state);
             take_back(slot, pooled);
         }
-        Err(error) => {
+        Err(failed) => {
             let mut state = shared.lock();
             // Creations that fail together count once.
             if state.retry_at.is_none_or(|at| at <= Instant::now()) {
@@ -632,6 +648,7 @@ async fn refill(slot: Slot) {
                 state.retry_at = Instant::now().checked_add(pause(state.failures, LONGEST_CREATE_PAUSE));
             }
             drop(state);
+            let error = keep_room(slot, failed);
             tracing::warn!(target: "agb::pool", error = error.message(), "refilling the pool failed");
         }
     }

@@ -9,8 +9,8 @@ use std::fmt;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch};
 
 use crate::agb::Agb;
 use crate::config;
@@ -93,6 +93,8 @@ pub(super) struct Claim {
 pub(crate) struct Registry {
     state: Mutex<State>,
     changed: Notify,
+    /// Has the end of the process begun?
+    is_ending: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -101,7 +103,14 @@ struct State {
     next: u64,
     live: BTreeMap<Key, Entry>,
     /// The sessions that are being created, whose ids nobody knows yet.
-    creating: Vec<ExitPolicy>,
+    creating: Vec<Nameless>,
+}
+
+/// A session that is being created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Nameless {
+    service: String,
+    policy: ExitPolicy,
 }
 
 struct Entry {
@@ -124,9 +133,9 @@ impl Registry {
     /// Counts a session that is being created with `agb`, until the mark is dropped. `None` if that client's sessions
     /// are not to be released.
     pub(crate) fn creating(&self, agb: &Agb) -> Option<Creating<'_>> {
-        let policy = agb.exit_policy()?;
-        self.lock().creating.push(policy);
-        Some(Creating { registry: self, policy })
+        let session = Nameless { service: agb.base_url().to_owned(), policy: agb.exit_policy()? };
+        self.lock().creating.push(session.clone());
+        Some(Creating { registry: self, session })
     }
 
     /// Adds a session that was created now.
@@ -192,7 +201,10 @@ impl Registry {
 
     /// Takes all sessions of a service off.
     fn remove_service(&self, service: &str) {
-        self.lock().live.retain(|key, _| key.service != service);
+        let mut state = self.lock();
+        state.live.retain(|key, _| key.service != service);
+        state.creating.retain(|session| session.service != service);
+        drop(state);
         self.changed.notify_waiters();
     }
 
@@ -228,7 +240,8 @@ impl Registry {
     /// The longest limit within `scope`.
     pub(super) fn limit(&self, scope: Scope) -> Duration {
         let state = self.lock();
-        let policies = state.live.values().map(|entry| entry.policy).chain(state.creating.iter().copied());
+        let creating = state.creating.iter().map(|session| session.policy);
+        let policies = state.live.values().map(|entry| entry.policy).chain(creating);
         policies.filter(|policy| scope.covers(policy.owner)).map(|policy| policy.limit).max().unwrap_or_default()
     }
 
@@ -280,7 +293,12 @@ impl Registry {
     pub(super) fn is_busy(&self, scope: Scope, own: usize) -> bool {
         let state = self.lock();
         let claimed = state.live.values().filter(|entry| entry.claimed && scope.covers(entry.policy.owner)).count();
-        claimed > own || state.creating.iter().any(|policy| scope.covers(policy.owner))
+        claimed > own || state.creating.iter().any(|session| scope.covers(session.policy.owner))
+    }
+
+    /// The end of the process begins: who looks for sessions now and then has to hurry.
+    pub(super) fn begin_end(&self) {
+        self.is_ending.send_replace(true);
     }
 
     /// Resolves at the next change after this call.
@@ -310,13 +328,21 @@ fn key(agb: &Agb, session_id: &str) -> Key {
 #[must_use]
 pub(crate) struct Creating<'a> {
     registry: &'a Registry,
-    policy: ExitPolicy,
+    session: Nameless,
+}
+
+impl Creating<'_> {
+    /// Resolves when the end of the process begins.
+    pub(crate) async fn end_begun(&self) {
+        // Fails only where the sender is gone, which the registry holds.
+        let _ = self.registry.is_ending.subscribe().wait_for(|is_ending| *is_ending).await;
+    }
 }
 
 impl Drop for Creating<'_> {
     fn drop(&mut self) {
         let mut state = self.registry.lock();
-        if let Some(position) = state.creating.iter().position(|policy| *policy == self.policy) {
+        if let Some(position) = state.creating.iter().position(|session| *session == self.session) {
             state.creating.swap_remove(position);
         }
         drop(state);
@@ -378,6 +404,7 @@ mod tests {
         let registry = Registry::default();
         registry.add_created(&owned_by("http://service.test", 1), "s-1", "image");
         registry.add_created(&owned_by("http://other.test", 1), "s-2", "image");
+        let _creating = registry.creating(&owned_by("http://service.test", 1));
         registry.remove_service("http://service.test");
         assert_eq!(registry.left(), (vec!["s-2".to_owned()], 0));
     }

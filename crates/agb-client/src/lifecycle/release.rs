@@ -58,6 +58,7 @@ pub fn release_all() -> Unreleased {
         return Unreleased::default();
     }
     let limit = registry.limit(Scope::Everything);
+    registry.begin_end();
     if let Ok(runtime) = &*RUNTIME {
         runtime.block_on(release(registry, Scope::Everything));
     }

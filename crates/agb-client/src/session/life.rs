@@ -9,6 +9,10 @@ use crate::wire::envelope::Fallback;
 use crate::wire::session::SessionIdBody;
 use crate::wire::{endpoint, js};
 
+/// Pauses before each attempt to release a session that nobody will use.
+const ABANDON_PAUSES_MS: [u64; 3] = [0, 500, 2_000];
+/// How long each of them may take.
+const ABANDON_LIMIT: Duration = Duration::from_secs(10);
 /// How long a released session may take until it is gone.
 const RELEASE_LIMIT: Duration = Duration::from_secs(300);
 /// The second look at a released session; most are gone by then.
@@ -49,20 +53,45 @@ pub(super) async fn keep_alive(session: &Session) -> Result<String> {
 }
 
 pub(super) async fn delete(session: &Session) -> Result<String> {
-    let released = release(session, session.agb().deadline()).await;
-    session.life().learn(&released);
-    let request_id = released?;
-    session.life().deleted();
-    tracing::debug!(target: "agb::session", session = session.id(), "release accepted");
-    session.close_channel(ErrorKind::SessionNotFound, "the session was deleted while the stream was running");
+    let request_id = release(session, session.agb().deadline()).await?;
     wait_until_gone(session, Deadline::after(RELEASE_LIMIT))
         .await
         .map_err(|error| error.with_request_id(&request_id))?;
     Ok(request_id)
 }
 
-/// Asks the service to release the session, and gives the request id.
+/// Nobody can try again later: so the keep-alive ends first, and the release is tried several times.
+pub(super) async fn abandon(session: &Session) -> Result<()> {
+    session.stop_keep_alive();
+    let mut outcome = Ok(());
+    for pause in ABANDON_PAUSES_MS.map(Duration::from_millis) {
+        tokio::time::sleep(pause).await;
+        let deadline = session.agb().deadline().min(Deadline::after(ABANDON_LIMIT));
+        match release(session, deadline).await {
+            Ok(_) => return wait_until_gone(session, Deadline::after(RELEASE_LIMIT)).await,
+            Err(error) if error.kind() == ErrorKind::SessionNotFound => return Ok(()),
+            Err(error) => outcome = Err(error),
+        }
+    }
+    if let Err(error) = &outcome {
+        let (session, error) = (session.id(), error.message());
+        tracing::warn!(target: "agb::session", session, error, "a session that nobody needs stays until its idle time-out");
+    }
+    outcome
+}
+
+/// Has the session released, and gives the request id.
 async fn release(session: &Session, deadline: Deadline) -> Result<String> {
+    let released = ask_for_release(session, deadline).await;
+    session.life().learn(&released);
+    let request_id = released?;
+    session.life().deleted();
+    tracing::debug!(target: "agb::session", session = session.id(), "release accepted");
+    session.close_channel(ErrorKind::SessionNotFound, "the session was deleted while the stream was running");
+    Ok(request_id)
+}
+
+async fn ask_for_release(session: &Session, deadline: Deadline) -> Result<String> {
     let body = SessionIdBody { session_id: session.id() };
     let answer = session.agb().post(&endpoint::RELEASE_SESSION, &Vec::new(), &body, deadline).await?;
     if answer.is_success() {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::lifecycle::StopReason;
 use crate::testing::{Server, not_found, ok, refuse, reply};
 use crate::transport::Deadline;
 
@@ -173,6 +174,28 @@ async fn labels_are_not_set_where_those_that_have_to_stay_are_not_known() {
     let error = server.session().set_labels(object(json!({"a": "b"}))).await.unwrap_err();
     assert_eq!(error.message(), "The labels were not set, as those that have to stay could not be read: no");
     assert!(server.seen_at("/sdk/SetLabel").is_empty());
+}
+
+#[tokio::test]
+async fn what_nobody_needs_is_kept_alive_no_longer_and_released_with_several_attempts() {
+    let server = Server::start(|seen| match (seen.path.as_str(), seen.nth) {
+        ("/mcp/releaseSessionAsync", 0) => refuse(403, "AccessDenied", "no"),
+        ("/mcp/releaseSessionAsync", _) => ok(&Value::Null),
+        _ => ok(&json!({"status": "FINISH"})),
+    })
+    .await;
+    let session = Session::created(server.agb(), "s-1", Created::default());
+    session.start_keep_alive(KeepAliveOptions::default()).unwrap();
+    session.abandon().await.unwrap();
+    assert_eq!(server.seen_at("/mcp/releaseSessionAsync").len(), 2);
+    assert_eq!(session.keep_alive_status().unwrap().stopped, Some(StopReason::Stopped));
+
+    let stuck = Server::start(|_| refuse(403, "AccessDenied", "no")).await;
+    let error = stuck.session().abandon().await.unwrap_err();
+    assert_eq!((error.message(), stuck.seen().len()), ("[AccessDenied] no", 3));
+    let gone = Server::start(|_| not_found()).await;
+    gone.session().abandon().await.unwrap();
+    assert_eq!(gone.seen().len(), 1);
 }
 
 #[tokio::test]

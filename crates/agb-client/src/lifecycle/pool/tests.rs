@@ -1,6 +1,6 @@
 //! The pool against a service that counts its sessions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::response::Response;
@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{Seen, Server, not_found, ok, refuse};
+use crate::testing::{Seen, Server, not_found, ok, refuse, reply};
 
 /// The sessions of a service, which takes its time to release one: it is there until somebody has looked twice.
 #[derive(Default)]
@@ -17,12 +17,16 @@ struct Sessions {
     releasing: BTreeSet<String>,
     made: usize,
     most: usize,
+    /// What was sent with each creation.
+    creations: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Default)]
 struct Service {
     sessions: Arc<Mutex<Sessions>>,
     is_down: Arc<AtomicBool>,
+    /// Creations get no answer, and lists show nothing.
+    is_silent: Arc<AtomicBool>,
 }
 
 impl Service {
@@ -35,6 +39,7 @@ impl Service {
         if self.is_down.load(Ordering::Relaxed) {
             return refuse(400, "Refused", "not now");
         }
+        let is_silent = self.is_silent.load(Ordering::Relaxed);
         let mut sessions = self.sessions.lock().unwrap();
         let id_of_body = || seen.json()["sessionId"].as_str().unwrap().to_owned();
         match seen.path.as_str() {
@@ -43,7 +48,19 @@ impl Service {
                 let id = format!("s-{}", sessions.made);
                 sessions.alive.insert(id.clone());
                 sessions.most = sessions.most.max(sessions.alive.len());
+                sessions.creations.insert(id.clone(), seen.json()["labels"].as_str().unwrap().to_owned());
+                if is_silent {
+                    return reply(502, "");
+                }
                 ok(&json!({ "sessionId": id }))
+            }
+            "/sdk/ListSession" if is_silent => reply(200, r#"{"success": true, "data": []}"#),
+            "/sdk/ListSession" => {
+                let labels: Value = serde_json::from_str(&seen.query["labels"]).unwrap();
+                let key = labels["agbn.create"].as_str().unwrap();
+                let of_key = sessions.creations.iter().find(|(_, labels)| labels.contains(key));
+                let page: Vec<_> = of_key.map(|(id, _)| json!({ "sessionId": id })).into_iter().collect();
+                reply(200, json!({"success": true, "data": page}).to_string())
             }
             "/mcp/refreshSessionIdleTime" if sessions.alive.contains(&seen.query["sessionId"]) => ok(&Value::Null),
             "/mcp/releaseSessionAsync" if sessions.alive.contains(&id_of_body()) => ok(&Value::Null),
@@ -156,6 +173,25 @@ async fn there_are_never_more_than_max_and_all_get_one() {
     assert!(service.most() <= 3, "{} at once", service.most());
     assert!(service.made() >= 20, "{} made", service.made());
     assert_eq!(service.alive(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_session_that_may_still_turn_up_has_room_until_it_is_gone() {
+    let service = Service::default();
+    service.is_silent.store(true, Ordering::Relaxed);
+    let server = service.start().await;
+    // Sooner over, and looked for at the latest after a minute all the same.
+    let agb = crate::testing::with_timeout(&server.url, &[], 2_000.0);
+    let options = PoolOptions { acquire_timeout_ms: Some(20_000.0), ..options(0.0, 2.0) };
+    let pool = SessionPool::new(agb, options, &Handle::current()).unwrap();
+    let (first, second) = tokio::join!(pool.acquire(), pool.acquire());
+    assert!(first.is_err() && second.is_err());
+    assert_eq!(pool.stats(), stats(0, 0, 2, 0));
+    let third = pool.acquire();
+    assert_eq!(pool.stats(), stats(0, 0, 2, 1));
+    service.is_silent.store(false, Ordering::Relaxed);
+    assert!(third.await.unwrap().session().id() > "s-2");
+    assert_eq!(service.most(), 2);
 }
 
 #[tokio::test]
