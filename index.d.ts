@@ -1694,8 +1694,8 @@ declare class Session {
     /** Takes a listener of {@link on} or {@link once} away. */
     off<Event extends keyof SessionEvents>(event: Event, listener: (...args: SessionEvents[Event]) => unknown): this;
     /**
-     * Deletes the session at the end of an `await using` block; one that is gone already is no failure. A session of a pool
-     * is given back instead.
+     * Deletes the session at the end of an `await using` block; one that is gone already is no failure. One that could not
+     * be deleted is not kept alive any longer. A session of a pool is given back instead.
      *
      * @throws {SessionError} when it could not be deleted; the event `releaseFailed` tells it, too
      */
@@ -2404,6 +2404,10 @@ interface RecreateOptions<Handle> {
     /**
      * Brings a new session into the state that the program needs, before the call that found the loss goes on. While it
      * runs nothing is replaced. What it throws ends that call, and the new session is deleted.
+     *
+     * Its calls have to be made by itself, or by what it starts. Other calls wait until it has ended: should it wait for
+     * one of them, for example for work that it hands to a queue which was started elsewhere, both would wait for each
+     * other; that call fails after two minutes, with the code `RestoreUnderWay`.
      */
     restore?: (session: Handle) => Promise<unknown> | unknown;
 }
@@ -2652,12 +2656,12 @@ declare class AGB {
      * deletes it at the end of the block. Should the service's answer get lost, the session that it made is found again, or
      * released as soon as it turns up.
      *
-     * @param params at least an `imageId`
      * With `recreate` the session is replaced when a call finds that it is gone for good, be it idle for too long or at the
      * end of its longest life: another one is made with the same parameters, `restore` runs, and a call that can't have run
      * in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
      * stays, its id changes (event `recreated`). At most three times within ten minutes, and never after `delete`.
      *
+     * @param params at least an `imageId`
      * @param options `signal` gives up the creation; what the service makes all the same is released
      * @throws {AGBError} for parameters that can't be used
      * @throws {APIError | AuthenticationError | SessionError} when the service can't be reached or refuses

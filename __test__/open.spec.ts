@@ -216,6 +216,15 @@ describe("await using", () => {
     await other[Symbol.asyncDispose]();
   });
 
+  it("keeps a session that could not be deleted alive no longer", async () => {
+    const session = await spec.agb.open({ imageId: CODE_IMAGE, idleReleaseTimeout: 60, autoKeepAlive: true });
+    spec.emulator.faults.add({ operation: "releaseSessionAsync", kind: "status", status: 400 });
+    expect(await rejectionOf(session[Symbol.asyncDispose]())).toBeInstanceOf(SessionError);
+    expect(session.keepAliveStatus()).toMatchObject({ running: false });
+    await spec.emulator.advance(70_000);
+    expect(spec.view(session).wireStatus).not.toBe("RUNNING");
+  });
+
   it("throws when the session could not be deleted, and tells it", async () => {
     const told: unknown[] = [];
     const session = await withEmulator({}, async (_emulator, agb) => {

@@ -2,7 +2,7 @@
 
 /** Sessions that are replaced when they are lost. */
 
-import { type OpenOptions, type RecreatedEvent, type Session, SessionError } from "agbcloud-native";
+import { AGB, type OpenOptions, type RecreatedEvent, type Session, SessionError } from "agbcloud-native";
 import { CODE_IMAGE, clientOf, IMAGE_WITHOUT_LINK, sessionOf, useEmulator } from "./support/emulator";
 import { must } from "./support/session";
 import { until } from "./support/wait";
@@ -36,6 +36,28 @@ function livingIds(): string[] {
     .filter(({ wireStatus }) => wireStatus === "RUNNING")
     .map(({ id }) => id);
 }
+
+/** Lets those pass who wait for it, once it is open. */
+function gate(): { open: () => void; passed: Promise<void> } {
+  let open = () => {};
+  const passed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { open, passed };
+}
+
+/** All but `setTimeout`, which the facade waits with. */
+const NOT_FAKED = [
+  "Date",
+  "hrtime",
+  "nextTick",
+  "performance",
+  "queueMicrotask",
+  "setImmediate",
+  "clearImmediate",
+  "setInterval",
+  "clearInterval",
+] as const satisfies readonly string[];
 
 describe("a session that was idle for too long", () => {
   it.each([CODE_IMAGE, IMAGE_WITHOUT_LINK])(
@@ -140,6 +162,102 @@ describe("a session that somebody else deleted", () => {
   });
 });
 
+describe("calls that meet the loss at different times", () => {
+  it("are told of the session that they were made for, also when it has been replaced meanwhile", async () => {
+    const { session, events } = await open({}, { imageId: CODE_IMAGE });
+    const oldId = session.getSessionId();
+    await deleteElsewhere(session);
+    // Its answer, that the session is gone, comes when another call has found out.
+    const late = spec.emulator.faults.add({ operation: "callTool", kind: "delay", ms: 3_000, when: "after" });
+    const first = session.command.execute("echo late", 20_000);
+    await until("the call has met the loss", () => late.hits === 1);
+    must(await session.keepAlive());
+    expect(events).toEqual([{ oldId, newId: session.getSessionId() }]);
+    const result = await first;
+    expect(result).toMatchObject({ success: false, code: "SessionRecreated" });
+    expect(result.errorMessage).toContain(`${oldId} was lost while the call was under way`);
+    expect(result.errorMessage).toContain(`${session.getSessionId()} has taken its place`);
+    expect(events).toHaveLength(1);
+    must(await session.delete());
+  });
+
+  it("say so also where they give what they have done until then", async () => {
+    const { session } = await open();
+    for (let round = 1; round <= 3; round++) {
+      await deleteElsewhere(session);
+      must(await session.keepAlive());
+    }
+    await deleteElsewhere(session);
+    await session.getLabels();
+    const transfer = session.file.upload(Buffer.from("x"), "/tmp/x.txt");
+    expect(await transfer).toMatchObject({
+      success: false,
+      errorMessage: expect.stringContaining("recreated 3 times"),
+    });
+    const streamed = await session.code.run("print(1)", "python", undefined, { streamBeta: true });
+    expect(streamed).toMatchObject({ success: false, errorMessage: expect.stringContaining("recreated 3 times") });
+  });
+});
+
+describe("a session that the program has done with", () => {
+  it.each<[string, (session: Session) => Promise<unknown>]>([
+    ["deleted", async (session) => must(await session.delete())],
+    ["disposed of", (session) => session[Symbol.asyncDispose]()],
+  ])("is not left over when it is %s while another one is being made", async (_how, end) => {
+    const { session, events } = await open();
+    const before = livingIds().filter((id) => id !== session.getSessionId());
+    await deleteElsewhere(session);
+    const slow = spec.emulator.faults.add({ operation: "createSession", kind: "delay", ms: 3_000 });
+    const call = session.keepAlive();
+    await until("another one is being made", () => slow.hits === 1);
+    await end(session);
+    expect(await call).toMatchObject({
+      success: false,
+      errorMessage: expect.stringContaining("has deleted it meanwhile"),
+    });
+    expect([livingIds(), events]).toEqual([before, []]);
+  });
+
+  it("is not left over when it is disposed of, or its block ends, while it is restored", async () => {
+    const before = livingIds();
+    for (const end of ["dispose", "block"]) {
+      const restoring = gate();
+      const restored = gate();
+      const restore = async () => {
+        restoring.open();
+        await restored.passed;
+      };
+      let call: Promise<unknown> | undefined;
+      const lose = async (session: Session) => {
+        await deleteElsewhere(session);
+        call = session.keepAlive();
+        await restoring.passed;
+      };
+      if (end === "dispose") {
+        const { session } = await open({ restore });
+        await lose(session);
+        await session[Symbol.asyncDispose]();
+      } else {
+        await spec.agb.withSession({ imageId: IMAGE_WITHOUT_LINK }, lose, { recreate: true, restore });
+      }
+      expect(livingIds()).toEqual(before);
+      restored.open();
+      expect(await call).toMatchObject({ success: false });
+      expect(livingIds()).toEqual(before);
+    }
+  });
+
+  it("is not replaced by a call that comes after its disposal, though it was lost before", async () => {
+    const { session, events } = await open();
+    await deleteElsewhere(session);
+    await session.getStatus();
+    await session[Symbol.asyncDispose]();
+    const before = livingIds();
+    expect(await session.keepAlive()).toMatchObject({ success: false });
+    expect([livingIds(), events]).toEqual([before, []]);
+  });
+});
+
 describe("what goes over to the new session", () => {
   it("listeners, holds and the keep-alive as it was set last", async () => {
     const { session, events } = await open({}, { autoKeepAlive: { mode: "whileHeld" } });
@@ -159,6 +277,28 @@ describe("what goes over to the new session", () => {
     await until("the second end was told", () => heard.length === 2);
     expect(heard).toEqual(["unknown", "idleTimeout"]);
     await session.delete();
+  });
+
+  it("whether it ends with the program", async () => {
+    const { apiKey, url } = spec.emulator;
+    const agb = new AGB({ apiKey, config: { endpoint: url }, releaseOnExit: true });
+    const session = await agb.open({ imageId: IMAGE_WITHOUT_LINK }, { recreate: true });
+    const isLive = () => agb.liveSessions().some(({ sessionId }) => sessionId === session.getSessionId());
+    session.detach();
+    expect(isLive()).toBe(false);
+    await deleteElsewhere(session);
+    must(await session.keepAlive());
+    expect(isLive()).toBe(false);
+    session.adopt();
+    expect(isLive()).toBe(true);
+    await deleteElsewhere(session);
+    must(await session.keepAlive());
+    expect(isLive()).toBe(true);
+    must(await session.delete());
+
+    const plain = await open();
+    expect(() => plain.session.adopt()).toThrow(/needs an AGB with releaseOnExit/);
+    must(await plain.session.delete());
   });
 
   it("not what was assigned to the fields of the lost one", async () => {
@@ -202,6 +342,88 @@ describe("restore", () => {
     must(await session.delete());
   });
 
+  it("says when the new session could not be deleted, which is not kept alive then", async () => {
+    const { session } = await open(
+      {
+        restore: () => {
+          throw new Error("no network drive");
+        },
+      },
+      { autoKeepAlive: true },
+    );
+    await deleteElsewhere(session);
+    const stuck = spec.emulator.faults.add({
+      operation: "releaseSessionAsync",
+      kind: "status",
+      status: 400,
+      count: "always",
+    });
+    const error = await session.keepAlive().then(
+      () => undefined,
+      (rejection) => rejection,
+    );
+    stuck.remove();
+    expect(error).toBeInstanceOf(SessionError);
+    expect(error.message).toMatch(/could not be restored, nor deleted \(.+\): .+: no network drive/);
+    expect(stuck.hits).toBe(3);
+    expect(session.keepAliveStatus()).toMatchObject({ running: false });
+    await spec.emulator.advance(70_000);
+    expect(livingIds()).not.toContain(session.getSessionId());
+    await session.delete();
+  });
+
+  it("has its calls to itself while it runs, and what it left behind is a call like any other", async () => {
+    const restored = gate();
+    const leftOver: Promise<{ success: boolean }>[] = [];
+    const { session, events } = await open({
+      restore: (fresh) => {
+        leftOver.push(restored.passed.then(() => fresh.keepAlive()));
+      },
+    });
+    await deleteElsewhere(session);
+    must(await session.keepAlive());
+    await deleteElsewhere(session);
+    restored.open();
+    must((await leftOver[0]) as { success: boolean });
+    expect(events).toHaveLength(2);
+    must(await session.delete());
+  });
+
+  it("may use another session that is restored by the use of this one", async () => {
+    const inner = await open({ restore: async () => must(await outer.session.keepAlive()) });
+    const outer: Opened = await open({ restore: async () => must(await inner.session.keepAlive()) });
+    await deleteElsewhere(inner.session);
+    await deleteElsewhere(outer.session);
+    must(await outer.session.keepAlive());
+    expect([inner.events.length, outer.events.length]).toEqual([1, 1]);
+    must(await inner.session.delete());
+    must(await outer.session.delete());
+  });
+
+  it("ends with the failure of a call that was made elsewhere and waits for it, though it waits for that call", async () => {
+    const asked = gate();
+    // Work that was begun elsewhere belongs to no restore.
+    const elsewhere = asked.passed.then(() => session.keepAlive());
+    const { session } = await open({
+      restore: async () => {
+        asked.open();
+        must(await elsewhere);
+      },
+    });
+    await deleteElsewhere(session);
+    jest.useFakeTimers({ now: Date.now(), doNotFake: [...NOT_FAKED] });
+    try {
+      const call = session.keepAlive().catch((error) => error);
+      while (jest.getTimerCount() === 0) await new Promise((resolve) => setImmediate(resolve));
+      jest.advanceTimersByTime(120_000);
+      expect(await elsewhere).toMatchObject({ success: false, code: "RestoreUnderWay", retryable: true });
+      expect((await call).message).toMatch(/deleted as it could not be restored: .*Waited 120 s in vain until restore/);
+    } finally {
+      jest.useRealTimers();
+    }
+    await session.delete();
+  });
+
   it("replaces nothing itself: a loss meanwhile fails its calls", async () => {
     const results: boolean[] = [];
     const { session } = await open({
@@ -236,6 +458,11 @@ describe("limits", () => {
       errorMessage: expect.stringContaining("recreated 3 times within 10 minutes"),
     });
     expect(livingIds()).toEqual(before);
+
+    await spec.emulator.advance(600_000);
+    must(await session.keepAlive());
+    expect(events).toHaveLength(4);
+    must(await session.delete());
   });
 
   it("says when another session can't be made, and tries again at the next call", async () => {

@@ -103,12 +103,12 @@ export class AGB {
    * deletes it at the end of the block. Should the service's answer get lost, the session that it made is found again, or
    * released as soon as it turns up.
    *
-   * @param params at least an `imageId`
    * With `recreate` the session is replaced when a call finds that it is gone for good, be it idle for too long or at the
    * end of its longest life: another one is made with the same parameters, `restore` runs, and a call that can't have run
    * in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
    * stays, its id changes (event `recreated`). At most three times within ten minutes, and never after `delete`.
    *
+   * @param params at least an `imageId`
    * @param options `signal` gives up the creation; what the service makes all the same is released
    * @throws {AGBError} for parameters that can't be used
    * @throws {APIError | AuthenticationError | SessionError} when the service can't be reached or refuses

@@ -73,6 +73,7 @@ export class Session {
   /** What the program has said of the keep-alive after the creation; `null`: nothing. */
   #keepAlive: NativeKeepAliveOptions | "stopped" | null = null;
   #isDetached = false;
+  #recovery: Recovery | undefined;
 
   /** Sessions are made by `agb.create` and `agb.get`; one made here speaks to an existing session of that id. */
   constructor(agb: SessionAGB, sessionId: string) {
@@ -105,6 +106,7 @@ export class Session {
       },
       () => session.#sessionId,
     );
+    session.#recovery = recovery;
     faceSession(session, (route) => recovery.facing(route));
   }
 
@@ -277,17 +279,21 @@ export class Session {
   }
 
   /**
-   * Deletes the session at the end of an `await using` block; one that is gone already is no failure. A session of a pool
-   * is given back instead.
+   * Deletes the session at the end of an `await using` block; one that is gone already is no failure. One that could not
+   * be deleted is not kept alive any longer. A session of a pool is given back instead.
    *
    * @throws {SessionError} when it could not be deleted; the event `releaseFailed` tells it, too
    */
   async [Symbol.asyncDispose](): Promise<void> {
     if (giveBack(this)) return this.#listeners.close();
+    await this.#recovery?.end();
     const { state, confirmed } = this.lifecycle;
     if (state === "released" && confirmed) return;
-    const outcome = await targetOf(this).native.delete(false);
+    const { native } = targetOf(this);
+    const outcome = await native.delete(false);
     if (!isFailure(outcome) || outcome.kind === "SessionNotFound") return;
+    // Nobody will try again.
+    native.stopKeepAlive();
     const error = new SessionError(outcome.errorMessage, errorOf(outcome).extra);
     this.#listeners.emit("releaseFailed", error);
     throw error;

@@ -9,6 +9,11 @@ export function isFailure(outcome: object): outcome is NativeFailure {
   return "kind" in outcome && "errorMessage" in outcome;
 }
 
+/** The failure of a native call: what it gave, or what stands beside what it has done until then. */
+export function failureOf(outcome: object): NativeFailure | undefined {
+  return isFailure(outcome) ? outcome : (outcome as { failure?: NativeFailure }).failure;
+}
+
 /** What a failed result carries beside the surface's fields. */
 export interface FailureDetails {
   /** The service's error code, for example `InvalidMcpSession.NotFound`; empty where it sent none. */

@@ -1,5 +1,5 @@
 /**
- * Tells the native side that the event loop runs, which it can't see by itself. The only timer of the facade.
+ * Tells the native side that the event loop runs, which it can't see by itself. The only timer of the facade that comes again.
  */
 
 import { native } from "../native";
