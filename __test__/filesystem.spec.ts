@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { AGB, Emulator, Session } from "agbcloud-native";
-import { clientOf, startEmulator } from "./support/emulator";
+import { clientOf, sessionOf, startEmulator } from "./support/emulator";
 import { createSession, must } from "./support/session";
 
 const CHUNK = 51_200;
@@ -203,6 +203,28 @@ describe("writing and reading text", () => {
   it("leaves nothing but the file behind, whatever its size", async () => {
     await write(`${dir}/large`, "large ".repeat(CHUNK));
     expect(await sh(`ls -A ${dir}`)).toBe("large\n");
+  });
+
+  it("is of one of several writers, whole, and nothing else is left", async () => {
+    const path = `${dir}/large`;
+    const contents = [1, 2, 3, 4, 5, 6].map((writer) => `${writer}`.repeat(3 * CHUNK));
+    const again = sessionOf(await agb.get(session.getSessionId()));
+    for (const round of ["a new file", "an old one"]) {
+      const writes = contents.map((content, i) => (i % 2 ? session : again).file.writeFile(path, content));
+      for (const result of await Promise.all(writes)) expect(result).toEqual(OK);
+      const found = await text(path);
+      expect([round, contents.some((content) => content === found)]).toEqual([round, true]);
+      expect(await sh(`ls -A ${dir}`)).toBe("large\n");
+    }
+  });
+
+  it.each([1, 3])("goes through a symbolic link, with %d chunks", async (chunks) => {
+    await write(`${dir}/target`, "old");
+    await sh(`ln -s target ${dir}/link`);
+    const content = "n".repeat(chunks * CHUNK);
+    await write(`${dir}/link`, content);
+    expect(await sh(`cd ${dir} && test -L link && ls -A`)).toBe("link\ntarget\n");
+    expect((await text(`${dir}/target`)) === content).toBe(true);
   });
 
   it("can't read what does not exist, or is a directory", async () => {

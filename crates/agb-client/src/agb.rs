@@ -19,6 +19,7 @@ use crate::lifecycle::registry::{Creating, Registry};
 use crate::lifecycle::{
     Clock, ExitPolicy, KeepAliveOptions, Lease, Life, LiveSession, Owner, WeakLife, labels_of_this_process,
 };
+use crate::modules::filesystem::Turns;
 use crate::session::{Created, Session, SessionDetails};
 use crate::transport::{Deadline, Headers, Request, Resend, RetryPolicy, Transport, redact};
 use crate::wire::endpoint::{self, Endpoint};
@@ -228,6 +229,8 @@ struct Inner {
     lives: Mutex<HashMap<String, WeakLife>>,
     /// Processes that have sessions with a lease, and were alive at the last look.
     owners: Mutex<BTreeSet<Owner>>,
+    /// Who may write which file when.
+    turns: Turns,
 }
 
 impl Agb {
@@ -251,9 +254,9 @@ impl Agb {
         let transport = Transport::new(&options.env, policy);
         let beats = Transport::new(&options.env, policy);
         let clock = Clock::of_service(&base_url);
-        let (lives, owners) = Default::default();
+        let (lives, owners, turns) = Default::default();
         let AgbOptions { sdk, exit, .. } = options;
-        let inner = Inner { api_key, config, base_url, sdk, exit, transport, beats, clock, lives, owners };
+        let inner = Inner { api_key, config, base_url, sdk, exit, transport, beats, clock, lives, owners, turns };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -576,6 +579,7 @@ impl Agb {
             beats: beats.with_new_connections(),
             lives: Mutex::default(),
             owners: Mutex::default(),
+            turns: Turns::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -692,6 +696,11 @@ impl Agb {
         let life = Life::of_found_session(self.inner.clock.clone()).ending_with(end);
         lives.insert(session_id.to_owned(), life.downgrade());
         life
+    }
+
+    /// Turns at the files of this client's sessions.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.inner.turns
     }
 
     fn known_life(&self, session_id: &str) -> Option<Life> {

@@ -16,8 +16,10 @@ use super::{Wording, is_refusal, with_message};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tool::{CallTool, ToolArgs, ToolLimits, ToolReply};
 
+mod turns;
 mod write;
 
+pub(crate) use turns::Turns;
 pub use write::write_text;
 
 /// The most that one call of a tool carries: bytes when reading, UTF-16 code units when writing. Source:
@@ -61,6 +63,8 @@ pub struct FileInfo {
     pub size: f64,
     /// It is a directory.
     pub is_directory: bool,
+    /// It is a symbolic link, and the rest is said of what it leads to.
+    pub is_symlink: bool,
     /// When the content changed last, in the service's own notation.
     pub mod_time: String,
     /// The permissions, in the service's own notation.
@@ -375,6 +379,7 @@ fn read_info(text: &str) -> (FileInfo, Option<u64>) {
                 size = value.parse().ok();
             }
             "isDirectory" => info.is_directory = value == "true",
+            "isSymlink" => info.is_symlink = value == "true",
             "modTime" => info.mod_time = value.to_owned(),
             "mode" => info.mode = value.to_owned(),
             "owner" => info.owner = Some(value.to_owned()),
@@ -481,7 +486,7 @@ mod tests {
             delete_file(&tools, "/p").await.unwrap_err(),
             edit_file(&tools, "/p", Vec::new(), true).await.unwrap_err(),
             move_file(&tools, "/p", "/q").await.unwrap_err(),
-            write_text(&tools, "/p", "", "append").await.unwrap_err(),
+            write::write(&tools, "/p", &[""], write::Mode::Append).await.unwrap_err(),
             file_info(&tools, "/p").await.unwrap_err(),
             list_directory(&tools, "/p").await.unwrap_err(),
             search(&tools, "/p", "x", &[]).await.unwrap_err(),
@@ -543,7 +548,7 @@ mod tests {
 
     #[tokio::test]
     async fn file_info_keeps_all_after_the_first_colon() {
-        let text = "name: a:b\r\npath: /tmp/a:b\n size :12 bytes\nisDirectory: true\nmodTime: 2024-01-01T10:20:30Z\n\
+        let text = "name: a:b\r\npath: /tmp/a:b\n size :12 bytes\nisDirectory: true\nisSymlink: true\nmodTime: 2024-01-01T10:20:30Z\n\
                     mode: 0644\nowner: u\ngroup: g\nother: x\nno colon";
         let (request_id, info) = file_info(&FakeTools::saying(text), "/tmp/a:b").await.unwrap();
         let expected = FileInfo {
@@ -551,6 +556,7 @@ mod tests {
             path: "/tmp/a:b".into(),
             size: 12.0,
             is_directory: true,
+            is_symlink: true,
             mod_time: "2024-01-01T10:20:30Z".into(),
             mode: "0644".into(),
             owner: Some("u".into()),

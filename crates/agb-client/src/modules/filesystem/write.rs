@@ -13,10 +13,13 @@
 //!   and the old one deleted. At every moment a whole old or a whole new content exists, and a failure puts the old one
 //!   back. For the time of one request there is no file under the name. Overwriting in place would be without that gap,
 //!   but every failure (a released session, a lost connection) would destroy the old content.
-//! - A replaced file is another file: it would lose its permissions and owner. Where those of the temporary file differ
-//!   from the old one's, where no temporary file can be made, or where the old file can't be moved, the text is written
-//!   **in place** after all, and a failure leaves the pieces that arrived. A symbolic link is replaced by a file if the
-//!   service describes the link's target instead of the link; other hard links keep the old content.
+//! - A replaced file is another file: it would lose its permissions and owner, and be no symbolic link any more. Where the
+//!   service says that these would change, where no temporary file can be made, or where the old file can't be moved, the
+//!   text is written **in place** after all, and a failure leaves the pieces that arrived. Other hard links keep the old
+//!   content: the service does not tell of them.
+//!
+//! Writers of one client take turns at a file (`turns.rs`). Others may come in between: whoever finds the file taken away
+//! or made meanwhile looks again, so that the content is always one writer's.
 //!
 //! Temporary files are deleted on the way out. Those of a caller that gives up in the middle (a dropped future, a
 //! killed process) stay: they are named `<path>.agb-<16 hex digits>.new` and `.old`.
@@ -27,15 +30,18 @@ use serde_json::json;
 
 use super::{CHUNK_SIZE, FileInfo, Wording, call, call_within, is_refusal, read_info, with_message};
 use crate::error::{Error, ErrorKind, Result};
+use crate::session::RoutedSession;
 use crate::tool::{CallTool, ToolLimits, ToolReply};
 
 const WORDING: Wording = Wording::same("Failed to write file");
 
 /// How long clearing up after a failure may keep the caller from hearing of it, per request.
 const CLEAN_UP: ToolLimits = ToolLimits { work: None, read: Some(Duration::from_secs(10)), connect: None };
+/// How often a file is put into its place while others make it and take it away.
+const ATTEMPTS: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(super) enum Mode {
     Overwrite,
     Append,
     CreateNew,
@@ -67,29 +73,35 @@ impl Mode {
 /// request id of the last piece.
 ///
 /// More than [`CHUNK_SIZE`] UTF-16 code units are written in several calls, by way of a temporary file where that is
-/// safe: a failure leaves the old content, but for `append` and for files with permissions or an owner of their own.
-/// Source: docs/protocol.md, section "Tools".
+/// safe: a failure leaves the old content, but for `append`, symbolic links, and files with permissions or an owner of
+/// their own. Meanwhile other writers of this client wait for their turn at the same path. Source: docs/protocol.md,
+/// section "Tools".
 ///
 /// # Errors
 ///
 /// [`InvalidArgument`](ErrorKind::InvalidArgument) for another mode, before anything is sent; else the failure of the
 /// first piece that failed, with the text `Failed to write file` where it had none.
-pub async fn write_text<T: CallTool>(tools: &T, path: &str, content: &str, mode: &str) -> Result<String> {
+pub async fn write_text(session: &RoutedSession, path: &str, content: &str, mode: &str) -> Result<String> {
     let mode = Mode::parse(mode)?;
     let pieces = cut(content);
-    if pieces.len() == 1 || mode == Mode::Append {
-        return write_pieces(tools, path, &pieces, mode).await;
-    }
+    let turns = session.session().agb().turns();
+    let _turn = turns.take(session.session().id(), path, pieces.len() > 1).await;
+    write(session, path, &pieces, mode).await
+}
 
+pub(super) async fn write<T: CallTool>(tools: &T, path: &str, pieces: &[&str], mode: Mode) -> Result<String> {
+    if pieces.len() == 1 || mode == Mode::Append {
+        return write_pieces(tools, path, pieces, mode).await;
+    }
     let target = look_up(tools, path).await?;
     let service_must_refuse = match &target {
         Some(info) => info.is_directory || mode == Mode::CreateNew,
         None => false,
     };
-    if !service_must_refuse && let Some(request_id) = write_aside(tools, path, &pieces, mode, target.as_ref()).await? {
+    if !service_must_refuse && let Some(request_id) = write_aside(tools, path, pieces, mode, target.as_ref()).await? {
         return Ok(request_id);
     }
-    write_pieces(tools, path, &pieces, mode).await
+    write_pieces(tools, path, pieces, mode).await
 }
 
 /// Cuts between characters into pieces of at most [`CHUNK_SIZE`] UTF-16 code units; empty text is one empty piece.
@@ -201,63 +213,128 @@ async fn fill_and_place<T: CallTool>(
         Err(error) => return Err(error),
     }
     if let Some(target) = target
-        && !look_up(tools, &names.new).await?.is_some_and(|new| has_same_rights(&new, target))
+        && !may_replace(tools, names, target).await?
     {
         return Ok(Aside::NotPossible);
     }
     let request_id = write_pieces(tools, &names.new, others, Mode::Append).await?;
-
-    let placed = match target {
-        Some(_) => swap(tools, path, names).await,
-        None => rename(tools, &names.new, path).await.map_err(Misplaced::Unchanged),
+    let is_placed = match mode {
+        Mode::Overwrite => replace(tools, path, names, target).await?,
+        // Whoever made the file meanwhile was first.
+        _ => rename(tools, &names.new, path).await.map(|()| true)?,
     };
-    match placed {
-        Ok(()) => Ok(Aside::Placed(request_id)),
-        // Someone else made or took away the file meanwhile.
-        Err(Misplaced::Unchanged(error)) if is_refusal(&error) && mode == Mode::Overwrite => Ok(Aside::NotPossible),
-        Err(Misplaced::Unchanged(error) | Misplaced::Unsure(error)) => Err(error),
-    }
+    Ok(if is_placed { Aside::Placed(request_id) } else { Aside::NotPossible })
 }
 
-fn has_same_rights(one: &FileInfo, other: &FileInfo) -> bool {
-    one.mode == other.mode && one.owner == other.owner && one.group == other.group
+/// Would a new file be in all but its content what the old one is?
+async fn may_replace<T: CallTool>(tools: &T, names: &TemporaryNames, old: &FileInfo) -> Result<bool> {
+    if old.is_directory || old.is_symlink {
+        return Ok(false);
+    }
+    let new = look_up(tools, &names.new).await?;
+    Ok(new.is_some_and(|new| new.mode == old.mode && new.owner == old.owner && new.group == old.group))
+}
+
+/// Puts the new file into its place, whatever others make of the place meanwhile. `false` if it can't be done and nothing
+/// has changed.
+async fn replace<T: CallTool>(
+    tools: &T,
+    path: &str,
+    names: &TemporaryNames,
+    target: Option<&FileInfo>,
+) -> Result<bool> {
+    let mut known = target.cloned();
+    let mut busy = None;
+    for _ in 0..ATTEMPTS {
+        let placed = match known {
+            Some(_) => swap(tools, path, names).await,
+            None => rename(tools, &names.new, path).await.map_err(Misplaced::by_place),
+        };
+        let misplaced = match placed {
+            Ok(()) => return Ok(true),
+            Err(Misplaced::Failed(error)) => return Err(error),
+            Err(misplaced) => misplaced,
+        };
+        let found = look_up(tools, path).await?;
+        if let Some(found) = &found {
+            let is_fixed = matches!(misplaced, Misplaced::ByOldFile) && known.as_ref() == Some(found);
+            if is_fixed || !may_replace(tools, names, found).await? {
+                return Ok(false);
+            }
+        }
+        if let Misplaced::ByPlace(error) = misplaced
+            && (known.is_some() || found.is_some())
+        {
+            busy = Some(error);
+        }
+        known = found;
+    }
+    busy.map_or(Ok(false), Err)
 }
 
 /// Why the new file isn't in its place.
 enum Misplaced {
-    /// And the old one is where it was, if the failure is a refusal.
-    Unchanged(Error),
-    /// The old one has been moved, and back if that was possible.
-    Unsure(Error),
+    /// The old file was not moved: someone else took it, or nobody can.
+    ByOldFile,
+    /// The new file was not moved into its place, and the old one is gone or back: someone else was quicker.
+    ByPlace(Error),
+    Failed(Error),
+}
+
+impl Misplaced {
+    fn by_place(error: Error) -> Self {
+        if is_refusal(&error) { Self::ByPlace(error) } else { Self::Failed(error) }
+    }
 }
 
 /// Moves the old file aside, the new one into its place, and deletes the old one.
 async fn swap<T: CallTool>(tools: &T, path: &str, names: &TemporaryNames) -> std::result::Result<(), Misplaced> {
     match rename(tools, path, &names.old).await {
         Ok(()) => {}
-        Err(error) if is_refusal(&error) => return Err(Misplaced::Unchanged(error)),
-        Err(error) => return Err(Misplaced::Unsure(put_back(tools, path, names, error).await)),
+        Err(error) if is_refusal(&error) => return Err(Misplaced::ByOldFile),
+        Err(error) => return Err(Misplaced::Failed(with_hint(put_back(tools, path, names).await, error, path, names))),
     }
-    match rename(tools, &names.new, path).await {
-        Ok(()) => {
-            clean_up(tools, &names.old).await;
-            Ok(())
-        }
-        Err(error) => Err(Misplaced::Unsure(put_back(tools, path, names, error).await)),
+    let Err(error) = rename(tools, &names.new, path).await else {
+        clean_up(tools, &names.old).await;
+        return Ok(());
+    };
+    let is_back = put_back(tools, path, names).await;
+    if is_back && is_refusal(&error) {
+        return Err(Misplaced::ByPlace(error));
     }
+    Err(Misplaced::Failed(with_hint(is_back, error, path, names)))
 }
 
-/// Moves the old file back. If a move was done although its answer got lost, the service refuses this one, and the
-/// error says where to look.
-async fn put_back<T: CallTool>(tools: &T, path: &str, names: &TemporaryNames, error: Error) -> Error {
-    let args = json!({ "source": names.old, "destination": path });
-    match call_within(tools, "move_file", args, CLEAN_UP, WORDING).await {
-        Ok(_) => error,
-        Err(_) => {
-            let text = format!("{} (the old content of {path} may be in {})", error.message(), names.old);
-            with_message(&error, text).with_source(error)
+/// Moves the old file back. Where something is in its place, the old one is deleted: someone else has made that, or it is
+/// the new file, whose move was done although the answer got lost. Is there a file in the place now?
+async fn put_back<T: CallTool>(tools: &T, path: &str, names: &TemporaryNames) -> bool {
+    for _ in 0..ATTEMPTS {
+        let args = json!({ "source": names.old, "destination": path });
+        match call_within(tools, "move_file", args, CLEAN_UP, WORDING).await {
+            Ok(_) => return true,
+            Err(error) if is_refusal(&error) => {}
+            Err(_) => return false,
+        }
+        match call_within(tools, "get_file_info", json!({ "path": path }), CLEAN_UP, WORDING).await {
+            Ok(_) => {
+                clean_up(tools, &names.old).await;
+                return true;
+            }
+            // Taken away in between.
+            Err(error) if is_refusal(&error) => {}
+            Err(_) => return false,
         }
     }
+    false
+}
+
+/// Says where to look for the old content, if it isn't back.
+fn with_hint(is_back: bool, error: Error, path: &str, names: &TemporaryNames) -> Error {
+    if is_back {
+        return error;
+    }
+    let text = format!("{} (the old content of {path} may be in {})", error.message(), names.old);
+    with_message(&error, text).with_source(error)
 }
 
 async fn rename<T: CallTool>(tools: &T, source: &str, destination: &str) -> Result<()> {
@@ -282,6 +359,11 @@ mod tests {
     use super::*;
 
     const OLD: &str = "old content";
+
+    /// As [`super::write_text`], without turns.
+    async fn write_text<T: CallTool>(tools: &T, path: &str, content: &str, mode: &str) -> Result<String> {
+        write(tools, path, &cut(content), Mode::parse(mode)?).await
+    }
 
     fn no_fault(_: &str, _: &Value) -> Option<Error> {
         None
@@ -445,13 +527,80 @@ mod tests {
     async fn overwrite_wins_over_a_file_made_meanwhile() {
         let disk = FakeDisk::default();
         let other = disk.clone();
+        let is_first = std::sync::atomic::AtomicBool::new(true);
         let tools = disk.tools(move |tool, _| {
-            if tool == "move_file" {
+            if tool == "move_file" && is_first.swap(false, std::sync::atomic::Ordering::SeqCst) {
                 other.put("/f", OLD);
             }
             None
         });
         write_text(&tools, "/f", &long_text(), "overwrite").await.unwrap();
+        assert!(is(&disk, "/f", &long_text()));
+        assert_eq!(disk.paths(), ["/f"]);
+    }
+
+    #[tokio::test]
+    async fn of_writers_that_do_not_take_turns_one_wins_with_all_of_its_text() {
+        for before in [None, Some(OLD)] {
+            for count in 2..7 {
+                let disk = before.map_or_else(FakeDisk::default, |content| disk_with("/f", content));
+                let texts: Vec<String> =
+                    (0..count).map(|number| long_text().replace('0', &number.to_string())).collect();
+                // Some begin later than others.
+                let writers = texts.iter().enumerate().map(|(number, text)| {
+                    let tools = disk.tools(no_fault);
+                    async move {
+                        for _ in 0..number {
+                            tokio::task::yield_now().await;
+                        }
+                        write_text(&tools, "/f", text, "overwrite").await
+                    }
+                });
+                for outcome in futures_util::future::join_all(writers).await {
+                    outcome.unwrap();
+                }
+                assert!(texts.iter().any(|text| is(&disk, "/f", text)), "{count} writers");
+                assert_eq!(disk.paths(), ["/f"], "{count} writers");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_can_not_be_moved_is_written_in_place() {
+        let disk = disk_with("/f", OLD);
+        let tools = disk.tools(|tool, args| {
+            (tool == "move_file" && args["source"] == "/f").then(|| refused("Operation not permitted"))
+        });
+        write_text(&tools, "/f", &long_text(), "overwrite").await.unwrap();
+        assert!(is(&disk, "/f", &long_text()));
+        assert_eq!(disk.paths(), ["/f"]);
+    }
+
+    #[tokio::test]
+    async fn a_symbolic_link_is_written_through() {
+        let disk = disk_with("/f", OLD);
+        let real = disk.clone();
+        let tools = FakeTools::new(move |tool, args| {
+            let answer = real.answer(tool, args)?;
+            let is_link = tool == "get_file_info" && args["path"] == "/f";
+            Ok(answer.map(|text| if is_link { format!("{text}\nisSymlink: true") } else { text }))
+        });
+        write_text(&tools, "/f", &long_text(), "overwrite").await.unwrap();
+        assert!(is(&disk, "/f", &long_text()));
+        assert!(tools.calls().iter().all(|call| call.tool != "move_file"));
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_of_the_second_move_leaves_no_other_file() {
+        let disk = disk_with("/f", OLD);
+        let real = disk.clone();
+        let tools = FakeTools::new(move |tool, args| {
+            let answer = real.answer(tool, args)?;
+            let is_lost = tool == "move_file" && is_temporary(args, "source", ".new");
+            if is_lost { Err(Error::new(ErrorKind::Network, "reset")) } else { Ok(answer) }
+        });
+        let error = write_text(&tools, "/f", &long_text(), "overwrite").await.unwrap_err();
+        assert_eq!(error.message(), "reset");
         assert!(is(&disk, "/f", &long_text()));
         assert_eq!(disk.paths(), ["/f"]);
     }
