@@ -4,6 +4,7 @@
 //! again by the next stream, or for those who listen for pushes. See docs/protocol.md, section "WebSocket".
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -36,8 +37,10 @@ pub(crate) struct Limits {
     pub(crate) reconnect_first: Duration,
     /// The longest such wait.
     pub(crate) reconnect_last: Duration,
-    /// How often it is tried in a row.
+    /// How often it is tried in a row: until a connection carries a frame, or lives as long as `steady`.
     pub(crate) reconnect_attempts: u32,
+    /// How long a connection without frames must live to count as a good one.
+    pub(crate) steady: Duration,
 }
 
 impl Default for Limits {
@@ -50,6 +53,7 @@ impl Default for Limits {
             reconnect_first: Duration::from_millis(500),
             reconnect_last: Duration::from_secs(5),
             reconnect_attempts: 10,
+            steady: Duration::from_secs(60),
         }
     }
 }
@@ -89,11 +93,12 @@ pub struct Push {
 
 type Listener = Arc<dyn Fn(Push) + Send + Sync>;
 
-/// Hears pushes until it is dropped; while it lives, the connection is kept, and made again when it breaks.
+/// Hears pushes until it is dropped; while it lives, the connection is kept, and made again when it breaks, even if
+/// nobody holds the session any more.
 #[must_use = "dropping it ends it"]
 pub struct PushSubscription {
     id: u64,
-    channel: Weak<Inner>,
+    channel: Arc<Inner>,
 }
 
 impl fmt::Debug for PushSubscription {
@@ -104,9 +109,7 @@ impl fmt::Debug for PushSubscription {
 
 impl Drop for PushSubscription {
     fn drop(&mut self) {
-        if let Some(channel) = self.channel.upgrade() {
-            channel.unsubscribe(self.id);
-        }
+        self.channel.unsubscribe(self.id);
     }
 }
 
@@ -122,6 +125,8 @@ struct Inner {
     /// Held by the one that opens the connection; the others wait and find it open.
     opening: tokio::sync::Mutex<()>,
     listeners: Mutex<Listeners>,
+    /// How often the connection was made again since it last was a good one.
+    attempts: AtomicU32,
 }
 
 #[derive(Default)]
@@ -146,8 +151,8 @@ impl Default for Channel {
 
 impl Channel {
     pub(crate) fn with_limits(limits: Limits) -> Self {
-        let inner = Inner { limits, link: Mutex::default(), opening: Default::default(), listeners: Mutex::default() };
-        Self { inner: Arc::new(inner) }
+        let (link, opening, listeners, attempts) = Default::default();
+        Self { inner: Arc::new(Inner { limits, link, opening, listeners, attempts }) }
     }
 
     /// Begins a stream: connects if need be, and sends its first frame.
@@ -189,6 +194,7 @@ impl Channel {
             return Err(error.with_operation(OPERATION));
         }
         address.check()?;
+        self.inner.attempts.store(0, Ordering::Relaxed);
         // Before the connection: what comes first must not be missed.
         let subscription = self.inner.add_listener(target, listener);
         self.inner.link(transport, address, Deadline::after(self.inner.limits.open)).await?;
@@ -245,7 +251,7 @@ impl Inner {
         listeners.last_id += 1;
         let id = listeners.last_id;
         listeners.all.push((id, target.to_owned(), listener));
-        PushSubscription { id, channel: Arc::downgrade(self) }
+        PushSubscription { id, channel: self.clone() }
     }
 
     fn unsubscribe(&self, id: u64) {
@@ -259,6 +265,30 @@ impl Inner {
 
     fn has_listeners(&self) -> bool {
         !self.listeners().all.is_empty()
+    }
+
+    /// How long to wait before the next attempt to connect again; `None` after the last one.
+    fn next_attempt(&self) -> Option<Duration> {
+        let made = self.attempts.fetch_add(1, Ordering::Relaxed);
+        let Limits { reconnect_first, reconnect_last, reconnect_attempts, .. } = self.limits;
+        if made >= reconnect_attempts {
+            return None;
+        }
+        let growth = 1.5_f64.powi(i32::try_from(made).unwrap_or(i32::MAX));
+        let pause = Duration::try_from_secs_f64(reconnect_first.as_secs_f64() * growth).unwrap_or(reconnect_last);
+        Some(pause.min(reconnect_last).mul_f64(1.0 + 0.2 * fastrand::f64()))
+    }
+
+    /// A connection did what it is for.
+    fn did_well(&self) {
+        self.attempts.store(0, Ordering::Relaxed);
+    }
+
+    /// The connection is not made again.
+    fn give_up(&self) {
+        if self.has_listeners() {
+            tracing::warn!(target: "agb::stream", "the WebSocket is lost; pushes are no longer heard");
+        }
     }
 
     /// Tells everyone who listens for the target; what nobody listens for is dropped.
@@ -280,24 +310,21 @@ impl Inner {
 /// Makes the connection again for those who listen, a limited number of times and only while there are any. A server
 /// that refuses is not asked again.
 async fn reconnect(channel: Weak<Inner>, transport: Transport, address: Address) {
-    let Some(limits) = channel.upgrade().map(|inner| inner.limits) else { return };
-    let mut pause = limits.reconnect_first;
-    for attempt in 1..=limits.reconnect_attempts {
-        tokio::time::sleep(pause.mul_f64(1.0 + 0.2 * fastrand::f64())).await;
+    while let Some(pause) = channel.upgrade().and_then(|inner| inner.next_attempt()) {
+        tokio::time::sleep(pause).await;
         let Some(inner) = channel.upgrade().filter(|inner| inner.has_listeners()) else { return };
-        match inner.link(&transport, &address, Deadline::after(limits.open)).await {
+        match inner.link(&transport, &address, Deadline::after(inner.limits.open)).await {
             Ok(_) => return,
             Err(error) => {
-                tracing::debug!(target: "agb::stream", attempt, error = error.message(), "connection not made again");
+                tracing::debug!(target: "agb::stream", error = error.message(), "connection not made again");
                 if !error.is_temporary() {
                     break;
                 }
             }
         }
-        pause = pause.mul_f64(1.5).min(limits.reconnect_last);
     }
-    if channel.upgrade().is_some_and(|inner| inner.has_listeners()) {
-        tracing::warn!(target: "agb::stream", "the WebSocket is lost; pushes are no longer heard");
+    if let Some(inner) = channel.upgrade() {
+        inner.give_up();
     }
 }
 

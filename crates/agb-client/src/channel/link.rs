@@ -38,6 +38,10 @@ struct Table {
     streams: HashMap<String, mpsc::UnboundedSender<Result<Map<String, Value>>>>,
     over: VecDeque<String>,
     heard: Instant,
+    /// When it was opened.
+    opened: Instant,
+    /// Did a frame come?
+    is_proven: bool,
     /// Since when no stream needs the connection.
     idle_since: Instant,
     /// Nothing new may begin here.
@@ -54,6 +58,8 @@ enum End {
     Idle,
     /// It can't be used any more; a new one may do better.
     Lost { kind: ErrorKind, why: String, is_temporary: bool },
+    /// The service has closed it and would close a new one, too.
+    Refused { why: String },
     /// Its owner is done with it.
     Closed { kind: ErrorKind, why: String },
 }
@@ -67,6 +73,7 @@ impl End {
         let (kind, why, is_temporary) = match self {
             Self::Idle => (ErrorKind::Network, "connection closed: it was idle", true),
             Self::Lost { kind, why, is_temporary } => (*kind, why.as_str(), *is_temporary),
+            Self::Refused { why } => (ErrorKind::Network, why.as_str(), false),
             Self::Closed { kind, why } => (*kind, why.as_str(), false),
         };
         Error::new(kind, why).with_operation(OPERATION).with_temporary(is_temporary)
@@ -88,6 +95,8 @@ impl Link {
             streams: HashMap::new(),
             over: VecDeque::new(),
             heard: now,
+            opened: now,
+            is_proven: false,
             idle_since: now,
             is_retired: false,
             wish: None,
@@ -266,7 +275,10 @@ impl Shared {
     fn take(&self, text: &str) -> std::result::Result<(), End> {
         let Some(value) = loose_json::parse(text) else { return foreign(text) };
         match frame::read(value) {
-            Ok(frame) => self.dispatch(frame),
+            Ok(frame) => {
+                self.table().is_proven = true;
+                self.dispatch(frame);
+            }
             Err(Fault::Foreign(why)) => tracing::debug!(target: "agb::stream", why, "frame ignored"),
             Err(Fault::OfStream(id, why)) => self.fail(&id, why),
         }
@@ -300,6 +312,23 @@ impl Shared {
         self.table().heard = Instant::now();
     }
 
+    /// Sees to it that pushes are heard after this connection, if that makes sense.
+    fn go_on_listening(&self, end: &End, transport: Transport, address: Address) {
+        let Some(channel) = self.channel.upgrade() else { return };
+        let did_well = {
+            let table = self.table();
+            table.is_proven || table.opened.elapsed() >= self.limits.steady
+        };
+        if did_well {
+            channel.did_well();
+        }
+        match end {
+            End::Lost { .. } => drop(tokio::spawn(reconnect(self.channel.clone(), transport, address))),
+            End::Refused { .. } => channel.give_up(),
+            End::Idle | End::Closed { .. } => {}
+        }
+    }
+
     /// Ends all streams, each with the same reason.
     fn end(&self, end: &End) {
         let streams = {
@@ -312,6 +341,12 @@ impl Shared {
             let _ = stream.send(Err(end.error()));
         }
     }
+}
+
+/// Does the service say by this code that it won't serve this client, however often it comes? 1008 is a breach of its
+/// policy; 4400 to 4499 stand for HTTP's 400 to 499, of which 408 and 429 pass.
+fn is_refusal(code: u16) -> bool {
+    code == 1008 || ((4400..4500).contains(&code) && !matches!(code, 4408 | 4429))
 }
 
 /// Words between the frames mean nothing; half a frame means that something was lost, and nobody knows whose it was.
@@ -343,8 +378,8 @@ async fn serve(
     };
     tracing::debug!(target: "agb::stream", ?end, "connection over");
     shared.end(&end);
-    if matches!(end, End::Lost { .. }) && shared.has_listeners() && !shared.table().is_retired {
-        tokio::spawn(reconnect(shared.channel.clone(), transport, address));
+    if shared.has_listeners() && !shared.table().is_retired {
+        shared.go_on_listening(&end, transport, address);
     }
     // A peer that does not take it has been given its chance.
     let _ = tokio::time::timeout(GOODBYE, writer.close()).await;
@@ -373,6 +408,9 @@ async fn read(shared: &Shared, reader: &mut SocketReader) -> End {
             Ok(Received::Close(code, reason)) => {
                 let colon = if reason.is_empty() { "" } else { ": " };
                 let why = format!("connection closed: code={code}{colon}{reason}");
+                if is_refusal(code) {
+                    return End::Refused { why };
+                }
                 return End::Lost { kind: ErrorKind::Network, why, is_temporary: true };
             }
             Err(error) => return End::lost(&error),

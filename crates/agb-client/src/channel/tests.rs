@@ -14,6 +14,7 @@ const LIMITS: Limits = Limits {
     reconnect_first: Duration::from_millis(1),
     reconnect_last: Duration::from_millis(2),
     reconnect_attempts: 3,
+    steady: Duration::from_secs(20),
 };
 
 /// A channel to a server.
@@ -253,6 +254,83 @@ async fn the_connection_is_made_again_for_those_who_listen() {
     let (_subscription, mut pushes) = client.listen("server").await;
     assert_eq!(pushes.recv().await.unwrap().data["word"], "back");
     assert_eq!(server.handshakes().len(), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_always_closes_is_tried_a_few_times() {
+    let server = WsServer::start(|_, peer| peer.close(1011, "not today")).await;
+    let client = Client::of(&server.url, LIMITS);
+    let (_subscription, _pushes) = client.listen("server").await;
+    let attempts = &client.channel.inner.attempts;
+    while attempts.load(Ordering::Relaxed) <= LIMITS.reconnect_attempts {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(server.handshakes().len(), 4);
+
+    // Who asks anew is served anew.
+    let (_another, _pushes) = client.listen("server").await;
+    while attempts.load(Ordering::Relaxed) <= LIMITS.reconnect_attempts {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(server.handshakes().len(), 8);
+}
+
+#[tokio::test]
+async fn a_connection_that_carried_a_frame_begins_the_count_anew() {
+    let server = WsServer::start(|nth, mut peer| async move {
+        peer.say("p", json!({"word": nth})).await;
+        if nth < 10 {
+            return peer.close(1012, "again").await;
+        }
+        peer.fall_silent().await;
+    })
+    .await;
+    let client = Client::of(&server.url, LIMITS);
+    let (_subscription, mut pushes) = client.listen("server").await;
+    for nth in 0..=10 {
+        assert_eq!(pushes.recv().await.unwrap().data["word"], nth);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_want_the_client_is_not_tried_again() {
+    for (code, is_asked_again) in [(1008, false), (4401, false), (4403, false), (4429, true), (1011, true)] {
+        let server = WsServer::start(move |_, mut peer| async move {
+            peer.next_id().await;
+            peer.close(code, "no").await;
+        })
+        .await;
+        let client = Client::of(&server.url, LIMITS);
+        let (_subscription, _pushes) = client.listen("server").await;
+        let error = word(&mut client.invoke().await.unwrap()).await.unwrap_err();
+        assert_eq!(error.message(), format!("connection closed: code={code}: no"));
+        assert_eq!(error.is_temporary(), is_asked_again, "{code}");
+        // The connection's task has ended by now; one that connects again would have begun.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(client.channel.inner.attempts.load(Ordering::Relaxed) > 0, is_asked_again, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_keeps_the_connection_without_the_session() {
+    let (say, told) = tokio::sync::oneshot::channel();
+    let told = Mutex::new(Some(told));
+    let server = WsServer::start(move |_, mut peer| {
+        let told = told.lock().unwrap().take();
+        async move {
+            told.unwrap().await.unwrap();
+            peer.say("p", json!({"word": "still here"})).await;
+            peer.fall_silent().await;
+        }
+    })
+    .await;
+    let client = Client::of(&server.url, LIMITS);
+    let (_subscription, mut pushes) = client.listen("server").await;
+    drop(client);
+    say.send(()).unwrap();
+    assert_eq!(pushes.recv().await.unwrap().data["word"], "still here");
 }
 
 #[tokio::test]
