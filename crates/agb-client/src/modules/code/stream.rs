@@ -19,6 +19,10 @@ const DEFAULT_SERVER: &str = "wuying_codespace";
 const MARGIN: Duration = Duration::from_secs(15);
 /// How much of a frame an error shows.
 const EXCERPT_CHARS: usize = 2_000;
+/// How much of one of its members.
+const MEMBER_CHARS: usize = 100;
+/// Whole numbers up to this have no neighbours that read the same.
+const LARGEST_EXACT: f64 = 9_007_199_254_740_991.0;
 
 /// What happens while code runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +113,7 @@ async fn run_within(
 ) -> std::result::Result<Execution, StreamFailure> {
     let begun = tokio::time::timeout_at(deadline.at, session.invoke(TOOL, DEFAULT_SERVER, data, deadline));
     let (mut invocation, in_flight) = begun.await.unwrap_or_else(|_| Err(not_ended(deadline)))?;
-    let mut collector = Collector::default();
+    let mut collector = Collector { id: invocation.id().to_owned(), ..Collector::default() };
     let end = loop {
         let frame = match tokio::time::timeout_at(deadline.at, invocation.next()).await {
             Ok(frame) => frame,
@@ -153,6 +157,8 @@ enum Step {
 /// Gathers the frames of one run.
 #[derive(Debug, Default)]
 struct Collector {
+    /// The invocation's.
+    id: String,
     stdout: Vec<String>,
     stderr: Vec<String>,
     results: Vec<ExecutionResult>,
@@ -169,15 +175,18 @@ impl Collector {
             Some("error") => Err(remote(data)),
             _ if has_error_text(&data) => Err(remote(data)),
             Some("end") => Ok(Step::End(data)),
-            None if !data.contains_key("phase") => Err(protocol("WS message missing required data.phase", data)),
-            _ => Err(protocol("WS message has unsupported data.phase", data)),
+            None if !data.contains_key("phase") => Err(self.unreadable("missing required data.phase", None, data)),
+            _ => Err(self.unreadable("has unsupported data.phase", Some("phase"), data)),
         }
     }
 
     /// Frames may carry numbers. Where the numbers begin is not known, but a step that isn't one means that something
     /// is missing, or out of its order.
     fn check_order(&mut self, data: &Map<String, Value>) -> Result<()> {
-        let Some(number) = data.get("seq").and_then(Value::as_i64) else { return Ok(()) };
+        let Some(number) = data.get("seq").filter(|number| !number.is_null()) else { return Ok(()) };
+        let Some(number) = whole_number(number) else {
+            return Err(self.unreadable("has a data.seq that is no whole number", Some("seq"), data.clone()));
+        };
         let last = self.last_number.replace(number);
         match last.and_then(|last| last.checked_add(1)) {
             Some(expected) if expected != number => {
@@ -186,6 +195,21 @@ impl Collector {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Of a frame that says `what`; `member` is what is wrong in it.
+    fn unreadable(&self, what: &str, member: Option<&str>, data: Map<String, Value>) -> Error {
+        let member = member.map(|name| {
+            let value = data.get(name).cloned().unwrap_or_default();
+            format!(" {name}={},", redact::excerpt(value, MEMBER_CHARS))
+        });
+        let text = format!(
+            "WS message {what}; invocationId={},{} data={}",
+            self.id,
+            member.unwrap_or_default(),
+            redact::excerpt(Value::Object(data), EXCERPT_CHARS)
+        );
+        Error::new(ErrorKind::Protocol, text)
     }
 
     fn take_event(&mut self, data: &Map<String, Value>) -> Result<Step> {
@@ -293,9 +317,12 @@ fn remote(data: Map<String, Value>) -> Error {
     Error::new(ErrorKind::Tool, redact::excerpt(Value::Object(data), EXCERPT_CHARS)).with_code(code)
 }
 
-fn protocol(what: &str, data: Map<String, Value>) -> Error {
-    let text = format!("{what}; data={}", redact::excerpt(Value::Object(data), EXCERPT_CHARS));
-    Error::new(ErrorKind::Protocol, text)
+/// Also of `7.0` and `"7"`: services are written in many languages.
+fn whole_number(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| {
+        let number = number_of(value)?;
+        (number.fract() == 0.0 && number.abs() <= LARGEST_EXACT).then_some(number as i64)
+    })
 }
 
 fn read_result(payload: &Value) -> ExecutionResult {

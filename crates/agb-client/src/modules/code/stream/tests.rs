@@ -11,7 +11,7 @@ fn object(value: Value) -> Map<String, Value> {
 
 /// Takes frames until the end or a failure.
 fn collect(frames: &[Value]) -> std::result::Result<Execution, StreamFailure> {
-    let mut collector = Collector::default();
+    let mut collector = Collector { id: "i-1".into(), ..Collector::default() };
     for frame in frames {
         match collector.take(object(frame.clone())) {
             Ok(Step::End(end)) => return Ok(collector.finished(&end, "i-1".into())),
@@ -152,6 +152,37 @@ fn a_gap_or_another_order_is_a_failure_and_where_the_numbers_begin_does_not_coun
     let last = json!({"phase": "end", "status": "finished", "seq": 3});
     let first = json!({"phase": "event", "eventType": "stdout", "chunk": "x", "seq": 1});
     assert!(collect(&[first, last]).is_err(), "the last chunk is missing");
+}
+
+#[test]
+fn a_number_counts_however_it_is_written_and_what_is_none_is_a_failure() {
+    let numbered = |seq: Value| json!({"phase": "event", "eventType": "stdout", "chunk": "x", "seq": seq});
+    for (one, two) in [(json!(1.0), json!(2)), (json!("1"), json!("2.0")), (json!(1), json!(" 2 "))] {
+        assert!(collect(&[numbered(one.clone()), numbered(two), end()]).unwrap().success);
+        let failure = collect(&[numbered(one), numbered(json!(3)), end()]).unwrap_err();
+        assert!(failure.error.message().starts_with("the stream has a gap"), "{}", failure.error);
+    }
+    assert!(collect(&[numbered(Value::Null), end()]).unwrap().success);
+    for none in [json!(1.5), json!("one"), json!(""), json!(true), json!([1]), json!({}), json!(1e300)] {
+        let failure = collect(&[numbered(none.clone()), end()]).unwrap_err();
+        assert_eq!(failure.error.kind(), ErrorKind::Protocol, "{none}");
+        let text = format!("WS message has a data.seq that is no whole number; invocationId=i-1, seq={none}, data=");
+        assert!(failure.error.message().starts_with(&text), "{}", failure.error.message());
+    }
+}
+
+#[test]
+fn what_can_not_be_read_says_where_and_what_and_not_too_much_of_it() {
+    let text = |frame: Value| collect(&[frame]).unwrap_err().error.message().to_owned();
+    assert_eq!(
+        text(json!({"eventType": "stdout"})),
+        r#"WS message missing required data.phase; invocationId=i-1, data={"eventType":"stdout"}"#
+    );
+    assert_eq!(
+        text(json!({"phase": {"token": "SECRET"}})),
+        r#"WS message has unsupported data.phase; invocationId=i-1, phase={"token":"****"}, data={"phase":{"token":"****"}}"#
+    );
+    assert!(text(json!({"phase": "x".repeat(1_000_000)})).len() < 3_000);
 }
 
 #[test]
