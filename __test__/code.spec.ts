@@ -1,29 +1,15 @@
-import type { AGB, Emulator, EnhancedCodeExecutionResult, Session } from "agbcloud-native";
-import { clientOf, startEmulator } from "./support/emulator";
+import type { Emulator, EnhancedCodeExecutionResult, Session } from "agbcloud-native";
+import { clientOf, startEmulator, useSession } from "./support/emulator";
 import { withToolAnswer } from "./support/fake-service";
 import { absenceOf, needs, pythonWithMatplotlib } from "./support/needs";
 import { processesWith, sleepMark } from "./support/processes";
 import { createSession, must } from "./support/session";
 import { until } from "./support/wait";
 
-let emulator: Emulator;
-let agb: AGB;
-let session: Session;
+const spec = useSession();
 
-beforeAll(async () => {
-  emulator = await startEmulator();
-  agb = clientOf(emulator);
-});
-afterAll(() => emulator?.close());
-beforeEach(async () => {
-  session = await createSession(agb);
-});
-afterEach(async () => {
-  must(await session.delete());
-});
-
-const python = (code: string, timeoutS?: number) => session.code.run(code, "python", timeoutS);
-const javascript = (code: string, timeoutS?: number) => session.code.run(code, "javascript", timeoutS);
+const python = (code: string, timeoutS?: number) => spec.session.code.run(code, "python", timeoutS);
+const javascript = (code: string, timeoutS?: number) => spec.session.code.run(code, "javascript", timeoutS);
 const stdout = (result: EnhancedCodeExecutionResult) => must(result).logs.stdout.join("");
 const stderr = (result: EnhancedCodeExecutionResult) => result.logs.stderr.join("");
 const main = (result: EnhancedCodeExecutionResult) => must(result).results.find(({ isMainResult }) => isMainResult);
@@ -205,13 +191,15 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt, io
 plt.figure(); plt.plot([1, 2])
-plt.savefig("/tmp/test_plot.png")
+plt.savefig("/tmp/test_plot-${process.pid}.png")
 print("plot-saved")
 out = io.StringIO(); plt.savefig(out, format="svg"); print(out.getvalue())`;
       const printed = stdout(await chartSession.code.run(saved, "python"));
       expect(printed).toContain("plot-saved");
       expect(printed).toContain("svg");
-      const { content } = must(await chartSession.file.readFile("/tmp/test_plot.png", { format: "bytes" }));
+      const { content } = must(
+        await chartSession.file.readFile(`/tmp/test_plot-${process.pid}.png`, { format: "bytes" }),
+      );
       expect(content.subarray(1, 4).toString()).toBe("PNG");
     });
   });
@@ -245,7 +233,8 @@ describe("javascript", () => {
   it("awaits promises at the top level and uses Node's modules", async () => {
     const result = await javascript(
       "const { writeFile, readFile } = require('node:fs/promises');\n" +
-        "await writeFile('/tmp/js.txt', 'wörld'); (await readFile('/tmp/js.txt', 'utf8')).toUpperCase()",
+        `const path = '/tmp/js-${process.pid}.txt'; await writeFile(path, 'wörld');` +
+        "(await readFile(path, 'utf8')).toUpperCase()",
     );
     expect(main(result)?.text).toContain("WÖRLD");
   });
@@ -279,24 +268,24 @@ describe("javascript", () => {
 
 describe("languages", () => {
   it.each(["python", "PYTHON", "py", "Python3", " python "])("%j is Python", async (language) => {
-    const result = await session.code.run("import sys; sys.version_info.major", language);
+    const result = await spec.session.code.run("import sys; sys.version_info.major", language);
     expect(main(result)?.text).toBe("3");
   });
 
   it.each(["javascript", "JavaScript", "js", "NODE", "nodejs"])("%j is JavaScript", async (language) => {
-    expect(main(await session.code.run("typeof process.version", language))?.text).toContain("string");
+    expect(main(await spec.session.code.run("typeof process.version", language))?.text).toContain("string");
   });
 
   it("keeps the state of each language to itself, under each of its names", async () => {
-    must(await session.code.run("v = 'py'", "py"));
-    must(await session.code.run("var v = 'js'", "node"));
+    must(await spec.session.code.run("v = 'py'", "py"));
+    must(await spec.session.code.run("var v = 'js'", "node"));
     expect(main(await python("v"))?.text).toContain("py");
     expect(main(await javascript("v"))?.text).toContain("js");
   });
 
   it.each(["bash", "Ruby", ""])("refuses %j and sends nothing", async (language) => {
-    emulator.clearJournal();
-    expect(await session.code.run("x", language)).toEqual({
+    spec.emulator.clearJournal();
+    expect(await spec.session.code.run("x", language)).toEqual({
       requestId: "",
       success: false,
       executionTime: 0,
@@ -304,50 +293,53 @@ describe("languages", () => {
       results: [],
       errorMessage: `Unsupported language: ${language}. Supported: java, javascript, python, r`,
     });
-    expect(emulator.journal()).toEqual([]);
+    expect(spec.emulator.journal()).toEqual([]);
   });
 });
 
 describe.each(["python", "javascript"])("%s", (language) => {
   it.each(["", "  \n\t\n"])("refuses empty code: %j", async (code) => {
-    const result = await session.code.run(code, language);
+    const result = await spec.session.code.run(code, language);
     expect(result.success).toBe(false);
     expect(result.errorMessage).not.toBe("");
   });
 
   it("runs a mere comment, which gives nothing", async () => {
-    const result = await session.code.run(language === "python" ? "# Just a comment" : "// Just a comment", language);
+    const result = await spec.session.code.run(
+      language === "python" ? "# Just a comment" : "// Just a comment",
+      language,
+    );
     expect(result).toMatchObject({ success: true, results: [], errorMessage: "" });
     expect(result.logs.stdout.join("") + result.logs.stderr.join("")).toBe("");
   });
 
   it("interrupts what takes too long, says so, and keeps output and state", async () => {
-    must(await session.code.run(language === "python" ? "kept = 'kept'" : "var kept = 'kept'", language));
+    must(await spec.session.code.run(language === "python" ? "kept = 'kept'" : "var kept = 'kept'", language));
     const endless =
       language === "python" ? "print('started', flush=True)\nwhile True: pass" : "console.log('started'); for (;;) {}";
-    const result = await session.code.run(endless, language, 1);
+    const result = await spec.session.code.run(endless, language, 3);
     expect(result.success).toBe(false);
-    expect(result.errorMessage).toContain("Execution timeout after 1 s");
+    expect(result.errorMessage).toContain("Execution timeout after 3 s");
     expect(result.errorMessage).not.toMatch(/state/i);
     expect(result.logs.stdout).toEqual(["started\n"]);
-    expect(main(await session.code.run("kept", language))?.text).toContain("kept");
+    expect(main(await spec.session.code.run("kept", language))?.text).toContain("kept");
   });
 
   it("interrupts what sleeps too long", async () => {
-    must(await session.code.run(language === "python" ? "import time; kept = 1" : "var kept = 1", language));
+    must(await spec.session.code.run(language === "python" ? "import time; kept = 1" : "var kept = 1", language));
     const sleeping = language === "python" ? "time.sleep(100)" : "await new Promise((r) => setTimeout(r, 100_000))";
-    expect((await session.code.run(sleeping, language, 1)).errorMessage).toContain("Execution timeout after 1 s");
-    expect(main(await session.code.run("kept", language))?.text).toBe("1");
+    expect((await spec.session.code.run(sleeping, language, 3)).errorMessage).toContain("Execution timeout after 3 s");
+    expect(main(await spec.session.code.run("kept", language))?.text).toBe("1");
   });
 
   it("says that its interpreter died, and starts a new one for the next run", async () => {
-    must(await session.code.run(language === "python" ? "gone = 1" : "var gone = 1", language));
+    must(await spec.session.code.run(language === "python" ? "gone = 1" : "var gone = 1", language));
     const dying =
       language === "python" ? "import os; os._exit(3)" : "process.kill(process.pid, 'SIGKILL'); for (;;) {}";
-    const result = await session.code.run(dying, language);
+    const result = await spec.session.code.run(dying, language);
     expect(result.success).toBe(false);
     expect(result.errorMessage).toMatch(/state/i);
-    const next = await session.code.run("gone", language);
+    const next = await spec.session.code.run("gone", language);
     expect(next.success).toBe(false);
     expect(next.errorMessage).toContain("is not defined");
   });
@@ -357,10 +349,10 @@ it("kills a program that ignores its interruption, and says that its state is lo
   must(await python("kept = 1"));
   const stubborn = await python(
     "import time\nwhile True:\n    try:\n        time.sleep(60)\n    except BaseException:\n        pass",
-    1,
+    3,
   );
   expect(stubborn.success).toBe(false);
-  expect(stubborn.errorMessage).toContain("Execution timeout after 1 s");
+  expect(stubborn.errorMessage).toContain("Execution timeout after 3 s");
   expect(stubborn.errorMessage).toMatch(/state.*lost|lost.*state/i);
   expect((await python("kept")).errorMessage).toContain("name 'kept' is not defined");
 });
@@ -375,14 +367,14 @@ while True:
         time.sleep(60)
     except BaseException:
         pass`;
-  const running = python(stubborn, 1);
+  const running = python(stubborn, 3);
   await until("the program's child runs", () => processesWith(mark).length > 0);
   expect((await running).success).toBe(false);
   await until("the program's child is gone", () => processesWith(mark).length === 0);
 });
 
 it("runs two hundred programs at once in ten sessions, each in its own state", async () => {
-  const sessions = await Promise.all(Array.from({ length: 10 }, () => createSession(agb)));
+  const sessions = await Promise.all(Array.from({ length: 10 }, () => createSession(spec.agb)));
   const runs = sessions.flatMap((mine, s) =>
     Array.from({ length: 20 }, async (_, i) => {
       const code = `seen = globals().get("seen", []) + [${i}]\nprint("session ${s} run ${i}")\n${s} * 100 + ${i}`;
@@ -400,7 +392,7 @@ it("runs two hundred programs at once in ten sessions, each in its own state", a
 });
 
 it("runs two languages in two sessions side by side, without one seeing the other", async () => {
-  const other = await createSession(agb);
+  const other = await createSession(spec.agb);
   const [mine, theirs] = await Promise.all([
     python("shared = 1\nshared"),
     other.code.run("var shared = 2; shared", "js"),
@@ -412,7 +404,7 @@ it("runs two languages in two sessions side by side, without one seeing the othe
 });
 
 it("fails on a deleted session, with a message and a request id", async () => {
-  const gone = await createSession(agb);
+  const gone = await createSession(spec.agb);
   must(await gone.delete());
   const result = await gone.code.run("1", "python");
   expect(result).toMatchObject({

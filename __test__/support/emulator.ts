@@ -110,6 +110,19 @@ export function useEmulator(options: EmulatorOptions = {}): SpecEmulator {
   };
 }
 
+/** An emulator of a spec file, and a session of the code image for each test. */
+export function useSession(): SpecEmulator & { readonly session: Session } {
+  const spec = useEmulator();
+  let session: Session | undefined;
+  beforeEach(async () => {
+    session = await spec.create();
+  });
+  afterEach(async () => {
+    await session?.delete();
+  });
+  return Object.defineProperty(spec, "session", { get: () => session }) as SpecEmulator & { readonly session: Session };
+}
+
 function lastSeq(emulator: Emulator): number {
   return emulator.journal().at(-1)?.seq ?? 0;
 }
