@@ -1260,6 +1260,7 @@ interface RunOptions {
     onStdout?: (chunk: string) => void;
     onStderr?: (chunk: string) => void;
     onError?: (err: unknown) => void;
+    signal?: AbortSignal;
 }
 /** Runs programs in a session. Each language keeps its state from one run to the next. */
 declare class Code extends BaseService {
@@ -1269,19 +1270,22 @@ declare class Code extends BaseService {
      *
      * @param language `python`, `javascript`, `java` or `r`; `py`, `python3`, `js`, `node` and `nodejs` work too
      * @param timeoutS how long it may run, in seconds
-     * @param options with `streamBeta`, the other three are called while the program runs, the last time before the
-     * promise resolves: `onStdout` and `onStderr` with what it prints, `onError` with how it or its stream failed
+     * @param options with `streamBeta`, the three functions are called while the program runs, the last time before the
+     * promise resolves: `onStdout` and `onStderr` with what it prints, `onError` with how it or its stream failed. An aborted
+     * `signal` ends the wait: the promise rejects with its reason, and the program may run on
      */
     run(code: string, language: string, timeoutS?: number, options?: RunOptions): Promise<EnhancedCodeExecutionResult>;
     /**
      * Runs a program and gives what happens as it happens: output as it is printed, displayed values, errors, and at last
      * the event `end` with the same result as {@link run}.
      *
-     * The program starts with the first look at the stream. Leaving the loop early gives it up.
+     * The program starts with the first look at the stream. Leaving the loop early gives it up: it is interrupted, unless
+     * another stream of the session runs at the same time, or somebody listens to pushes. The protocol has no word for it but
+     * the end of the connection.
      *
      * @param language as for {@link run}
-     * @throws {AGBError} while it is read, when an argument is refused, or when the stream breaks or is incomplete; a
-     * program that fails does not throw. An aborted `signal` throws its reason.
+     * @throws {AGBError} while it is read, when an argument is refused
+     * @throws {WsError} when the stream breaks or is incomplete; a program that fails does not throw. An aborted `signal` throws its reason.
      */
     stream(code: string, language: string, options?: CodeStreamOptions): AsyncGenerator<CodeEvent, void, void>;
 }
@@ -3074,6 +3078,16 @@ declare const BrowserError: typeof AGBError;
 declare const ScreenError: typeof AGBError;
 /** Clearing a context took longer than allowed. */
 declare const ClearanceTimeoutError: typeof AGBError;
+/** A failure of the session's WebSocket. */
+declare const WsError: typeof AGBError;
+/** What came breaks the protocol, or something is missing. */
+declare const WsProtocolError: typeof AGBError;
+/** The WebSocket could not be opened. */
+declare const WsHandshakeRejectedError: typeof AGBError;
+/** The WebSocket was lost. */
+declare const WsConnectionClosedError: typeof AGBError;
+/** The service ended a stream with an error. */
+declare const WsRemoteError: typeof AGBError;
 
 /** A browser extension that is stored in a context. */
 declare class Extension {
@@ -3292,5 +3306,5 @@ declare function getSdkVersion(): string;
 /** Was this package built for release? */
 declare function isReleaseVersion(): boolean;
 
-export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, CallMcpToolRequest, CallMcpToolResponse, ClearContextRequest, ClearContextResponse, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateMcpSessionRequestPersistenceDataList, CreateSessionParams, CreateSessionRequest, CreateSessionResponse, DeleteContextFileRequest, DeleteContextFileResponse, DeleteContextRequest, DeleteContextResponse, DeleteSessionAsyncRequest, DeleteSessionAsyncResponse, DescribeContextFilesRequest, DescribeContextFilesResponse, DownloadStrategy, Emulator, Extension, ExtensionOption, ExtensionsService, FileError, FileSystem, FingerprintFormat, GetAndLoadInternalContextRequest, GetAndLoadInternalContextResponse, GetCdpLinkRequest, GetCdpLinkResponse, GetContextFileDownloadUrlRequest, GetContextFileDownloadUrlResponse, GetContextFileUploadUrlRequest, GetContextFileUploadUrlResponse, GetContextInfoRequest, GetContextInfoResponse, GetContextRequest, GetContextResponse, GetLabelRequest, GetLabelResponse, GetLinkRequest, GetLinkResponse, GetMcpResourceRequest, GetMcpResourceResponse, GetSessionDetailRequest, GetSessionDetailResponse, GetSessionRequest, GetSessionResponse, HTTPClient, InitBrowserRequest, InitBrowserResponse, KeyboardController, Lifecycle, ListContextsRequest, ListContextsResponse, ListMcpToolsRequest, ListMcpToolsResponse, ListSessionRequest, ListSessionResponse, LogLevel, ModifyContextRequest, ModifyContextResponse, MouseButton, MouseController, RefreshSessionIdleTimeRequest, RefreshSessionIdleTimeResponse, ReleaseSessionRequest, ReleaseSessionResponse, ScreenController, ScreenError, ScrollDirection, Session, SessionError, SessionHold, SessionPool, SetLabelRequest, SetLabelResponse, SyncContextRequest, SyncContextResponse, UploadMode, UploadStrategy, VERSION, WindowManager, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
+export { AGB, AGBError, APIError, ApplicationError, ApplicationManager, AuthenticationError, BaseService, Browser, BrowserAgent, BrowserContext, BrowserError, BrowserFingerprintContext, BrowserFingerprintGenerator, BrowserOptionClass, BrowserProxyClass, CallMcpToolRequest, CallMcpToolResponse, ClearContextRequest, ClearContextResponse, ClearanceTimeoutError, Client, Code, Command, CommandError, Computer, Context, ContextManager, ContextService, ContextSync, CreateMcpSessionRequestPersistenceDataList, CreateSessionParams, CreateSessionRequest, CreateSessionResponse, DeleteContextFileRequest, DeleteContextFileResponse, DeleteContextRequest, DeleteContextResponse, DeleteSessionAsyncRequest, DeleteSessionAsyncResponse, DescribeContextFilesRequest, DescribeContextFilesResponse, DownloadStrategy, Emulator, Extension, ExtensionOption, ExtensionsService, FileError, FileSystem, FingerprintFormat, GetAndLoadInternalContextRequest, GetAndLoadInternalContextResponse, GetCdpLinkRequest, GetCdpLinkResponse, GetContextFileDownloadUrlRequest, GetContextFileDownloadUrlResponse, GetContextFileUploadUrlRequest, GetContextFileUploadUrlResponse, GetContextInfoRequest, GetContextInfoResponse, GetContextRequest, GetContextResponse, GetLabelRequest, GetLabelResponse, GetLinkRequest, GetLinkResponse, GetMcpResourceRequest, GetMcpResourceResponse, GetSessionDetailRequest, GetSessionDetailResponse, GetSessionRequest, GetSessionResponse, HTTPClient, InitBrowserRequest, InitBrowserResponse, KeyboardController, Lifecycle, ListContextsRequest, ListContextsResponse, ListMcpToolsRequest, ListMcpToolsResponse, ListSessionRequest, ListSessionResponse, LogLevel, ModifyContextRequest, ModifyContextResponse, MouseButton, MouseController, RefreshSessionIdleTimeRequest, RefreshSessionIdleTimeResponse, ReleaseSessionRequest, ReleaseSessionResponse, ScreenController, ScreenError, ScrollDirection, Session, SessionError, SessionHold, SessionPool, SetLabelRequest, SetLabelResponse, SyncContextRequest, SyncContextResponse, UploadMode, UploadStrategy, VERSION, WindowManager, WsConnectionClosedError, WsError, WsHandshakeRejectedError, WsProtocolError, WsRemoteError, defaultConfig, getLogLevel, getSdkVersion, isReleaseVersion, loadConfig, logDebug, logError, logInfo, logWarn, newDeletePolicy, newDownloadPolicy, newExtractPolicy, newRecyclePolicy, newSyncPolicy, newUploadPolicy, setLogLevel, syncPolicyToDict };
 export type { AGBOptions, ActOptions, ActResult, ApiResponse, AppOperationResult, BWList, BinaryFileContentResult, BoolResult, Brand, BrowserFingerprint, BrowserOption, BrowserProxy, BrowserProxyStrategy, BrowserProxyType, BrowserScreen, BrowserViewport, ClearContextResult, CodeEvent, CodeStreamOptions, CommandResult, Config, ConfigOptions, ContextData, ContextFileEntry, ContextFileListResult, ContextInfoResult, ContextInfoResultType, ContextListParams, ContextListResult, ContextResult, ContextStatusData, ContextStatusDataType, ContextSyncResult, ContextSyncResultType, CreateMcpSessionRequestPersistenceDataListMap, CreateSessionParamsOptions, CursorPosition, DeletePolicy, DeleteResult, DeletedSession, DescribeContextFilesItem, DirectoryEntry, DirectoryListResult, DownloadPolicy, DownloadResult, EmulatorAgentAnswer, EmulatorFault, EmulatorFaultClose, EmulatorFaultDelay, EmulatorFaultGarbage, EmulatorFaultHalfOpen, EmulatorFaultHandle, EmulatorFaultReset, EmulatorFaultScope, EmulatorFaultSlow, EmulatorFaultStatus, EmulatorFaultTruncate, EmulatorFaultUse, EmulatorFaults, EmulatorIsolation, EmulatorOperation, EmulatorOptions, EmulatorRequest, EmulatorSession, EnhancedCodeExecutionResult, ExecutionError, ExecutionLogs, ExecutionResult, ExpiringEvent, ExtraProperties, ExtractOptions, ExtractPolicy, ExtractResult, FileChangeEvent, FileChangeResult, FileContentResult, FileInfo, FileInfoResult, FileSearchResult, FileUrlResult, Fingerprint, GetAndLoadInternalContextItem, GetContextData, GetSessionData, GetSessionResult, GetSessionSessionData, HttpRequestOptions, HttpResponse, InstalledAppInfo, InstalledAppListResult, KeepAliveFailedEvent, KeepAliveOptions, KeepAliveStatus, LeaseOptions, ListContextsItem, ListSessionItem, LiveSession, MappingPolicy, McpResourceData, McpTool, McpToolResult, McpToolsResult, MountReport, MultipleFileContentResult, NavigatorFingerprint, ObserveOptions, ObserveResult, OpenOptions, OperationResult, ProcessInfo, ProcessListResult, RecreatedEvent, RecyclePolicy, ReleaseOnExitOptions, ReleaseReason, ReleasedEvent, ScreenFingerprint, ScreenSize, ScreenshotResult, SessionData, SessionEvents, SessionLifecycle, SessionLike, SessionListResult, SessionMetrics, SessionMetricsResult, SessionPoolOptions, SessionPoolStats, SessionResult, SessionStatusResult, SyncPolicy, UploadPolicy, UploadResult, UserAgentData, VideoCard, WhiteList, WindowInfo, WindowInfoResult, WindowListResult };

@@ -357,6 +357,42 @@ it("kills a program that ignores its interruption, and says that its state is lo
   expect((await python("kept")).errorMessage).toContain("name 'kept' is not defined");
 });
 
+describe("a signal", () => {
+  it("aborted before means that nothing is sent, and one that is none is refused", async () => {
+    spec.emulator.clearJournal();
+    const reason = new Error("before");
+    for (const streamBeta of [false, true]) {
+      const run = spec.session.code.run("1", "python", 60, { streamBeta, signal: AbortSignal.abort(reason) });
+      await expect(run).rejects.toBe(reason);
+      const refused = await spec.session.code.run("1", "python", 60, { streamBeta, signal: "x" as never });
+      expect(refused).toMatchObject({ success: false, errorMessage: "signal must be an AbortSignal, got string" });
+    }
+    expect(spec.emulator.journal()).toEqual([]);
+  });
+
+  it.each([false, true])("ends the wait with its reason, with streamBeta: %p", async (streamBeta) => {
+    const controller = new AbortController();
+    const removed = jest.spyOn(controller.signal, "removeEventListener");
+    const reason = { why: "during" };
+    const mark = sleepMark();
+    const code = `import subprocess; subprocess.run(["sleep", "${mark}"])`;
+    const run = spec.session.code.run(code, "python", 60, { streamBeta, signal: controller.signal });
+    const rejected = expect(run).rejects.toBe(reason);
+    await until("the program runs", () => processesWith(mark).length > 0);
+    controller.abort(reason);
+    await rejected;
+    expect(removed).toHaveBeenCalledWith("abort", expect.any(Function));
+  });
+
+  it.each([false, true])("aborted after the end changes nothing, with streamBeta: %p", async (streamBeta) => {
+    const controller = new AbortController();
+    const options = { streamBeta, signal: controller.signal };
+    const result = await spec.session.code.run("print(1)", "python", 60, options);
+    controller.abort();
+    expect(stdout(result)).toBe("1\n");
+  });
+});
+
 it("ends what a killed program had started", async () => {
   const mark = sleepMark();
   const stubborn = `

@@ -1,9 +1,18 @@
-import { AGBError, type CodeEvent, type EnhancedCodeExecutionResult } from "agbcloud-native";
+import {
+  AGBError,
+  type CodeEvent,
+  type EnhancedCodeExecutionResult,
+  WsConnectionClosedError,
+  WsError,
+  WsHandshakeRejectedError,
+  WsProtocolError,
+  WsRemoteError,
+} from "agbcloud-native";
 import { useSession } from "./support/emulator";
 import { runModule, runNode } from "./support/processes";
 import { createSession, must } from "./support/session";
 import { until } from "./support/wait";
-import { withWebSocket } from "./support/web-socket";
+import { type ServedSocket, withWebSocket } from "./support/web-socket";
 
 const spec = useSession();
 
@@ -140,6 +149,7 @@ describe("code.run with streamBeta", () => {
     const refused = await streamed("1");
     expect(refused.errorMessage).toMatch(/^Unexpected server response: 401: access denied/);
     expect({ code: refused.code, status: refused.httpStatusCode }).toEqual({ code: "AccessDenied", status: 401 });
+    await expect(eventsOf(spec.session.code.stream("1", "python"))).rejects.toBeInstanceOf(WsHandshakeRejectedError);
     expect(JSON.stringify(refused)).not.toContain("wrong");
     spec.session.token = token;
     must(await streamed("1"));
@@ -264,18 +274,25 @@ describe("a WebSocket that misbehaves", () => {
   const event = (eventType: string, more: object) => ({ phase: "event", eventType, ...more });
 
   it.each([
-    ["is dropped", (socket: { drop(): void }) => socket.drop(), /^connection closed: code=1006/],
+    ["is dropped", (socket: ServedSocket) => socket.drop(), /^connection closed: code=1006/, WsConnectionClosedError],
     [
       "sends half a frame",
-      (socket: { text(text: string): void }) => socket.text('{"invocationId":'),
+      (socket: ServedSocket) => socket.text('{"invocationId":'),
       /^Invalid JSON message/,
+      WsProtocolError,
     ],
-  ])("fails the run when it %s, and keeps what came", async (_name, misbehave, message) => {
+    [
+      "says that it failed",
+      (socket: ServedSocket, id: string) => socket.say(id, { phase: "error", error: { code: "Busy" } }),
+      /"code":"Busy"/,
+      WsRemoteError,
+    ],
+  ])("fails the run when it %s, and keeps what came", async (_name, misbehave, message, ErrorClass) => {
     await withWebSocket(
       async (socket) => {
         const { invocationId } = await socket.frame();
         socket.say(invocationId, event("stdout", { chunk: "so far" }));
-        misbehave(socket);
+        misbehave(socket, invocationId);
       },
       async (session) => {
         const onError = jest.fn();
@@ -289,8 +306,12 @@ describe("a WebSocket that misbehaves", () => {
           errorMessage: expect.stringMatching(message),
         });
         expect(onError).toHaveBeenCalledTimes(1);
-        expect(onError.mock.calls[0]?.[0]).toBeInstanceOf(AGBError);
-        await expect(eventsOf(session.code.stream("1", "python"))).rejects.toThrow(message);
+        const stream = eventsOf(session.code.stream("1", "python"));
+        await expect(stream).rejects.toThrow(message);
+        for (const error of [onError.mock.calls[0]?.[0], await stream.catch((error) => error)]) {
+          for (const Class of [ErrorClass, WsError, AGBError]) expect(error).toBeInstanceOf(Class);
+          expect(error.name).toBe(ErrorClass.name);
+        }
       },
     );
   });

@@ -157,7 +157,7 @@ impl From<code::ExecutionResult> for NativeExecutionResult {
 
 #[napi]
 impl NativeSession {
-    /// Runs a program; the time limit is in seconds.
+    /// Runs a program; the time limit is in seconds. Gives nothing when `cancel` was used.
     #[napi]
     pub fn code_run<'env>(
         &self,
@@ -166,9 +166,11 @@ impl NativeSession {
         code: String,
         language: String,
         timeout_s: f64,
-    ) -> Result<PromiseRaw<'env, Outcome<NativeExecution>>> {
+        cancel: &NativeCancel,
+    ) -> Result<PromiseRaw<'env, Option<Outcome<NativeExecution>>>> {
         let tools = self.tools(route);
-        promise(env, async move { outcome(code::run(&tools, &code, &language, timeout_s).await) })
+        let run = async move { outcome(code::run(&tools, &code, &language, timeout_s).await) };
+        promise(env, cancel.unless_cancelled(run))
     }
 
     /// Runs a program and calls `on_event` for what happens; gives nothing when `cancel` was used. `on_event`

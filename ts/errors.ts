@@ -27,9 +27,9 @@ export class APIError extends AGBError {
 }
 
 /** A subclass that differs by name and default message; typed as the surface types it. */
-function errorClass(name: string, defaultMessage: string): typeof AGBError {
+function errorClass(name: string, defaultMessage: string, Base: typeof AGBError = AGBError): typeof AGBError {
   const named = {
-    [name]: class extends AGBError {
+    [name]: class extends Base {
       constructor(message = defaultMessage, extra: Record<string, unknown> = {}) {
         super(message, extra);
         this.name = name;
@@ -56,6 +56,25 @@ export const ScreenError: typeof AGBError = errorClass("ScreenError", "Screen op
 /** Clearing a context took longer than allowed. */
 export const ClearanceTimeoutError: typeof AGBError = errorClass("ClearanceTimeoutError", "Clearance task timed out");
 
+/** A failure of the session's WebSocket. */
+export const WsError: typeof AGBError = errorClass("WsError", "WebSocket error");
+/** What came breaks the protocol, or something is missing. */
+export const WsProtocolError: typeof AGBError = errorClass("WsProtocolError", "WebSocket protocol error", WsError);
+/** The WebSocket could not be opened. */
+export const WsHandshakeRejectedError: typeof AGBError = errorClass(
+  "WsHandshakeRejectedError",
+  "WebSocket handshake rejected",
+  WsError,
+);
+/** The WebSocket was lost. */
+export const WsConnectionClosedError: typeof AGBError = errorClass(
+  "WsConnectionClosedError",
+  "WebSocket connection closed",
+  WsError,
+);
+/** The service ended a stream with an error. */
+export const WsRemoteError: typeof AGBError = errorClass("WsRemoteError", "WebSocket remote error", WsError);
+
 /** Which class a kind of native failure becomes where a method throws. */
 const CLASS_OF_KIND = {
   Config: AGBError,
@@ -75,12 +94,32 @@ const CLASS_OF_KIND = {
   Internal: AGBError,
 } as const;
 
+/** The kinds that mean something of their own on a WebSocket. */
+const CLASS_ON_SOCKET: Readonly<Record<string, typeof AGBError>> = {
+  Authentication: WsHandshakeRejectedError,
+  Connect: WsHandshakeRejectedError,
+  Http: WsHandshakeRejectedError,
+  Api: WsHandshakeRejectedError,
+  Network: WsConnectionClosedError,
+  Protocol: WsProtocolError,
+  Tool: WsRemoteError,
+};
+
 /** The kinds that the table knows; a spec compares them with the native client's list. @internal */
 export const FAILURE_KINDS: readonly string[] = Object.keys(CLASS_OF_KIND);
 
 /** Makes the error of a failure, with the caller's stack. @internal */
 export function errorOf(failure: NativeFailure): AGBError {
-  const ErrorClass = CLASS_OF_KIND[failure.kind as keyof typeof CLASS_OF_KIND] ?? AGBError;
+  return made(failure, CLASS_OF_KIND[failure.kind as keyof typeof CLASS_OF_KIND] ?? AGBError);
+}
+
+/** The same for a failure of what goes over the session's WebSocket. @internal */
+export function socketErrorOf(failure: NativeFailure): AGBError {
+  const ErrorClass = CLASS_ON_SOCKET[failure.kind];
+  return ErrorClass ? made(failure, ErrorClass) : errorOf(failure);
+}
+
+function made(failure: NativeFailure, ErrorClass: typeof AGBError | typeof APIError): AGBError {
   const extra = {
     kind: failure.kind,
     requestId: failure.requestId,

@@ -138,6 +138,11 @@ export {
   FileError,
   ScreenError,
   SessionError,
+  WsConnectionClosedError,
+  WsError,
+  WsHandshakeRejectedError,
+  WsProtocolError,
+  WsRemoteError,
 } from "./errors";
 export { Extension, ExtensionOption, ExtensionsService } from "./extension";
 export { HTTPClient, type HttpRequestOptions, type HttpResponse } from "./http-client";

@@ -1,7 +1,7 @@
 import { BaseService } from "../base-service";
-import { AGBError, errorOf } from "../errors";
+import { AGBError, socketErrorOf } from "../errors";
 import { native as library, type NativeCodeEvent, type NativeExecution, type NativeStreamed } from "../native";
-import { notSignal, onAbort } from "../support/abort";
+import { notSignal, onAbort, whileListening } from "../support/abort";
 import { failed, isFailure, present, refusal, refused } from "../support/call";
 import { guarded, notFunction } from "../support/callback";
 import { notText, optionalNumber } from "../support/check";
@@ -15,6 +15,15 @@ interface RunOptions {
   onStdout?: (chunk: string) => void;
   onStderr?: (chunk: string) => void;
   onError?: (err: unknown) => void;
+  signal?: AbortSignal;
+}
+
+/** One run, and how it is given up. */
+interface Call {
+  code: string;
+  language: string;
+  timeoutS: number | null | undefined;
+  cancel: InstanceType<typeof library.NativeCancel>;
 }
 
 const DEFAULT_TIMEOUT_S = 60;
@@ -27,8 +36,9 @@ export class Code extends BaseService {
    *
    * @param language `python`, `javascript`, `java` or `r`; `py`, `python3`, `js`, `node` and `nodejs` work too
    * @param timeoutS how long it may run, in seconds
-   * @param options with `streamBeta`, the other three are called while the program runs, the last time before the
-   * promise resolves: `onStdout` and `onStderr` with what it prints, `onError` with how it or its stream failed
+   * @param options with `streamBeta`, the three functions are called while the program runs, the last time before the
+   * promise resolves: `onStdout` and `onStderr` with what it prints, `onError` with how it or its stream failed. An aborted
+   * `signal` ends the wait: the promise rejects with its reason, and the program may run on
    */
   async run(
     code: string,
@@ -36,22 +46,33 @@ export class Code extends BaseService {
     timeoutS = DEFAULT_TIMEOUT_S,
     options?: RunOptions,
   ): Promise<EnhancedCodeExecutionResult> {
-    const fault = notText({ code, language });
+    const { streamBeta, signal, ...callbacks } = options ?? {};
+    const fault = notText({ code, language }) ?? notSignal(signal);
     if (fault) return refused(fault, emptyExecution());
-    if (options?.streamBeta) return this.#runStreamed(code, language, timeoutS, options);
+    if (signal?.aborted) throw signal.reason;
 
+    const cancel = new library.NativeCancel();
+    const call = { code, language, timeoutS, cancel };
+    const run = () => (streamBeta ? this.#runStreamed(call, callbacks, signal) : this.#runAtOnce(call));
+    const result = await whileListening(signal, () => cancel.cancel(), run);
+    // Only the signal cancels it.
+    if (!result) throw signal?.reason;
+    return result;
+  }
+
+  async #runAtOnce({ code, language, timeoutS, cancel }: Call): Promise<EnhancedCodeExecutionResult | undefined> {
     const { native, route } = targetOf(this.session);
-    const outcome = await native.codeRun(route, code, language, optionalNumber(timeoutS) ?? DEFAULT_TIMEOUT_S);
+    const limitS = optionalNumber(timeoutS) ?? DEFAULT_TIMEOUT_S;
+    const outcome = await native.codeRun(route, code, language, limitS, cancel);
     if (isFailure(outcome)) return failed(outcome, emptyExecution());
-    return executionOf(outcome);
+    return outcome ? executionOf(outcome) : undefined;
   }
 
   async #runStreamed(
-    code: string,
-    language: string,
-    timeoutS: number,
-    { onStdout, onStderr, onError }: RunOptions,
-  ): Promise<EnhancedCodeExecutionResult> {
+    call: Call,
+    { onStdout, onStderr, onError }: Omit<RunOptions, "streamBeta" | "signal">,
+    signal: AbortSignal | null | undefined,
+  ): Promise<EnhancedCodeExecutionResult | undefined> {
     const fault = notFunction({ onStdout, onStderr, onError });
     if (fault) return refused(fault, emptyExecution());
 
@@ -59,20 +80,20 @@ export class Code extends BaseService {
     const tellStderr = guarded("onStderr", onStderr);
     const tellError = guarded("onError", onError);
     let hasToldError = false;
-    const streamed = await this.#stream(code, language, timeoutS, new library.NativeCancel(), (event) => {
+    const streamed = await this.#stream(call, (event) => {
+      if (signal?.aborted) return;
       if (event.kind === "stdout") tellStdout(event.chunk ?? "");
       if (event.kind === "stderr") tellStderr(event.chunk ?? "");
       if (event.kind !== "error") return;
       hasToldError = true;
       tellError(parsed(event.payload));
     });
-    // Nobody has the means to cancel it.
-    if (!streamed) throw new AGBError("the run was cancelled", { kind: "Internal" });
+    if (!streamed) return undefined;
 
     const { execution, failure } = streamed;
     if (!failure) return executionOf(execution);
     // What is refused before anything is sent is no error of a stream.
-    if (!hasToldError && failure.kind !== "InvalidArgument") tellError(errorOf(failure));
+    if (!hasToldError && failure.kind !== "InvalidArgument") tellError(socketErrorOf(failure));
     const { executionTime, logs, results, error } = executionOf(execution);
     return present(failed(failure, { executionTime, logs, results, error }));
   }
@@ -81,11 +102,13 @@ export class Code extends BaseService {
    * Runs a program and gives what happens as it happens: output as it is printed, displayed values, errors, and at last
    * the event `end` with the same result as {@link run}.
    *
-   * The program starts with the first look at the stream. Leaving the loop early gives it up.
+   * The program starts with the first look at the stream. Leaving the loop early gives it up: it is interrupted, unless
+   * another stream of the session runs at the same time, or somebody listens to pushes. The protocol has no word for it but
+   * the end of the connection.
    *
    * @param language as for {@link run}
-   * @throws {AGBError} while it is read, when an argument is refused, or when the stream breaks or is incomplete; a
-   * program that fails does not throw. An aborted `signal` throws its reason.
+   * @throws {AGBError} while it is read, when an argument is refused
+   * @throws {WsError} when the stream breaks or is incomplete; a program that fails does not throw. An aborted `signal` throws its reason.
    */
   async *stream(code: string, language: string, options?: CodeStreamOptions): AsyncGenerator<CodeEvent, void, void> {
     const { timeoutS, signal } = options ?? {};
@@ -100,7 +123,7 @@ export class Code extends BaseService {
       cancel.cancel();
     });
     try {
-      const run = this.#stream(code, language, timeoutS, cancel, (event) => events.push(eventOf(event)));
+      const run = this.#stream({ code, language, timeoutS, cancel }, (event) => events.push(eventOf(event)));
       run.then(
         (streamed) => finish(events, streamed),
         (error) => events.fail(error),
@@ -113,10 +136,7 @@ export class Code extends BaseService {
   }
 
   async #stream(
-    code: string,
-    language: string,
-    timeoutS: number | null | undefined,
-    cancel: InstanceType<typeof library.NativeCancel>,
+    { code, language, timeoutS, cancel }: Call,
     onEvent: (event: NativeCodeEvent) => void,
   ): Promise<NativeStreamed | null | undefined> {
     if (typeof this.session.wsUrl !== "string") return { execution: NO_EXECUTION, failure: refusal(NO_WEB_SOCKET) };
@@ -128,7 +148,7 @@ export class Code extends BaseService {
 /** Puts the last event of a stream, or its failure, behind the others. */
 function finish(events: EventQueue<CodeEvent>, streamed: NativeStreamed | null | undefined): void {
   if (streamed?.failure) {
-    events.fail(errorOf(streamed.failure));
+    events.fail(socketErrorOf(streamed.failure));
     return;
   }
   if (streamed) events.push({ type: "end", result: executionOf(streamed.execution) });

@@ -5,8 +5,8 @@
 import type { NativeFailure } from "../native";
 
 /** Did a native call fail? */
-export function isFailure(outcome: object): outcome is NativeFailure {
-  return "kind" in outcome && "errorMessage" in outcome;
+export function isFailure(outcome: object | null | undefined): outcome is NativeFailure {
+  return outcome !== null && outcome !== undefined && "kind" in outcome && "errorMessage" in outcome;
 }
 
 /** The failure of a native call: what it gave, or what stands beside what it has done until then. */
