@@ -83,6 +83,7 @@ describe("the exports", () => {
       "ModifyContextRequest",
       "MouseButton",
       "MouseController",
+      "PushListener",
       "RefreshSessionIdleTimeRequest",
       "ReleaseSessionRequest",
       "ScreenController",

@@ -28,6 +28,8 @@ import {
   type HttpResponse,
   LogLevel,
   type OperationResult,
+  type PushListener,
+  type PushMessage,
   type Session,
   SessionError,
   type SessionLike,
@@ -75,6 +77,15 @@ export async function lifecycle(agb: AGB): Promise<void> {
   same<Same<typeof listed.sessionIds, string[]>>();
   // @ts-expect-error: labels are texts
   await agb.list({ project: 1 });
+}
+
+export async function pushes(session: Session, emulator: Emulator): Promise<void> {
+  const listener = await session.onPush("news", ({ target, data }) => void [target, data.text]);
+  same<Same<typeof listener, PushListener>>();
+  same<Same<Parameters<typeof session.onPush>[1], (message: PushMessage) => unknown>>();
+  const clients: number = emulator.push(session.getSessionId(), "news", { text: "hello" });
+  void clients;
+  listener.close();
 }
 
 export async function tools(session: Session): Promise<void> {

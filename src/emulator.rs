@@ -18,7 +18,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use tokio::sync::oneshot;
 
-use crate::support::{NativeFailure, Outcome, outcome, promise, to_json};
+use crate::support::{NativeFailure, Outcome, json_object, outcome, promise, to_json};
 
 /// How an emulator is started.
 #[napi(object, object_to_js = false)]
@@ -341,6 +341,13 @@ impl NativeAgentAnswer {
     }
 }
 
+/// A message that was pushed.
+#[napi(object, object_from_js = false)]
+pub struct NativePushed {
+    /// How many clients it went to.
+    pub clients: f64,
+}
+
 /// A fault of an emulator.
 #[napi]
 pub struct NativeEmulatorFault {
@@ -444,6 +451,13 @@ impl NativeEmulator {
             }
             Err(error) => Some(error.into()),
         }
+    }
+
+    /// Sends a message, a JSON object, to every client that has a WebSocket to the session open; gives their number.
+    #[napi]
+    pub fn push(&self, session_id: String, source: String, data: String) -> Outcome<NativePushed> {
+        let data = json_object(&data);
+        outcome(data.map(|data| NativePushed { clients: self.inner.push(&session_id, &source, data) as f64 }))
     }
 
     /// Lets a fault strike from now on: a JSON object.

@@ -26,6 +26,7 @@ mod filesystem;
 mod http_client;
 mod lifecycle;
 mod pool;
+mod push;
 mod session;
 mod support;
 mod watch;

@@ -2,7 +2,7 @@ import { type EmulatorFault, type EmulatorFaults, type EmulatorFaultUse, faultJs
 import { AGBError, errorOf } from "./errors";
 import { type NativeEmulator, native } from "./native";
 import { isFailure, present } from "./support/call";
-import { kindOf, notNumber, notText, notTexts } from "./support/check";
+import { jsonOf, kindOf, notNumber, notText, notTexts } from "./support/check";
 import { inspectAs } from "./support/inspect";
 import { VERSION } from "./version";
 
@@ -223,6 +223,22 @@ export class Emulator {
       ),
     );
     if (failure) throw errorOf(failure);
+  }
+
+  /**
+   * Pushes a message to every client that has a WebSocket to the session open: they hear it under the name of `source`.
+   *
+   * @returns how many these are
+   * @throws {AGBError} for what is no message
+   */
+  push(sessionId: string, source: string, data: Record<string, unknown>): number {
+    const json = jsonOf(data);
+    const fault = notText({ sessionId, source });
+    if (fault) throw new AGBError(fault);
+    if ("fault" in json) throw new AGBError(`data must be JSON: ${json.fault}`);
+    const pushed = this.#native.push(sessionId, source, json.text);
+    if (isFailure(pushed)) throw errorOf(pushed);
+    return pushed.clients;
   }
 
   /** Forgets the requests answered so far. */

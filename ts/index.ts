@@ -202,6 +202,7 @@ export { MouseButton, MouseController, ScrollDirection } from "./modules/compute
 export { ScreenController } from "./modules/computer/screen";
 export { WindowManager } from "./modules/computer/window";
 export { FileSystem } from "./modules/filesystem";
+export { PushListener, type PushMessage } from "./push";
 export { Session } from "./session";
 export type { SessionLike } from "./session-like";
 export {

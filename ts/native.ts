@@ -39,6 +39,8 @@ export type {
   NativeLifecycleListener,
   NativeMount,
   NativePage,
+  NativePush,
+  NativePushListener,
   NativeRoute,
   NativeSession,
   NativeSessionPool,

@@ -20,6 +20,7 @@ import { Command } from "./modules/command";
 import { Computer } from "./modules/computer/computer";
 import { FileSystem } from "./modules/filesystem";
 import type { NativeFoundSession, NativeKeepAliveOptions } from "./native";
+import { LISTEN_AGAIN, PushListener, type PushMessage } from "./push";
 import { type Recoverable, Recovery, type RecreateOptions } from "./recovery";
 import { failed, isFailure, refused } from "./support/call";
 import { jsonOf, notNumber, notText, optional, optionalNumber } from "./support/check";
@@ -70,6 +71,7 @@ export class Session {
   #sessionId: string;
   readonly #listeners = new SessionListeners(() => nativeOf(this));
   readonly #holds = new Set<SessionHold>();
+  readonly #pushListeners = new Set<PushListener>();
   /** What the program has said of the keep-alive after the creation; `null`: nothing. */
   #keepAlive: NativeKeepAliveOptions | "stopped" | null = null;
   #isDetached = false;
@@ -124,11 +126,12 @@ export class Session {
     bindSession(this, found.session);
   }
 
-  /** Another session takes the place of this one; listeners, holds and the keep-alive go over to it. */
+  /** Another session takes the place of this one; listeners, also of pushes, holds and the keep-alive go over to it. */
   #replace(found: NativeFoundSession): void {
     this.#become(found);
     this.#listeners.moved();
     for (const hold of this.#holds) hold[HOLD_AGAIN](found.session.hold());
+    for (const listener of this.#pushListeners) listener[LISTEN_AGAIN](found.session);
     if (this.#isDetached) found.session.detach();
     if (this.#keepAlive === "stopped") found.session.stopKeepAlive();
     else if (this.#keepAlive) found.session.startKeepAlive(this.#keepAlive);
@@ -279,13 +282,29 @@ export class Session {
   }
 
   /**
+   * Hears the messages that the service pushes over the session's WebSocket, which is opened for it, kept while somebody
+   * listens, and opened again when it breaks, at most ten times in a row; a line in the log says when it is given up.
+   * Listeners don't keep the process running; what the callback throws is logged. They end with the session.
+   *
+   * @param target who the messages are for; for messages to all clients, who sends them
+   * @throws {AGBError} without target or callback, and when there is no connection
+   */
+  async onPush(target: string, callback: (message: PushMessage) => unknown): Promise<PushListener> {
+    const listener = await PushListener.open(targetOf(this), target, callback, (closed) => {
+      this.#pushListeners.delete(closed);
+    });
+    this.#pushListeners.add(listener);
+    return listener;
+  }
+
+  /**
    * Deletes the session at the end of an `await using` block; one that is gone already is no failure. One that could not
    * be deleted is not kept alive any longer. A session of a pool is given back instead.
    *
    * @throws {SessionError} when it could not be deleted; the event `releaseFailed` tells it, too
    */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (giveBack(this)) return this.#listeners.close();
+    if (giveBack(this)) return this.#closeListeners();
     await this.#recovery?.end();
     const { state, confirmed } = this.lifecycle;
     if (state === "released" && confirmed) return;
@@ -297,6 +316,11 @@ export class Session {
     const error = new SessionError(outcome.errorMessage, errorOf(outcome).extra);
     this.#listeners.emit("releaseFailed", error);
     throw error;
+  }
+
+  #closeListeners(): void {
+    this.#listeners.close();
+    for (const listener of this.#pushListeners) listener.close();
   }
 
   /** Where the session's screen can be seen, and what a viewer needs. The URL grants access; it is valid for 30 minutes. */

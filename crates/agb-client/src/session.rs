@@ -484,19 +484,16 @@ impl Session {
         facts::metrics(self, ToolLimits { work: None, read, connect }).await
     }
 
-    /// Hears the messages that the service pushes to `target` over the session's WebSocket, until the subscription is
-    /// dropped. While there is one, the connection is kept, and made again when it breaks, at most ten times in a row.
-    /// `listener` runs on a thread of the runtime and must not block.
+    /// As [`RoutedSession::on_push`], by the session's own route.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] for an empty target or a session without WebSocket; why there is no connection.
+    /// As there.
     pub async fn on_push(
         &self,
         target: &str,
         listener: impl Fn(Push) + Send + Sync + 'static,
     ) -> Result<PushSubscription> {
-        let address = self.address(None);
-        self.inner.channel.subscribe(self.agb().transport(), &address, target, Arc::new(listener)).await
+        self.by_route(None).on_push(target, listener).await
     }
 
     fn address(&self, route: Option<&RouteOverride>) -> Address {
@@ -556,6 +553,25 @@ impl RoutedSession {
     /// As there.
     pub async fn metrics(&self, limits: ToolLimits) -> Result<MetricsReply> {
         facts::metrics(self, limits).await
+    }
+
+    /// Hears the messages that the service pushes to `target` over the session's WebSocket, until the subscription is
+    /// dropped. While there is one, the connection is kept, and made again when it breaks, at most ten times in a row: then
+    /// a line in the log says so, and the next stream or listener makes it again. `listener` runs on a thread of the runtime
+    /// and must not block.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for an empty target or a session without WebSocket; why there is no connection.
+    pub async fn on_push(
+        &self,
+        target: &str,
+        listener: impl Fn(Push) + Send + Sync + 'static,
+    ) -> Result<PushSubscription> {
+        let address = self.session.address(self.route.as_deref());
+        let transport = self.session.agb().transport();
+        let outcome = self.session.inner.channel.subscribe(transport, &address, target, Arc::new(listener)).await;
+        self.session.life().learn(&outcome);
+        outcome
     }
 
     /// Begins a stream on the session's WebSocket, and holds the idle timer until the mark is dropped.

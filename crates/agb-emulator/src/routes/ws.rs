@@ -68,13 +68,15 @@ pub(crate) async fn open(
     // Opening it is a use of the session, which ends at once.
     drop(service.sessions.use_session(&id, "webSocket").ok_or_else(Answer::no_session)?);
     trace.note().resets_idle_timer = true;
+    // Whoever finds it open hears what is pushed from then on.
+    let pushes = session.pushes.subscribe();
     let limit_bytes = service.max_body_bytes;
     let upgrade = upgrade.max_message_size(limit_bytes).max_frame_size(limit_bytes);
     Ok(upgrade.on_upgrade(move |socket| {
         if is_mute {
             wire.mute();
         }
-        serve(service, session, socket, wire)
+        serve(service, session, socket, wire, pushes)
     }))
 }
 
@@ -105,13 +107,18 @@ enum End {
     Gone(Option<CloseFrame>),
 }
 
-async fn serve(service: Arc<Service>, session: Arc<Session>, socket: WebSocket, wire: Wire) {
+async fn serve(
+    service: Arc<Service>,
+    session: Arc<Session>,
+    socket: WebSocket,
+    wire: Wire,
+    mut pushes: broadcast::Receiver<Push>,
+) {
     let (sink, mut incoming) = socket.split();
     let (outgoing, queue) = mpsc::channel(QUEUED_FRAMES);
     let gone = CancellationToken::new();
     let writer = tokio::spawn(write(sink, queue, gone.clone(), wire.clone()));
     let line = Line { service, session, outgoing, gone };
-    let mut pushes = line.session.pushes.subscribe();
     let mut streams = JoinSet::new();
     let mut ids = HashSet::new();
 

@@ -1,0 +1,83 @@
+/** Messages that the service pushes over a session's WebSocket, and those who listen to them. */
+
+import { AGBError, socketErrorOf } from "./errors";
+import { logWarn } from "./logger";
+import type { NativePush, NativePushListener, NativeRoute, NativeSession } from "./native";
+import { isFailure } from "./support/call";
+import { guarded } from "./support/callback";
+
+/** A message that belongs to no call. */
+export interface PushMessage {
+  /** The message's own id. */
+  requestId: string;
+  /** Who it is for; for messages to all clients, who sent it. */
+  target: string;
+  data: Record<string, unknown>;
+}
+
+/** To listen anew, on another session. */
+export const LISTEN_AGAIN = Symbol("listen again");
+
+/** Listens to what is pushed to one target, until `close()` or the end of the `using` block. */
+export class PushListener {
+  readonly target: string;
+  readonly #call: (message: PushMessage) => void;
+  readonly #onClose: (listener: PushListener) => void;
+  #native: NativePushListener | undefined;
+  #isClosed = false;
+
+  private constructor(
+    target: string,
+    callback: (message: PushMessage) => unknown,
+    onClose: (listener: PushListener) => void,
+  ) {
+    this.target = target;
+    this.#call = guarded(`A listener of pushes to '${target}'`, callback);
+    this.#onClose = onClose;
+  }
+
+  /** Connects, and listens. @internal */
+  static async open(
+    { native, route }: { native: NativeSession; route: NativeRoute | undefined },
+    target: string,
+    callback: (message: PushMessage) => unknown,
+    onClose: (listener: PushListener) => void,
+  ): Promise<PushListener> {
+    const refuse = (text: string) => new AGBError(text, { kind: "InvalidArgument" });
+    if (typeof target !== "string" || target === "") throw refuse("target must be a non-empty string");
+    if (typeof callback !== "function") throw refuse("callback must be a function");
+    const listener = new PushListener(target, callback, onClose);
+    const opened = await native.onPush(route, target, (push) => listener.#tell(push));
+    if (isFailure(opened)) throw socketErrorOf(opened);
+    listener.#native = opened;
+    return listener;
+  }
+
+  /** Ends it: the callback is not called any more. Calling twice is fine. */
+  close(): void {
+    this.#isClosed = true;
+    this.#native?.close();
+    this.#onClose(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** @internal */
+  async [LISTEN_AGAIN](native: NativeSession): Promise<void> {
+    this.#native?.close();
+    try {
+      const opened = await native.onPush(undefined, this.target, (push) => this.#tell(push));
+      if (isFailure(opened)) throw socketErrorOf(opened);
+      this.#native = opened;
+      if (this.#isClosed) opened.close();
+    } catch (error) {
+      logWarn(`pushes to '${this.target}' are no longer heard:`, error);
+    }
+  }
+
+  #tell({ requestId, target, data }: NativePush): void {
+    if (!this.#isClosed) this.#call({ requestId, target, data: JSON.parse(data) });
+  }
+}
