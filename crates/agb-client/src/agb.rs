@@ -15,6 +15,7 @@ use crate::config::{self, Config, Sources};
 use crate::context::{ContextMount, ContextStatus, MountReport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http_client::HttpClient;
+use crate::lifecycle::clock::Moment;
 use crate::lifecycle::registry::{Creating, Registry};
 use crate::lifecycle::{
     Clock, ExitPolicy, KeepAliveOptions, Lease, Life, LiveSession, Owner, WeakLife, labels_of_this_process,
@@ -324,19 +325,35 @@ impl Agb {
 
     async fn create_once(&self, params: CreateParams) -> Result<Session> {
         let query = vec![("imageId", params.image_id.clone()), ("sdkStats", self.sdk_stats())];
+        let asked = self.clock().moment();
         let answer = self.post(&endpoint::CREATE_SESSION, &query, &create_body(&params), self.deadline()).await?;
         let data = answer.data_object().map(SessionData::read).unwrap_or_default();
-        if !data.session_id.is_empty() {
-            Registry::of_process().add_created(self, &data.session_id, &params.image_id);
+        if data.session_id.is_empty() {
+            check_created(&answer, &data)?;
         }
+        let life = self.created(&data.session_id, &params, asked);
         if let Err(error) = check_created(&answer, &data) {
             return Err(self.released_after(&data.session_id, error).await);
         }
-        self.finish_creation(data, answer.request_id, params).await
+        self.finish_creation(data, answer.request_id, life, params).await
+    }
+
+    /// There is a session that was asked for at the moment `asked`.
+    fn created(&self, session_id: &str, params: &CreateParams, asked: Moment) -> Life {
+        let idle_timeout = params.idle_release_timeout_s.flatten().and_then(|s| Duration::try_from_secs_f64(s).ok());
+        let life = self.life_of_new(session_id, idle_timeout, asked);
+        Registry::of_process().add_created(self, session_id, &params.image_id);
+        life
     }
 
     /// What is left to be done for a session that the service has made.
-    async fn finish_creation(&self, data: SessionData, request_id: String, params: CreateParams) -> Result<Session> {
+    async fn finish_creation(
+        &self,
+        data: SessionData,
+        request_id: String,
+        life: Life,
+        params: CreateParams,
+    ) -> Result<Session> {
         let mounts = if params.persistence.is_empty() {
             None
         } else {
@@ -350,10 +367,9 @@ impl Agb {
         };
         tracing::debug!(target: "agb::session", session = data.session_id, "created");
         let session_id = data.session_id.clone();
-        let idle_timeout = params.idle_release_timeout_s.flatten().and_then(|s| Duration::try_from_secs_f64(s).ok());
         let details = details(data, params.image_id, request_id);
-        let created = Created { details, idle_timeout, mounts, reserved_labels: Some(params.reserved_labels) };
-        let session = Session::created(self.clone(), &session_id, created);
+        let created = Created { details, mounts, reserved_labels: Some(params.reserved_labels) };
+        let session = Session::created(self.clone(), &session_id, life, created);
         if let Some(options) = params.keep_alive
             && let Err(error) = session.start_keep_alive(options)
         {
@@ -565,6 +581,11 @@ impl Agb {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
+    /// The same for all clones, and for nothing else.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+
     /// This client with connections of its own. Nothing is registered for its sessions.
     pub(crate) fn with_new_connections(&self) -> Self {
         let Inner { api_key, config, base_url, sdk, transport, clock, beats, .. } = &*self.inner;
@@ -673,15 +694,15 @@ impl Agb {
         answer.accept(endpoint.operation, Fallback::Plain).map(drop)
     }
 
-    /// The life of a session that was created now.
-    pub(crate) fn life_of_new(&self, session_id: &str, idle_timeout: Option<Duration>) -> Life {
+    /// The life of a session that was asked for at the moment `asked`.
+    pub(crate) fn life_of_new(&self, session_id: &str, idle_timeout: Option<Duration>, asked: Moment) -> Life {
         let mut lives = self.lock_lives();
         // Now and then is enough: what is left over is small.
         if lives.len().is_power_of_two() {
             lives.retain(|_, known| known.upgrade().is_some());
         }
         let end = Registry::of_process().removal(self, session_id);
-        let life = Life::of_new_session(self.inner.clock.clone(), idle_timeout).ending_with(end);
+        let life = Life::of_new_session(self.inner.clock.clone(), idle_timeout, asked).ending_with(end);
         lives.insert(session_id.to_owned(), life.downgrade());
         life
     }

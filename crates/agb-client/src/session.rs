@@ -155,7 +155,6 @@ impl fmt::Debug for RouteOverride {
 #[derive(Default)]
 pub(crate) struct Created {
     pub(crate) details: SessionDetails,
-    pub(crate) idle_timeout: Option<Duration>,
     pub(crate) mounts: Option<MountReport>,
     /// `None`: not known.
     pub(crate) reserved_labels: Option<Map<String, Value>>,
@@ -187,8 +186,7 @@ struct Inner {
 }
 
 impl Session {
-    pub(crate) fn created(agb: Agb, id: &str, created: Created) -> Self {
-        let life = agb.life_of_new(id, created.idle_timeout);
+    pub(crate) fn created(agb: Agb, id: &str, life: Life, created: Created) -> Self {
         let is_without_mounts = created.mounts.is_none();
         Self::with_life(agb, id, created, life, is_without_mounts)
     }
@@ -203,7 +201,6 @@ impl Session {
         let inner = &self.inner;
         let known = Created {
             details: inner.details.clone(),
-            idle_timeout: None,
             mounts: inner.mounts.clone(),
             reserved_labels: inner.reserved_labels.get().cloned(),
         };

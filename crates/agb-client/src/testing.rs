@@ -20,7 +20,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 use crate::agb::{Agb, AgbOptions, SdkIdentity};
 use crate::lifecycle::ExitPolicy;
-use crate::session::{Session, SessionDetails};
+use crate::session::{Created, Session, SessionDetails};
 use crate::transport::RetryPolicy;
 
 /// A request that the server got.
@@ -89,6 +89,13 @@ impl Server {
 
     pub(crate) fn session(&self) -> Session {
         self.agb().attach("s-1", SessionDetails::default())
+    }
+
+    /// One that was made now, with an idle time-out of a minute.
+    pub(crate) fn new_session(&self, created: Created) -> Session {
+        let agb = self.agb();
+        let life = agb.life_of_new("s-1", Some(Duration::from_secs(60)), agb.clock().moment());
+        Session::created(agb, "s-1", life, created)
     }
 }
 

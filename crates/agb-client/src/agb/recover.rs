@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::{Agb, CreateParams, js};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::clock::Moment;
 use crate::lifecycle::registry::{Creating, Registry};
 use crate::session::{Session, SessionDetails};
 use crate::transport::Deadline;
@@ -107,6 +108,7 @@ impl Agb {
     ) -> std::result::Result<Session, NotCreated> {
         let key = format!("{:032x}", fastrand::u128(..));
         params.reserved_labels.insert(CREATE_KEY_LABEL.to_owned(), key.clone().into());
+        let asked = self.clock().moment();
         let error = match self.create_once(params.clone()).await {
             Err(error) if is_answer_lost(&error) => error,
             outcome => return Ok(outcome?),
@@ -115,7 +117,7 @@ impl Agb {
         let looks = first_of(EARLY_LOOKS_MS.map(Duration::from_millis), || self.find_created(&key, EARLY_LOOK_LIMIT));
         if let Ok(Some(id)) = tokio::time::timeout(self.timeout().min(EARLY_LIMIT), looks).await {
             tracing::info!(target: "agb::session", session = id, "found again a session whose creation got no answer");
-            return Ok(self.adopt_created(&id, params).await?);
+            return Ok(self.adopt_created(&id, params, asked).await?);
         }
         let late = tokio::spawn(self.clone().watch_late(key, params.image_id, creating));
         let error = error.noted("a session that was made all the same is released when it turns up within a minute");
@@ -159,8 +161,8 @@ impl Agb {
         }
     }
 
-    async fn adopt_created(&self, session_id: &str, params: CreateParams) -> Result<Session> {
-        Registry::of_process().add_created(self, session_id, &params.image_id);
+    async fn adopt_created(&self, session_id: &str, params: CreateParams, asked: Moment) -> Result<Session> {
+        let life = self.created(session_id, &params, asked);
         let found = match self.get_session(session_id).await {
             Ok(record) => Ok((record.data.unwrap_or_default(), record.request_id)),
             Err(error) => Err(error),
@@ -168,7 +170,7 @@ impl Agb {
         match found {
             Ok((mut data, request_id)) => {
                 session_id.clone_into(&mut data.session_id);
-                self.finish_creation(data, request_id, params).await
+                self.finish_creation(data, request_id, life, params).await
             }
             Err(error) => Err(self.released_after(session_id, error.prefixed("Failed to create session")).await),
         }

@@ -26,6 +26,8 @@ const FIRST_PAUSE: f64 = 0.01;
 const PAUSE_SHARE: f64 = 0.25;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The pause once nothing is left: then only the service's word that the session is gone is missing.
+const PAUSE_AFTER_END: Duration = Duration::from_secs(1);
 
 /// When a session is to be kept alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -122,6 +124,11 @@ impl StopReason {
             Self::LoopStalled => "loopStalled",
         }
     }
+
+    /// Can it turn out that the session has not ended?
+    fn is_reckoned(self) -> bool {
+        matches!(self, Self::Released | Self::LifetimeCap)
+    }
 }
 
 /// How a keep-alive is doing.
@@ -154,7 +161,8 @@ pub(super) struct Beating {
     /// When it ends at the latest.
     end: Option<Instant>,
     stopped: Option<StopReason>,
-    is_under_way: bool,
+    /// Is a beat under way, or waiting to be sent?
+    pub(super) is_under_way: bool,
     /// The share of the time-out after which the next beat is due.
     share: f64,
     /// After a failure.
@@ -190,8 +198,7 @@ impl Beating {
 
     pub(super) fn stop(&mut self, reason: StopReason) {
         let reason = *self.stopped.get_or_insert(reason);
-        // Only an end that was reckoned can turn out to be none.
-        if reason != StopReason::Released {
+        if !reason.is_reckoned() {
             self.options.stop_if_stalled = None;
         }
     }
@@ -213,7 +220,7 @@ impl Beating {
 
     /// The session whose end stopped it is alive after all.
     pub(super) fn go_on(&mut self) {
-        self.stopped.take_if(|reason| *reason == StopReason::Released);
+        self.stopped.take_if(|reason| reason.is_reckoned());
     }
 
     /// When it ends without anybody's doing.
@@ -239,12 +246,6 @@ impl Beating {
 
     fn is_loop_stalled(&self) -> bool {
         self.options.stop_if_stalled.as_ref().is_some_and(|(limit, since_last_run)| since_last_run() > *limit)
-    }
-
-    /// A beat is under way; gives how long it may take, of what is left until the session's time is over.
-    pub(super) fn begin(&mut self, left: Duration) -> Duration {
-        self.is_under_way = true;
-        left.mul_f64(BEAT_SHARE).clamp(BEAT_MINIMUM, BEAT_LIMIT)
     }
 
     pub(super) fn succeeded(&mut self, at: SystemTime) {
@@ -304,14 +305,23 @@ impl Beating {
     }
 }
 
+/// How long a beat may take, of what is left until the session's time is over.
+pub(super) fn limit(left: Duration) -> Duration {
+    left.mul_f64(BEAT_SHARE).clamp(BEAT_MINIMUM, BEAT_LIMIT)
+}
+
 fn with_jitter(at: f64) -> f64 {
     (at + JITTER * (2.0 * fastrand::f64() - 1.0)).clamp(EARLIEST.min(at), LATEST.max(at))
 }
 
 /// The pause before the beat after `attempt` failures, while so much is left of the time-out.
 fn pause(attempt: u32, timeout: Duration, left: Duration) -> Duration {
+    if left.is_zero() {
+        return PAUSE_AFTER_END;
+    }
+    let first = timeout.mul_f64(FIRST_PAUSE);
     let doublings = attempt.saturating_sub(1).min(10);
-    let pause = timeout.mul_f64(FIRST_PAUSE).saturating_mul(1 << doublings);
-    let pause = pause.min(LONGEST_PAUSE).min(left.mul_f64(PAUSE_SHARE)).max(SHORTEST_PAUSE);
-    pause.mul_f64(0.75 + 0.25 * fastrand::f64())
+    let pause = first.saturating_mul(1 << doublings).min(LONGEST_PAUSE).min(left.mul_f64(PAUSE_SHARE));
+    let shortest = first.clamp(SHORTEST_PAUSE, PAUSE_AFTER_END);
+    pause.mul_f64(0.75 + 0.25 * fastrand::f64()).max(shortest)
 }

@@ -48,6 +48,11 @@ impl Clock {
         now.checked_add(offset).unwrap_or(now)
     }
 
+    /// The present moment, as this clock and as its dates have it.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { at: self.now(), date: self.wall() }
+    }
+
     /// Moves this clock and all its clones forward.
     pub fn advance(&self, by: Duration) {
         let by_ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
@@ -68,6 +73,13 @@ impl Clock {
     pub(crate) fn id(&self) -> usize {
         Arc::as_ptr(&self.offset_ns).addr()
     }
+}
+
+/// A moment of some clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    pub(crate) at: Instant,
+    pub(crate) date: SystemTime,
 }
 
 /// A hundred years: far beyond any test, and far from the end of what an `Instant` can hold.

@@ -5,19 +5,23 @@
 //! service, which an emulator in this process may move.
 
 use std::collections::{BTreeSet, HashMap};
+use std::iter;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
+use self::lane::Lane;
 use super::{Clock, Life};
 use crate::agb::Agb;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::Deadline;
 
-/// Beats under way at once; more would only make each of them slower.
-const BEATS_AT_ONCE: usize = 64;
+/// After so long a beat that got no answer makes room for others: what does not answer must not keep those waiting that
+/// would be answered.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// The longest sleep, for what may have been missed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
@@ -107,6 +111,8 @@ struct Plan {
     entries: HashMap<u64, Entry>,
     /// What is due on each clock, earliest first.
     queues: HashMap<usize, Queue>,
+    /// The beats of each client, which have its connections.
+    lanes: HashMap<usize, Lane>,
     /// What was due or has changed is being looked at: what comes of it is in no queue yet.
     is_turning: bool,
 }
@@ -117,6 +123,43 @@ struct Entry {
     life: Life,
     due: Option<Instant>,
     is_beating: bool,
+}
+
+impl Entry {
+    fn beat(&self, number: u64) -> Beat {
+        Beat { number, agb: self.agb.clone(), session_id: self.session_id.clone(), life: self.life.clone() }
+    }
+}
+
+/// A beat that begins.
+struct Beat {
+    number: u64,
+    agb: Agb,
+    session_id: String,
+    life: Life,
+}
+
+/// The room that a beat takes in its lane, until this is dropped.
+struct Room {
+    engine: &'static Engine,
+    lane: usize,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.engine.lock().leave(self.lane);
+        self.engine.wake.notify_one();
+    }
+}
+
+/// Sends one, which makes room when it is answered, or after a while.
+async fn beat(agb: &Agb, session_id: &str, deadline: Deadline, room: Room) -> Result<()> {
+    let mut answer = pin!(agb.beat(session_id, deadline));
+    if let Ok(outcome) = tokio::time::timeout(PATIENCE, &mut answer).await {
+        return outcome;
+    }
+    drop(room);
+    answer.await
 }
 
 struct Queue {
@@ -138,9 +181,8 @@ impl Engine {
     }
 
     async fn run(&'static self) {
-        let slots = Arc::new(Semaphore::new(BEATS_AT_ONCE));
         loop {
-            let sleep = self.turn(&slots);
+            let sleep = self.turn();
             self.progress.notify_waiters();
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -150,21 +192,27 @@ impl Engine {
     }
 
     /// Does what is due, and says how long nothing will be.
-    fn turn(&'static self, slots: &Arc<Semaphore>) -> Duration {
+    fn turn(&'static self) -> Duration {
         let mut plan = self.lock();
         let changed = std::mem::take(&mut *self.changed());
         let numbers = plan.take_due(changed);
         plan.is_turning = true;
         drop(plan);
         for number in numbers {
-            self.look_at(number, slots);
+            self.look_at(number);
+        }
+        let mut plan = self.lock();
+        let beats = plan.take_beats();
+        drop(plan);
+        for beat in beats {
+            self.send(beat);
         }
         let mut plan = self.lock();
         plan.is_turning = false;
         plan.sleep()
     }
 
-    fn look_at(&'static self, number: u64, slots: &Arc<Semaphore>) {
+    fn look_at(&self, number: u64) {
         // Not under the lock: a step tells listeners.
         let Some(life) = self.lock().entries.get(&number).map(|entry| entry.life.clone()) else { return };
         let step = life.step(life.clock().now());
@@ -174,15 +222,20 @@ impl Engine {
             return;
         }
         plan.set_due(number, step.next);
-        let Some(limit) = step.beat else { return };
-        let Some((agb, session_id)) = plan.beat_begins(number) else { return };
-        drop(plan);
-        let slots = Arc::clone(slots);
+        if let Some(end) = step.beat {
+            plan.beat_wanted(number, end);
+        }
+    }
+
+    fn send(&'static self, Beat { number, agb, session_id, life }: Beat) {
+        // How long it may take is known only now: it may have waited.
+        let limit = life.begin_beat();
         tokio::spawn(async move {
-            // Never closed.
-            let _slot = slots.acquire().await;
-            let outcome = agb.beat(&session_id, Deadline::after(limit)).await;
-            life.beaten(&outcome);
+            let room = Room { engine: self, lane: agb.id() };
+            if let Some(limit) = limit {
+                let outcome = beat(&agb, &session_id, Deadline::after(limit), room).await;
+                life.beaten(&outcome);
+            }
             // In one: when the next one is due is known only after another look.
             let mut plan = self.lock();
             plan.beat_ended(number);
@@ -249,11 +302,23 @@ impl Plan {
         }
     }
 
-    fn beat_begins(&mut self, number: u64) -> Option<(Agb, String)> {
-        let entry = self.entries.get_mut(&number)?;
+    /// A beat is to be sent, and answered by `end`.
+    fn beat_wanted(&mut self, number: u64, end: Instant) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
         entry.is_beating = true;
-        self.queues.get_mut(&entry.life.clock().id())?.beats_under_way += 1;
-        Some((entry.agb.clone(), entry.session_id.clone()))
+        if let Some(queue) = self.queues.get_mut(&entry.life.clock().id()) {
+            queue.beats_under_way += 1;
+        }
+        let lane = self.lanes.entry(entry.agb.id()).or_insert_with(|| Lane::new(entry.agb.clock().clone()));
+        lane.wait(end, number);
+    }
+
+    /// The beats that can be sent now.
+    fn take_beats(&mut self) -> Vec<Beat> {
+        let numbers: Vec<u64> = self.lanes.values_mut().flat_map(|lane| iter::from_fn(|| lane.next())).collect();
+        // None is forgotten while its beat is wanted.
+        let beats = numbers.into_iter().filter_map(|number| Some(self.entries.get(&number)?.beat(number)));
+        beats.collect()
     }
 
     fn beat_ended(&mut self, number: u64) {
@@ -261,6 +326,14 @@ impl Plan {
         entry.is_beating = false;
         if let Some(queue) = self.queues.get_mut(&entry.life.clock().id()) {
             queue.beats_under_way = queue.beats_under_way.saturating_sub(1);
+        }
+    }
+
+    fn leave(&mut self, lane: usize) {
+        let Some(left) = self.lanes.get_mut(&lane) else { return };
+        left.leave();
+        if left.is_empty() {
+            self.lanes.remove(&lane);
         }
     }
 
@@ -291,5 +364,6 @@ impl Plan {
     }
 }
 
+mod lane;
 #[cfg(test)]
 mod tests;

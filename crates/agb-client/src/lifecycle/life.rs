@@ -12,8 +12,9 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 use super::beat::{Beating, KeepAliveOptions, KeepAliveStatus, StopReason};
+use super::clock::Moment;
 use super::events::{Expiring, LifecycleEvent, Listener, ReleaseReason, Subscription};
-use super::{Clock, keep_alive};
+use super::{Clock, beat, keep_alive};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Seconds without activity after which the service releases a session that was created without a time-out.
@@ -100,17 +101,21 @@ struct Shared {
 
 struct State {
     idle_timeout: Option<Duration>,
-    created: Option<Instant>,
-    created_at: Option<SystemTime>,
+    /// When it was created, at the earliest; `None`: unknown.
+    created: Option<(Instant, SystemTime)>,
     /// When the last call that starts the timer anew began.
     last_start: Instant,
     /// When the last such call ended.
     last_end: Instant,
     last_end_at: Option<SystemTime>,
     in_flight: usize,
+    /// Has the call under way been told of?
+    has_told_of_call: bool,
     /// Calls that did their work.
     finished: u64,
     held: usize,
+    /// Deletions from here that are under way.
+    deletions: usize,
     release: Option<Release>,
     beating: Option<Beating>,
     /// The end of activity whose idle time was announced to be running out.
@@ -123,43 +128,29 @@ struct State {
 /// What [`Life::step`] wants done.
 #[derive(Debug, Default)]
 pub(crate) struct Step {
-    /// Send one keep-alive, which may take so long.
-    pub(crate) beat: Option<Duration>,
+    /// Send one keep-alive as soon as one [can begin](Life::begin_beat): by then it has to be answered.
+    pub(crate) beat: Option<Instant>,
     /// When to call again; `None`: only after a change.
     pub(crate) next: Option<Instant>,
 }
 
 impl Life {
-    /// Of a session that was created now. The service takes its default where no time-out was asked for.
-    pub fn of_new_session(clock: Clock, idle_timeout: Option<Duration>) -> Self {
+    /// Of a session that was asked for at the moment `asked`. When exactly the service made it, its answer does not tell:
+    /// taken for older than it is, it is used and kept alive rather too early than too late. The service takes its default
+    /// where no time-out was asked for.
+    pub(crate) fn of_new_session(clock: Clock, idle_timeout: Option<Duration>, asked: Moment) -> Self {
         let idle_timeout = idle_timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(DEFAULT_IDLE_TIMEOUT);
-        Self::start(clock, Some(idle_timeout), true)
+        let created = Some((asked.at, asked.date));
+        Self::start(clock, State { idle_timeout: Some(idle_timeout), created, ..State::since(asked.at) })
     }
 
     /// Of a session that somebody made at an unknown time; it counts as used now.
-    pub fn of_found_session(clock: Clock) -> Self {
-        Self::start(clock, None, false)
+    pub(crate) fn of_found_session(clock: Clock) -> Self {
+        let now = clock.moment();
+        Self::start(clock, State { last_end_at: Some(now.date), ..State::since(now.at) })
     }
 
-    fn start(clock: Clock, idle_timeout: Option<Duration>, is_new: bool) -> Self {
-        let (now, now_at) = (clock.now(), clock.wall());
-        let state = State {
-            idle_timeout,
-            created: is_new.then_some(now),
-            created_at: is_new.then_some(now_at),
-            last_start: now,
-            last_end: now,
-            last_end_at: (!is_new).then_some(now_at),
-            in_flight: 0,
-            finished: 0,
-            held: 0,
-            release: None,
-            beating: None,
-            told_of_idle: None,
-            has_told_of_lifetime: false,
-            listeners: Vec::new(),
-            last_listener: 0,
-        };
+    fn start(clock: Clock, state: State) -> Self {
         let shared = Shared {
             clock,
             state: Mutex::new(state),
@@ -183,8 +174,7 @@ impl Life {
         state.in_flight += 1;
         state.last_start = state.last_start.max(now);
         let is_wanted = state.wants_news_of_calls();
-        let becomes_active = state.in_flight == 1 && state.release.is_none();
-        let told = if becomes_active { state.hearers() } else { Vec::new() };
+        let told = state.hearers_of_call();
         drop(state);
         tell(&told, &LifecycleEvent::Active);
         if is_wanted {
@@ -223,12 +213,18 @@ impl Life {
         state.last_end = state.last_end.max(now);
         state.last_end_at = Some(now_at);
         state.finished += 1;
+        if state.is_past(state.lifetime_end(), now) {
+            // It is younger than it was taken for, or has another longest life.
+            state.created = None;
+        }
         // It answered: a release that was only reckoned has not come.
         if state.release.take_if(|release| !release.confirmed).is_some() {
             if let Some(beating) = &mut state.beating {
                 beating.go_on();
             }
+            let told = state.hearers_of_call();
             drop(state);
+            tell(&told, &LifecycleEvent::Active);
             self.changed();
         }
     }
@@ -239,8 +235,15 @@ impl Life {
         self.released(Release { reason, confirmed: true });
     }
 
-    /// The session was deleted from here.
-    pub(crate) fn deleted(&self) {
+    /// Marks the start of a deletion from here, until the mark is dropped: nothing keeps the session alive meanwhile, and
+    /// whoever learns that it is gone knows why.
+    pub(crate) fn begin_deletion(&self) -> Deletion {
+        self.lock().deletions += 1;
+        self.changed();
+        Deletion { life: self.clone() }
+    }
+
+    fn deleted(&self) {
         self.released(Release { reason: ReleaseReason::Deleted, confirmed: true });
     }
 
@@ -366,11 +369,12 @@ impl Life {
         self.lock().listeners.retain(|(known, _)| *known != id);
     }
 
-    /// Does the engine have to look after this life?
+    /// Does the engine have to look after this life? Not after its release, which an answer may prove wrong: that is a
+    /// change of which the engine is told.
     pub(crate) fn is_watched(&self) -> bool {
         let state = self.lock();
-        let is_over = state.release.is_some_and(|release| release.confirmed);
-        !is_over && (!state.listeners.is_empty() || state.beating.as_ref().is_some_and(Beating::is_running))
+        state.release.is_none()
+            && (!state.listeners.is_empty() || state.beating.as_ref().is_some_and(Beating::is_running))
     }
 
     /// Tells what is due at `now`, and says what is to be done.
@@ -388,7 +392,12 @@ impl Life {
         step
     }
 
-    /// The outcome of a beat that [`step`](Self::step) wanted.
+    /// How long a beat that [`step`](Self::step) wanted may take if it begins now. `None`: it is not wanted any more.
+    pub(crate) fn begin_beat(&self) -> Option<Duration> {
+        self.lock().begin_beat(self.shared.clock.now())
+    }
+
+    /// The outcome of a beat that [began](Self::begin_beat).
     pub(crate) fn beaten(&self, outcome: &Result<()>) {
         match outcome {
             Ok(()) => {
@@ -407,7 +416,7 @@ impl Life {
         let now = self.shared.clock.now();
         let mut state = self.lock();
         let timeout = state.idle_timeout.unwrap_or_default();
-        let left = timeout.saturating_sub(now.saturating_duration_since(state.basis()));
+        let left = state.left_to_beat(now);
         let Some(beating) = &mut state.beating else { return };
         let failed = beating.failed(error, now, timeout, left);
         let told = state.hearers();
@@ -441,6 +450,27 @@ impl Life {
 }
 
 impl State {
+    fn since(known: Instant) -> Self {
+        Self {
+            idle_timeout: None,
+            created: None,
+            last_start: known,
+            last_end: known,
+            last_end_at: None,
+            in_flight: 0,
+            has_told_of_call: false,
+            finished: 0,
+            held: 0,
+            deletions: 0,
+            release: None,
+            beating: None,
+            told_of_idle: None,
+            has_told_of_lifetime: false,
+            listeners: Vec::new(),
+            last_listener: 0,
+        }
+    }
+
     fn view(&self, now: Instant) -> LifecycleView {
         let release = self.release.or_else(|| self.reckoned_release(now));
         let state = match () {
@@ -454,7 +484,7 @@ impl State {
             idle_release_timeout: self.idle_timeout,
             idle_remaining: self.idle_timeout.map(|timeout| timeout.saturating_sub(self.idle_for(now))),
             lifetime_remaining: self.age(now).map(|age| MAXIMUM_LIFETIME.saturating_sub(age)),
-            created_at: self.created_at,
+            created_at: self.created.map(|(_, date)| date),
             last_activity_at: self.last_end_at,
             release,
         }
@@ -465,7 +495,7 @@ impl State {
     }
 
     fn age(&self, now: Instant) -> Option<Duration> {
-        self.created.map(|created| now.saturating_duration_since(created))
+        self.created.map(|(at, _)| now.saturating_duration_since(at))
     }
 
     /// The activity that the next beat is counted from. While a call runs it is its start: the service holds the timer
@@ -479,16 +509,22 @@ impl State {
     }
 
     fn lifetime_end(&self) -> Option<Instant> {
-        self.created?.checked_add(MAXIMUM_LIFETIME)
+        self.created?.0.checked_add(MAXIMUM_LIFETIME)
     }
 
     /// Its time is over, and nothing was heard of it since.
     fn reckoned_release(&self, now: Instant) -> Option<Release> {
-        let is_over = |end: Option<Instant>| end.is_some_and(|end| now >= end + RELEASE_GRACE);
-        if is_over(self.lifetime_end()) {
-            return Some(Release { reason: ReleaseReason::LifetimeCap, confirmed: false });
-        }
-        is_over(self.idle_end()).then_some(Release { reason: ReleaseReason::IdleTimeout, confirmed: false })
+        let reason = match () {
+            () if self.is_past(self.lifetime_end(), now) => ReleaseReason::LifetimeCap,
+            () if self.is_past(self.idle_end(), now) => ReleaseReason::IdleTimeout,
+            () => return None,
+        };
+        Some(Release { reason, confirmed: false })
+    }
+
+    /// Is it so long after `end` that a session would not answer any more?
+    fn is_past(&self, end: Option<Instant>, now: Instant) -> bool {
+        end.and_then(|end| end.checked_add(RELEASE_GRACE)).is_some_and(|end| now >= end)
     }
 
     fn reason_of_end(&self, now: Instant) -> ReleaseReason {
@@ -498,6 +534,7 @@ impl State {
             () if is_over(self.idle_timeout.and_then(|timeout| self.last_end.checked_add(timeout))) => {
                 ReleaseReason::IdleTimeout
             }
+            () if self.deletions > 0 => ReleaseReason::Deleted,
             () => ReleaseReason::Unknown,
         }
     }
@@ -535,11 +572,10 @@ impl State {
     }
 
     /// Is a beat due? Then it is under way from now on.
-    fn take_beat(&mut self, now: Instant, events: &mut Vec<LifecycleEvent>) -> Option<Duration> {
-        let timeout = self.idle_timeout?;
+    fn take_beat(&mut self, now: Instant, events: &mut Vec<LifecycleEvent>) -> Option<Instant> {
         let lifetime_end = self.lifetime_end();
         let is_due = self.next_beat().is_some_and(|due| now >= due);
-        let left = timeout.saturating_sub(now.saturating_duration_since(self.basis()));
+        let left = self.left_to_beat(now);
         let beating = self.beating.as_mut()?;
         if let Some(reason) = beating.reason_to_stop(now, lifetime_end, is_due) {
             beating.stop(reason);
@@ -550,13 +586,33 @@ impl State {
             }
             return None;
         }
-        is_due.then(|| beating.begin(left))
+        if !is_due {
+            return None;
+        }
+        beating.is_under_way = true;
+        now.checked_add(left)
+    }
+
+    /// Other calls may have done its work while the beat waited, or the session may have ended.
+    fn begin_beat(&mut self, now: Instant) -> Option<Duration> {
+        let left = self.left_to_beat(now);
+        self.beating.as_mut()?.is_under_way = false;
+        self.next_beat().filter(|due| now >= *due)?;
+        let beating = self.beating.as_mut()?;
+        beating.is_under_way = true;
+        Some(beat::limit(left))
+    }
+
+    /// What is left of the time in which a beat has to be answered.
+    fn left_to_beat(&self, now: Instant) -> Duration {
+        self.idle_timeout.unwrap_or_default().saturating_sub(now.saturating_duration_since(self.basis()))
     }
 
     /// When the next beat is due, if one is wanted.
     fn next_beat(&self) -> Option<Instant> {
         let beating = self.beating.as_ref()?;
-        if self.release.is_some() || !beating.is_wanted(self.held > 0 || self.in_flight > 0) {
+        let is_ending = self.release.is_some() || self.deletions > 0;
+        if is_ending || !beating.is_wanted(self.held > 0 || self.in_flight > 0) {
             return None;
         }
         beating.due(self.basis(), self.idle_timeout?)
@@ -589,6 +645,15 @@ impl State {
         if let Some(beating) = &mut self.beating {
             beating.stop(reason);
         }
+    }
+
+    /// Who is to be told now that a call is under way: everybody, once, unless the session is released.
+    fn hearers_of_call(&mut self) -> Vec<Listener> {
+        if self.in_flight == 0 || self.has_told_of_call || self.release.is_some() {
+            return Vec::new();
+        }
+        self.has_told_of_call = true;
+        self.hearers()
     }
 
     fn hearers(&self) -> Vec<Listener> {
@@ -640,7 +705,8 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.life.lock();
         state.in_flight = state.in_flight.saturating_sub(1);
-        let becomes_idle = state.in_flight == 0 && state.release.is_none();
+        let becomes_idle =
+            state.in_flight == 0 && std::mem::take(&mut state.has_told_of_call) && state.release.is_none();
         let told = if becomes_idle { state.hearers() } else { Vec::new() };
         drop(state);
         tell(&told, &LifecycleEvent::Idle);
@@ -648,6 +714,29 @@ impl Drop for InFlight {
         if !told.is_empty() {
             self.life.changed();
         }
+    }
+}
+
+/// A deletion that is under way.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Deletion {
+    life: Life,
+}
+
+impl Deletion {
+    /// The service has accepted it.
+    pub(crate) fn done(self) {
+        self.life.deleted();
+    }
+}
+
+impl Drop for Deletion {
+    fn drop(&mut self) {
+        let mut state = self.life.lock();
+        state.deletions = state.deletions.saturating_sub(1);
+        drop(state);
+        self.life.changed();
     }
 }
 

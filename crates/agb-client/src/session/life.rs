@@ -82,10 +82,18 @@ pub(super) async fn abandon(session: &Session) -> Result<()> {
 
 /// Has the session released, and gives the request id.
 async fn release(session: &Session, deadline: Deadline) -> Result<String> {
-    let released = ask_for_release(session, deadline).await;
-    session.life().learn(&released);
-    let request_id = released?;
-    session.life().deleted();
+    let deletion = session.life().begin_deletion();
+    let request_id = match ask_for_release(session, deadline).await {
+        Ok(request_id) => request_id,
+        Err(error) => {
+            // Before the lesson: if nobody else deletes it, its times tell why it is gone.
+            drop(deletion);
+            let refused = Err(error);
+            session.life().learn(&refused);
+            return refused;
+        }
+    };
+    deletion.done();
     tracing::debug!(target: "agb::session", session = session.id(), "release accepted");
     session.close_channel(ErrorKind::SessionNotFound, "the session was deleted while the stream was running");
     Ok(request_id)

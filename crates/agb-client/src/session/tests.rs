@@ -143,7 +143,7 @@ async fn waiting_for_the_end_of_a_session_ends() {
 async fn labels_go_out_as_text_and_come_back_in_order() {
     let server = Server::start(|_| ok(&json!({"labels": r#"{"z":"1","a":"ü"}"#}))).await;
     let known = Created { reserved_labels: Some(Map::new()), ..Created::default() };
-    let session = Session::created(server.agb(), "s-1", known);
+    let session = server.new_session(known);
     session.set_labels(object(json!({"z": "1 2", "a": "ü"}))).await.unwrap();
     let seen = &server.seen()[0];
     assert_eq!((seen.method.as_str(), seen.body.as_str(), seen.header("content-length")), ("POST", "", "0"));
@@ -184,7 +184,7 @@ async fn what_nobody_needs_is_kept_alive_no_longer_and_released_with_several_att
         _ => ok(&json!({"status": "FINISH"})),
     })
     .await;
-    let session = Session::created(server.agb(), "s-1", Created::default());
+    let session = server.new_session(Created::default());
     session.start_keep_alive(KeepAliveOptions::default()).unwrap();
     session.abandon().await.unwrap();
     assert_eq!(server.seen_at("/mcp/releaseSessionAsync").len(), 2);

@@ -1,3 +1,8 @@
+use axum::Router;
+use axum::extract::RawQuery;
+use axum::routing::any;
+use tokio::net::TcpListener;
+
 use super::*;
 use crate::lifecycle::KeepAliveOptions;
 use crate::testing::{Server, reply};
@@ -26,7 +31,7 @@ async fn nothing_counts_as_settled_that_is_still_being_looked_at() {
     let agb = server.agb();
     for round in 0..300 {
         let clock = Clock::new();
-        let life = Life::of_new_session(clock.clone(), Some(IDLE_TIMEOUT));
+        let life = Life::of_new_session(clock.clone(), Some(IDLE_TIMEOUT), clock.moment());
         watch(&agb, &format!("s-{round}"), &life).unwrap();
         life.start_beating(KeepAliveOptions::default()).unwrap();
         advance(&clock, 3 * IDLE_TIMEOUT).await;
@@ -34,4 +39,64 @@ async fn nothing_counts_as_settled_that_is_still_being_looked_at() {
         assert!((4..=6).contains(&beats), "round {round}: {beats} beats in three minutes");
         life.stop_beating();
     }
+}
+
+/// A service that never answers for the sessions whose ids begin with `stuck`.
+struct HalfStuck {
+    url: String,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for HalfStuck {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl HalfStuck {
+    async fn start() -> Self {
+        let answer = async |RawQuery(query): RawQuery| {
+            if query.is_some_and(|query| query.contains("sessionId=stuck")) {
+                std::future::pending::<()>().await;
+            }
+            r#"{"success":true,"code":"ok","requestId":"r"}"#
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().fallback(any(answer));
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { url, task }
+    }
+}
+
+/// A session whose beat is due now.
+fn due(agb: &Agb, session_id: &str) -> Life {
+    let clock = Clock::new();
+    // So long that a beat may take as long as one may.
+    let life = Life::of_new_session(clock.clone(), Some(10 * IDLE_TIMEOUT), clock.moment());
+    clock.advance(10 * IDLE_TIMEOUT.mul_f64(0.75));
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    watch(agb, session_id, &life).unwrap();
+    life
+}
+
+/// No beat of a stuck session has to fail first.
+async fn is_beaten_beside_stuck_ones(agb: &Agb, other: &Agb) {
+    let stuck: Vec<_> = (0..2 * lane::BEATS_AT_ONCE).map(|number| due(other, &format!("stuck-{number}"))).collect();
+    let life = due(agb, "s-1");
+    while life.beating().unwrap().beats == 0 {
+        assert!(stuck.iter().all(|life| life.beating().unwrap().failures == 0), "it had to wait for the stuck ones");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for life in stuck.iter().chain([&life]) {
+        life.stop_beating();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beats_that_are_not_answered_hold_up_neither_other_services_nor_the_same_one() {
+    let (first, second) = (HalfStuck::start().await, HalfStuck::start().await);
+    let (agb, other) = (crate::testing::agb(&first.url, &[]), crate::testing::agb(&second.url, &[]));
+    is_beaten_beside_stuck_ones(&agb, &other).await;
+    is_beaten_beside_stuck_ones(&agb, &agb).await;
 }

@@ -87,7 +87,7 @@ impl World {
     fn program(&mut self) -> Program {
         let now = self.clock.now();
         let timeout = Duration::from_secs(self.random.u64(20..=600));
-        let life = Life::of_new_session(self.clock.clone(), Some(timeout));
+        let life = Life::of_new_session(self.clock.clone(), Some(timeout), self.clock.moment());
         let mode = if self.random.bool() { KeepAliveMode::Always } else { KeepAliveMode::WhileHeld };
         life.start_beating(KeepAliveOptions { mode, ..Default::default() }).unwrap();
         let served = Served { created: now, used: now, timeout };
@@ -137,7 +137,7 @@ impl World {
         let now = self.clock.now();
         let program = &mut self.programs[index];
         let step = program.life.step(now);
-        if step.beat.is_some() {
+        if step.beat.is_some() && program.life.begin_beat().is_some() {
             let outcome = if !program.served.is_alive(now) {
                 Err(Error::new(ErrorKind::SessionNotFound, "gone"))
             } else if program.down_until.is_some_and(|until| now < until) || self.random.u8(0..10) == 0 {
@@ -190,7 +190,7 @@ impl World {
         let now = self.clock.now();
         let old = &self.programs[index];
         if by_deletion {
-            old.life.deleted();
+            old.life.begin_deletion().done();
         } else {
             // Nobody used or held it, or its longest life is over.
             let is_at_cap = now >= old.served.created + MAXIMUM_LIFETIME;

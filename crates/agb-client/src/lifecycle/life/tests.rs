@@ -7,7 +7,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn new_session() -> (Clock, Life) {
     let clock = Clock::new();
-    let life = Life::of_new_session(clock.clone(), Some(MINUTE));
+    let life = Life::of_new_session(clock.clone(), Some(MINUTE), clock.moment());
     (clock, life)
 }
 
@@ -27,11 +27,16 @@ fn step(life: &Life) -> Step {
     life.step(life.clock().now())
 }
 
-/// Advances to the next moment at which something is due, and takes the step.
-fn next_step(life: &Life) -> Step {
+/// Takes the step, and begins the beat that it wants, if any: how long that may take.
+fn begun(life: &Life) -> Option<Duration> {
+    step(life).beat.and_then(|_| life.begin_beat())
+}
+
+/// The same at the next moment at which something is due.
+fn next_begun(life: &Life) -> Option<Duration> {
     let next = step(life).next.unwrap();
     life.clock().advance(next.saturating_duration_since(life.clock().now()) + Duration::from_millis(1));
-    step(life)
+    begun(life)
 }
 
 #[test]
@@ -52,7 +57,8 @@ fn a_new_session_is_created_then_active_then_idle_then_released() {
 
 #[test]
 fn a_session_made_without_a_time_out_has_the_services() {
-    let view = Life::of_new_session(Clock::new(), None).view();
+    let clock = Clock::new();
+    let view = Life::of_new_session(clock.clone(), None, clock.moment()).view();
     assert_eq!(view.idle_release_timeout, Some(Duration::from_secs(300)));
     assert!(view.lifetime_remaining.unwrap() > 29 * MINUTE);
 }
@@ -123,7 +129,7 @@ fn why_a_session_is_gone_follows_from_its_times() {
     life.gone();
     assert_eq!(life.view().release, Some(Release { reason: ReleaseReason::IdleTimeout, confirmed: true }));
     let (_, life) = new_session();
-    life.deleted();
+    life.begin_deletion().done();
     life.gone();
     assert_eq!(life.view().release, Some(Release { reason: ReleaseReason::Deleted, confirmed: true }));
 }
@@ -153,7 +159,7 @@ fn events_come_in_their_order_and_each_once() {
 #[test]
 fn the_end_of_the_longest_life_is_announced_two_minutes_before() {
     let clock = Clock::new();
-    let life = Life::of_new_session(clock.clone(), Some(Duration::from_secs(3_600)));
+    let life = Life::of_new_session(clock.clone(), Some(Duration::from_secs(3_600)), clock.moment());
     let (events, _subscription) = heard(&life);
     clock.advance(1_679 * SECOND);
     step(&life);
@@ -181,7 +187,7 @@ fn beats_come_at_half_to_seven_tenths_of_the_time_out_after_the_last_activity() 
     let mut beats = 0;
     for _ in 0..20 {
         let before = clock.now();
-        let Some(limit) = next_step(&life).beat else { continue };
+        let Some(limit) = next_begun(&life) else { continue };
         let waited = (clock.now() - before).as_secs_f64();
         assert!((29.9..=42.1).contains(&waited), "{waited}");
         assert!(limit <= 10 * SECOND && limit > SECOND);
@@ -199,7 +205,7 @@ fn a_call_that_has_just_reset_the_timer_makes_a_beat_superfluous() {
     clock.advance(28 * SECOND);
     life.begin().finished();
     clock.advance(28 * SECOND);
-    assert_eq!(step(&life).beat, None);
+    assert_eq!(begun(&life), None);
 }
 
 #[test]
@@ -208,11 +214,11 @@ fn a_long_call_is_accompanied_by_beats() {
     life.start_beating(KeepAliveOptions::default()).unwrap();
     let _call = life.begin();
     clock.advance(43 * SECOND);
-    assert!(step(&life).beat.is_some());
+    assert!(begun(&life).is_some());
     life.beaten(&Ok(()));
-    assert!(step(&life).beat.is_none());
+    assert!(begun(&life).is_none());
     clock.advance(43 * SECOND);
-    assert!(step(&life).beat.is_some());
+    assert!(begun(&life).is_some());
 }
 
 #[test]
@@ -221,7 +227,7 @@ fn a_beat_that_failed_is_repeated_quickly_and_told() {
     let (events, _subscription) = heard(&life);
     life.start_beating(KeepAliveOptions::default()).unwrap();
     clock.advance(43 * SECOND);
-    assert!(step(&life).beat.is_some());
+    assert!(begun(&life).is_some());
     let mut last = clock.now();
     for attempt in 1..=4 {
         life.beaten(&Err(Error::new(ErrorKind::Timeout, "slow")));
@@ -231,7 +237,7 @@ fn a_beat_that_failed_is_repeated_quickly_and_told() {
             panic!("{told:?}")
         };
         assert_eq!(told, attempt);
-        while next_step(&life).beat.is_none() {}
+        while next_begun(&life).is_none() {}
         assert!(clock.now() - last <= 5 * SECOND, "attempt {attempt}");
         last = clock.now();
     }
@@ -251,7 +257,7 @@ fn a_keep_alive_ends_with_its_session_and_a_session_that_answers_again_has_it_ba
     life.touch();
     assert_eq!(life.beating().unwrap().stopped, None);
     clock.advance(43 * SECOND);
-    assert!(step(&life).beat.is_some());
+    assert!(begun(&life).is_some());
     life.beaten(&not_found());
     assert_eq!(life.beating().unwrap().stopped, Some(StopReason::Released));
     assert!(!life.is_watched());
@@ -264,7 +270,7 @@ fn a_keep_alive_ends_at_the_longest_life_and_at_its_own_limit() {
     let (_, life) = new_session();
     life.start_beating(KeepAliveOptions { max_duration: Some(2 * MINUTE), ..Default::default() }).unwrap();
     while life.beating().unwrap().stopped.is_none() {
-        if next_step(&life).beat.is_some() {
+        if next_begun(&life).is_some() {
             life.beaten(&Ok(()));
         }
     }
@@ -273,7 +279,7 @@ fn a_keep_alive_ends_at_the_longest_life_and_at_its_own_limit() {
 
     life.start_beating(KeepAliveOptions::default()).unwrap();
     while life.beating().unwrap().stopped.is_none() {
-        if next_step(&life).beat.is_some() {
+        if next_begun(&life).is_some() {
             life.beaten(&Ok(()));
         }
     }
@@ -292,7 +298,7 @@ fn a_stalled_event_loop_ends_a_keep_alive_that_asks_for_it() {
     step(&life);
     assert_eq!(life.beating().unwrap().stopped, None, "only when a beat is due");
     clock.advance(33 * SECOND);
-    assert_eq!(step(&life).beat, None);
+    assert_eq!(begun(&life), None);
     assert_eq!(life.beating().unwrap().stopped, Some(StopReason::LoopStalled));
     let told = events.lock().unwrap().last().cloned();
     assert!(matches!(told, Some(LifecycleEvent::KeepAliveFailed(KeepAliveFailure { will_retry: false, .. }))));
@@ -304,21 +310,21 @@ fn while_held_it_beats_only_while_something_holds_the_session_or_a_call_runs() {
     let mode = KeepAliveMode::WhileHeld;
     life.start_beating(KeepAliveOptions { mode, ..Default::default() }).unwrap();
     clock.advance(43 * SECOND);
-    assert_eq!(step(&life).beat, None);
+    assert_eq!(begun(&life), None);
     assert_eq!(life.beating().unwrap().next_beat, None);
     let (one, two) = (life.hold(), life.hold());
-    assert!(step(&life).beat.is_some(), "at once, as it is late");
+    assert!(begun(&life).is_some(), "at once, as it is late");
     life.beaten(&Ok(()));
     drop(one);
     clock.advance(43 * SECOND);
-    assert!(step(&life).beat.is_some());
+    assert!(begun(&life).is_some());
     life.beaten(&Ok(()));
     drop(two);
     clock.advance(43 * SECOND);
-    assert_eq!(step(&life).beat, None);
+    assert_eq!(begun(&life), None);
     let _call = life.begin();
     clock.advance(43 * SECOND);
-    assert!(step(&life).beat.is_some());
+    assert!(begun(&life).is_some());
 }
 
 #[test]
@@ -360,4 +366,127 @@ fn a_call_that_was_refused_at_once_has_not_run_and_one_that_saw_others_end_or_th
     clock.advance(2 * SECOND);
     assert!(!mark.is_untouched());
     assert!(late.mark().is_untouched());
+}
+
+#[test]
+fn a_session_is_as_old_as_the_request_for_it() {
+    let clock = Clock::new();
+    let asked = clock.moment();
+    clock.advance(20 * SECOND);
+    let view = Life::of_new_session(clock.clone(), Some(MINUTE), asked).view();
+    assert!(view.idle_remaining.unwrap() <= 40 * SECOND, "{view:?}");
+    assert!(view.lifetime_remaining.unwrap() <= MAXIMUM_LIFETIME - 20 * SECOND, "{view:?}");
+    assert!(view.created_at.unwrap() + 20 * SECOND <= clock.wall());
+    assert_eq!(view.state, SessionState::Created);
+}
+
+#[test]
+fn a_session_that_answers_long_after_its_longest_life_has_none_that_is_known() {
+    let clock = Clock::new();
+    let life = Life::of_new_session(clock.clone(), Some(MAXIMUM_LIFETIME * 2), clock.moment());
+    let (events, _subscription) = heard(&life);
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    clock.advance(MAXIMUM_LIFETIME);
+    step(&life);
+    assert_eq!(life.beating().unwrap().stopped, Some(StopReason::LifetimeCap));
+    life.touch();
+    assert!(life.view().created_at.is_some(), "a little after it, it may only be a little younger");
+    clock.advance(6 * SECOND);
+    step(&life);
+    assert_eq!(life.view().release.unwrap().reason, ReleaseReason::LifetimeCap);
+    for _ in 0..3 {
+        life.touch();
+        step(&life);
+    }
+    let view = life.view();
+    assert_eq!((view.state, view.release), (SessionState::Idle, None));
+    assert_eq!((view.created_at, view.lifetime_remaining), (None, None));
+    assert_eq!(life.beating().unwrap().stopped, None, "it is kept alive again");
+    let released = |event: &&LifecycleEvent| matches!(event, LifecycleEvent::Released(_));
+    assert_eq!(events.lock().unwrap().iter().filter(released).count(), 1);
+}
+
+#[test]
+fn a_session_that_is_gone_while_it_is_being_deleted_was_deleted() {
+    let (_, life) = new_session();
+    let deletion = life.begin_deletion();
+    life.beaten(&not_found());
+    assert_eq!(life.view().release, Some(Release { reason: ReleaseReason::Deleted, confirmed: true }));
+    deletion.done();
+
+    let (clock, life) = new_session();
+    let deletion = life.begin_deletion();
+    clock.advance(MINUTE);
+    life.gone();
+    assert_eq!(life.view().release.unwrap().reason, ReleaseReason::IdleTimeout, "its time was over before");
+    drop(deletion);
+}
+
+#[test]
+fn nothing_keeps_a_session_alive_that_is_being_deleted_and_a_deletion_that_fails_changes_nothing() {
+    let (clock, life) = new_session();
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    clock.advance(43 * SECOND);
+    assert!(step(&life).beat.is_some());
+    let deletion = life.begin_deletion();
+    assert_eq!(life.begin_beat(), None);
+    assert_eq!(begun(&life), None);
+    drop(deletion);
+    assert!(begun(&life).is_some());
+    life.beaten(&Ok(()));
+    assert_eq!(life.beating().unwrap().stopped, None);
+}
+
+#[test]
+fn how_long_a_beat_may_take_is_counted_from_when_it_is_sent() {
+    let (clock, life) = new_session();
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    clock.advance(43 * SECOND);
+    assert!(step(&life).beat.is_some());
+    clock.advance(12 * SECOND);
+    assert!(life.begin_beat().unwrap() <= 2 * SECOND);
+    life.beaten(&Err(Error::new(ErrorKind::Network, "down")));
+    while step(&life).beat.is_none() {
+        clock.advance(Duration::from_millis(10));
+    }
+    life.touch();
+    assert_eq!(life.begin_beat(), None, "a call has done what it was to do");
+}
+
+#[test]
+fn once_the_time_is_over_a_beat_is_repeated_once_a_second() {
+    let clock = Clock::new();
+    let life = Life::of_new_session(clock.clone(), Some(10 * SECOND), clock.moment());
+    let (events, _subscription) = heard(&life);
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    while life.view().release.is_none() {
+        if next_begun(&life).is_some() {
+            life.beaten(&Err(Error::new(ErrorKind::Connect, "refused")));
+        }
+    }
+    let told = events.lock().unwrap().clone();
+    let left: Vec<_> = told
+        .iter()
+        .filter_map(|event| match event {
+            LifecycleEvent::KeepAliveFailed(failure) => Some(failure.idle_remaining),
+            _ => None,
+        })
+        .collect();
+    let after_the_end = left.iter().filter(|left| left.is_zero()).count();
+    assert!((4..=6).contains(&after_the_end) && left.len() <= 30, "{left:?}");
+}
+
+#[test]
+fn a_session_whose_end_is_reckoned_is_not_watched_until_it_answers() {
+    let (clock, life) = new_session();
+    let (events, _subscription) = heard(&life);
+    clock.advance(MINUTE + 6 * SECOND);
+    step(&life);
+    assert!(!life.is_watched());
+    events.lock().unwrap().clear();
+    let call = life.begin();
+    assert!(events.lock().unwrap().is_empty());
+    call.finished();
+    assert_eq!(*events.lock().unwrap(), [LifecycleEvent::Active, LifecycleEvent::Idle]);
+    assert!(life.is_watched());
 }

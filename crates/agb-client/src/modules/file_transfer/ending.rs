@@ -56,8 +56,7 @@ mod tests {
 
     /// A session whose time is over, as far as is known here.
     fn expired(server: &Server) -> Session {
-        let created = Created { idle_timeout: Some(Duration::from_secs(60)), ..Created::default() };
-        let session = Session::created(server.agb(), "s-1", created);
+        let session = server.new_session(Created::default());
         session.life().clock().advance(Duration::from_secs(100));
         session
     }
