@@ -5,7 +5,7 @@ import type { ServerResponse } from "node:http";
 
 import { AGB, AGBError, Emulator, Session } from "agbcloud-native";
 import { type AnsweringServer, ok, reply, sessionData, withServer } from "./support/answers";
-import { CODE_IMAGE, clientOf } from "./support/emulator";
+import { CODE_IMAGE, clientOf, withEmulator } from "./support/emulator";
 import { CELLS, type Cell, fewAtATime, type Outcome, runCell } from "./support/exit-matrix";
 import { type Ended, type Running, start } from "./support/processes";
 import { createSession } from "./support/session";
@@ -167,6 +167,17 @@ describe("the sessions that are released", () => {
     expect(ids()).toEqual([]);
     expect((await third.keepAlive()).success).toBe(true);
     await third.delete();
+  });
+
+  it("are not listed any more when they can't be alive", async () => {
+    await withEmulator({ isolation: "plain" }, async (own) => {
+      const agb = new AGB({ apiKey: own.apiKey, config: { endpoint: own.url }, releaseOnExit: true });
+      await createSession(agb);
+      await own.advance(600_000);
+      expect(agb.liveSessions()).toHaveLength(1);
+      await own.advance(1_300_000);
+      expect(agb.liveSessions()).toEqual([]);
+    });
   });
 
   it("are a worker's too, where the main thread never loads the package", async () => {

@@ -342,7 +342,7 @@ impl Agb {
     fn created(&self, session_id: &str, params: &CreateParams, asked: Moment) -> Life {
         let idle_timeout = params.idle_release_timeout_s.flatten().and_then(|s| Duration::try_from_secs_f64(s).ok());
         let life = self.life_of_new(session_id, idle_timeout, asked);
-        Registry::of_process().add_created(self, session_id, &params.image_id);
+        Registry::of_process().add_created(self, session_id, &params.image_id, &life);
         life
     }
 

@@ -381,7 +381,7 @@ impl Session {
     /// Makes the session end with the owner of its client, though it was not created here, or was detached. `false` if
     /// that client has no [`exit`](crate::AgbOptions::exit) policy.
     pub fn adopt(&self) -> bool {
-        Registry::of_process().adopt(self.agb(), self.id(), &self.details().image_id)
+        Registry::of_process().adopt(self.agb(), self.id(), &self.details().image_id, self.life())
     }
 
     /// What became of the synchronisations of this session's contexts: of all, or of one context, path, task type

@@ -133,10 +133,11 @@ impl Agb {
         };
         let Some(id) = found else { return };
         // From now on it has a name for those who release what is left over at the end of the process.
-        Registry::of_process().add_created(&self, &id, &image_id);
+        let session = self.attach(&id, SessionDetails::default());
+        Registry::of_process().add_created(&self, &id, &image_id, session.life());
         drop(creating);
         // It says itself what goes wrong.
-        let _ = self.attach(&id, SessionDetails::default()).abandon().await;
+        let _ = session.abandon().await;
     }
 
     /// Waits for the end of the process, and then looks again and again: there is no later look.

@@ -23,6 +23,8 @@ pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 pub const MAXIMUM_LIFETIME: Duration = Duration::from_secs(1_800);
 /// How long a session whose time is over may still answer before it counts as released.
 const RELEASE_GRACE: Duration = Duration::from_secs(5);
+/// After so long nobody has to reckon any more with a session whose times are over.
+const CERTAINTY: Duration = Duration::from_secs(60);
 /// When `expiring` is told of the end of a session's longest life.
 pub(super) const LIFETIME_NOTICE: Duration = Duration::from_secs(120);
 /// How long a service may take to say that it does not know a session.
@@ -103,6 +105,8 @@ struct State {
     idle_timeout: Option<Duration>,
     /// When it was created, at the earliest; `None`: unknown.
     created: Option<(Instant, SystemTime)>,
+    /// Since when this process knows of it.
+    known_since: Instant,
     /// When the last call that starts the timer anew began.
     last_start: Instant,
     /// When the last such call ended.
@@ -292,6 +296,12 @@ impl Life {
         self.lock().idle_for(now)
     }
 
+    /// Can the session not be alive any more, whatever is unknown of it? Only long after both its times are over.
+    pub(crate) fn is_long_over(&self) -> bool {
+        let now = self.shared.clock.now();
+        self.lock().is_long_over(now)
+    }
+
     /// Clock time since creation; `None` if this process did not create the session.
     pub fn age(&self) -> Option<Duration> {
         let now = self.shared.clock.now();
@@ -454,6 +464,7 @@ impl State {
         Self {
             idle_timeout: None,
             created: None,
+            known_since: known,
             last_start: known,
             last_end: known,
             last_end_at: None,
@@ -525,6 +536,14 @@ impl State {
     /// Is it so long after `end` that a session would not answer any more?
     fn is_past(&self, end: Option<Instant>, now: Instant) -> bool {
         end.and_then(|end| end.checked_add(RELEASE_GRACE)).is_some_and(|end| now >= end)
+    }
+
+    fn is_long_over(&self, now: Instant) -> bool {
+        let idle_timeout = self.idle_timeout.unwrap_or(MAXIMUM_LIFETIME);
+        let ends = [self.known_since.checked_add(MAXIMUM_LIFETIME), self.last_end.checked_add(idle_timeout)];
+        let is_long_past =
+            |end: Option<Instant>| end.and_then(|end| end.checked_add(CERTAINTY)).is_some_and(|end| now >= end);
+        self.in_flight == 0 && ends.into_iter().all(is_long_past)
     }
 
     fn reason_of_end(&self, now: Instant) -> ReleaseReason {

@@ -1,8 +1,9 @@
 //! The sessions that are to be released when the process, or the part of it that made them, ends.
 //!
 //! One table for the process, behind one lock that is never held across a wait; it sends nothing
-//! ([`release`](super::release) does). It keeps a session until the service has said that it is gone or the program has
-//! detached it: nobody has to hold the session for that, as the forgotten ones are those that matter.
+//! ([`release`](super::release) does). It keeps a session until the service has said that it is gone, the program has
+//! detached it, or it can't be alive any more: nobody has to hold the session for that, as the forgotten ones are those
+//! that matter.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::agb::Agb;
 use crate::config;
+use crate::lifecycle::Life;
 
 static OF_PROCESS: LazyLock<Registry> = LazyLock::new(Registry::default);
 
@@ -86,6 +88,8 @@ impl fmt::Debug for Key {
 pub(super) struct Claim {
     pub(super) key: Key,
     pub(super) agb: Agb,
+    /// Is it released already, as far as its times tell?
+    pub(super) is_over: bool,
 }
 
 /// The table.
@@ -117,6 +121,7 @@ struct Entry {
     number: u64,
     agb: Agb,
     policy: ExitPolicy,
+    life: Life,
     image_id: String,
     created_at: Option<SystemTime>,
     adopted: bool,
@@ -139,13 +144,14 @@ impl Registry {
     }
 
     /// Adds a session that was created now.
-    pub(crate) fn add_created(&self, agb: &Agb, session_id: &str, image_id: &str) {
+    pub(crate) fn add_created(&self, agb: &Agb, session_id: &str, image_id: &str, life: &Life) {
         self.add(agb, session_id, |number, policy| Entry {
             number,
             agb: agb.clone(),
             policy,
+            life: life.clone(),
             image_id: image_id.to_owned(),
-            created_at: Some(SystemTime::now()),
+            created_at: life.view().created_at,
             adopted: false,
             claimed: false,
         });
@@ -153,11 +159,12 @@ impl Registry {
 
     /// Adds a session that was found, or makes `agb` responsible for one that is there already. `false` if that client's
     /// sessions are not to be released.
-    pub(crate) fn adopt(&self, agb: &Agb, session_id: &str, image_id: &str) -> bool {
+    pub(crate) fn adopt(&self, agb: &Agb, session_id: &str, image_id: &str, life: &Life) -> bool {
         self.add(agb, session_id, |number, policy| Entry {
             number,
             agb: agb.clone(),
             policy,
+            life: life.clone(),
             image_id: image_id.to_owned(),
             created_at: None,
             adopted: true,
@@ -167,6 +174,10 @@ impl Registry {
 
     fn add(&self, agb: &Agb, session_id: &str, entry: impl FnOnce(u64, ExitPolicy) -> Entry) -> bool {
         let Some(policy) = agb.exit_policy() else { return false };
+        // Now and then is enough.
+        if self.lock().live.len().is_power_of_two() {
+            self.drop_dead();
+        }
         let mut state = self.lock();
         match state.live.get_mut(&key(agb, session_id)) {
             Some(known) => {
@@ -182,6 +193,17 @@ impl Registry {
         drop(state);
         self.changed.notify_waiters();
         true
+    }
+
+    /// Takes those off that can't be alive any more.
+    fn drop_dead(&self) {
+        let mut state = self.lock();
+        let is_dead = |(_, entry): &(&Key, &Entry)| !entry.claimed && entry.life.is_long_over();
+        let keys: Vec<_> = state.live.iter().filter(is_dead).map(|(key, _)| key.clone()).collect();
+        let dead: Vec<_> = keys.iter().filter_map(|key| state.live.remove(key)).collect();
+        drop(state);
+        // Not under the lock: what else goes with a life is unknown here.
+        drop(dead);
     }
 
     /// Takes a session off whenever what this gives is called. It does not keep the client alive.
@@ -210,6 +232,7 @@ impl Registry {
 
     /// The sessions of one client, oldest first.
     pub(crate) fn sessions_of(&self, agb: &Agb) -> Vec<LiveSession> {
+        self.drop_dead();
         let state = self.lock();
         let mut own: Vec<_> = state.live.iter().filter(|(_, entry)| entry.agb.is_same(agb)).collect();
         own.sort_by_key(|(_, entry)| entry.number);
@@ -233,6 +256,7 @@ impl Registry {
 
     /// Is there nothing to release?
     pub(super) fn is_empty(&self) -> bool {
+        self.drop_dead();
         let state = self.lock();
         state.live.is_empty() && state.creating.is_empty()
     }
@@ -252,7 +276,8 @@ impl Registry {
         let mut claims: Vec<_> = free
             .map(|(key, entry)| {
                 entry.claimed = true;
-                (entry.number, Claim { key: key.clone(), agb: entry.agb.clone() })
+                let is_over = entry.life.view().release.is_some();
+                (entry.number, Claim { key: key.clone(), agb: entry.agb.clone(), is_over })
             })
             .collect();
         claims.sort_by_key(|(number, _)| *number);
@@ -355,6 +380,18 @@ mod tests {
     use super::*;
     use crate::testing::owned_by;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn created(registry: &Registry, agb: &Agb, id: &str) -> Life {
+        let life = agb.life_of_new(id, Some(MINUTE), agb.clock().moment());
+        registry.add_created(agb, id, "image", &life);
+        life
+    }
+
+    fn adopt(registry: &Registry, agb: &Agb, id: &str) -> bool {
+        registry.adopt(agb, id, "", &agb.life_of_found(id))
+    }
+
     fn ids(claims: &[Claim]) -> Vec<&str> {
         claims.iter().map(|claim| claim.key.session_id.as_str()).collect()
     }
@@ -363,8 +400,8 @@ mod tests {
     fn only_sessions_of_clients_with_a_policy_are_kept() {
         let registry = Registry::default();
         let without = crate::testing::agb("http://service.test", &[]);
-        registry.add_created(&without, "s-1", "image");
-        assert!(!registry.adopt(&without, "s-2", ""));
+        created(&registry, &without, "s-1");
+        assert!(!adopt(&registry, &without, "s-2"));
         assert!(registry.creating(&without).is_none());
         assert!(registry.is_empty());
     }
@@ -373,9 +410,9 @@ mod tests {
     fn a_client_sees_its_own_sessions_oldest_first() {
         let registry = Registry::default();
         let (agb, other) = (owned_by("http://service.test", 1), owned_by("http://service.test", 1));
-        registry.add_created(&agb, "s-2", "image");
-        registry.add_created(&other, "s-3", "image");
-        assert!(registry.adopt(&agb, "s-1", ""));
+        created(&registry, &agb, "s-2");
+        created(&registry, &other, "s-3");
+        assert!(adopt(&registry, &agb, "s-1"));
 
         let [created, adopted] = &registry.sessions_of(&agb)[..] else { panic!("{registry:?}") };
         assert_eq!((created.session_id.as_str(), created.image_id.as_str(), created.adopted), ("s-2", "image", false));
@@ -389,7 +426,7 @@ mod tests {
     fn a_session_is_taken_off_by_whoever_learns_of_its_end() {
         let registry = Registry::default();
         let agb = owned_by("http://service.test", 1);
-        registry.add_created(&agb, "s-1", "image");
+        created(&registry, &agb, "s-1");
         assert!(!registry.remove(&owned_by("http://other.test", 1), "s-1"));
         let mut stranger = crate::testing::options("http://service.test");
         stranger.api_key = Some("ako-OTHER".to_owned());
@@ -402,8 +439,8 @@ mod tests {
     #[test]
     fn sessions_end_with_their_service() {
         let registry = Registry::default();
-        registry.add_created(&owned_by("http://service.test", 1), "s-1", "image");
-        registry.add_created(&owned_by("http://other.test", 1), "s-2", "image");
+        created(&registry, &owned_by("http://service.test", 1), "s-1");
+        created(&registry, &owned_by("http://other.test", 1), "s-2");
         let _creating = registry.creating(&owned_by("http://service.test", 1));
         registry.remove_service("http://service.test");
         assert_eq!(registry.left(), (vec!["s-2".to_owned()], 0));
@@ -412,9 +449,9 @@ mod tests {
     #[test]
     fn whoever_adopts_a_session_owns_it_from_then_on() {
         let registry = Registry::default();
-        registry.add_created(&owned_by("http://service.test", 1), "s-1", "image");
+        created(&registry, &owned_by("http://service.test", 1), "s-1");
         let heir = owned_by("http://service.test", 2);
-        assert!(registry.adopt(&heir, "s-1", ""));
+        assert!(adopt(&registry, &heir, "s-1"));
         assert!(registry.claim(Scope::Owner(1)).is_empty());
         let [session] = &registry.sessions_of(&heir)[..] else { panic!("{registry:?}") };
         assert_eq!((session.image_id.as_str(), session.adopted), ("image", false));
@@ -426,9 +463,9 @@ mod tests {
         let registry = Registry::default();
         let agb = owned_by("http://service.test", 1);
         for id in ["s-2", "s-1", "s-3"] {
-            registry.add_created(&agb, id, "image");
+            created(&registry, &agb, id);
         }
-        registry.add_created(&owned_by("http://service.test", 2), "s-4", "image");
+        created(&registry, &owned_by("http://service.test", 2), "s-4");
 
         let first = registry.claim(Scope::Owner(1));
         assert_eq!(ids(&first), ["s-2", "s-1", "s-3"]);
@@ -448,5 +485,25 @@ mod tests {
         assert_eq!(registry.limit(Scope::Owner(1)), crate::testing::EXIT_LIMIT);
         drop(creating);
         assert!(!registry.is_busy(Scope::Everything, 0) && registry.is_empty());
+    }
+    #[test]
+    fn a_session_that_can_not_be_alive_any_more_is_dropped_and_one_that_still_answers_is_not() {
+        let registry = Registry::default();
+        let agb = owned_by("http://dead.test", 1);
+        let lives = ["s-1", "s-2"].map(|id| created(&registry, &agb, id));
+        assert!(adopt(&registry, &agb, "s-3"));
+        agb.clock().advance(2 * MINUTE);
+        let claims = registry.claim(Scope::Everything);
+        assert_eq!(claims.iter().map(|claim| claim.is_over).collect::<Vec<_>>(), [true, true, false]);
+        registry.let_go(claims.iter().map(|claim| &claim.key));
+
+        agb.clock().advance(28 * MINUTE);
+        lives[1].begin().finished();
+        assert_eq!(registry.sessions_of(&agb).len(), 3);
+        agb.clock().advance(MINUTE);
+        let ids: Vec<_> = registry.sessions_of(&agb).into_iter().map(|session| session.session_id).collect();
+        assert_eq!(ids, ["s-2"]);
+        agb.clock().advance(MINUTE);
+        assert!(registry.is_empty(), "{registry:?}");
     }
 }

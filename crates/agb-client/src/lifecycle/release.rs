@@ -85,7 +85,7 @@ async fn release(registry: &Registry, scope: Scope) {
     let end = Deadline::after(limit);
     let mut ways = Ways::default();
     let mut claimed: Vec<Key> = Vec::new();
-    let mut waiting: VecDeque<Claim> = VecDeque::new();
+    let mut waiting = Waiting::default();
     let mut under_way = FuturesUnordered::new();
     let mut refused = 0;
     loop {
@@ -95,7 +95,7 @@ async fn release(registry: &Registry, scope: Scope) {
         claimed.extend(found.iter().map(|claim| claim.key.clone()));
         waiting.extend(found);
         while under_way.len() < PARALLEL
-            && let Some(Claim { key, agb }) = waiting.pop_front()
+            && let Some(Claim { key, agb, .. }) = waiting.next()
         {
             let way = ways.of(agb);
             let deadline = if scope == Scope::Everything { end } else { Deadline::after(limit) };
@@ -124,6 +124,27 @@ async fn release(registry: &Registry, scope: Scope) {
         }
     }
     registry.let_go(&claimed);
+}
+
+/// What was claimed and is not asked for yet.
+#[derive(Default)]
+struct Waiting {
+    alive: VecDeque<Claim>,
+    /// These can wait: they are gone, as far as their times tell.
+    over: VecDeque<Claim>,
+}
+
+impl Waiting {
+    fn extend(&mut self, claims: Vec<Claim>) {
+        for claim in claims {
+            let queue = if claim.is_over { &mut self.over } else { &mut self.alive };
+            queue.push_back(claim);
+        }
+    }
+
+    fn next(&mut self) -> Option<Claim> {
+        self.alive.pop_front().or_else(|| self.over.pop_front())
+    }
 }
 
 /// One way per client.

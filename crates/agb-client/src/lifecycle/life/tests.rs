@@ -404,6 +404,7 @@ fn a_session_that_answers_long_after_its_longest_life_has_none_that_is_known() {
     assert_eq!(life.beating().unwrap().stopped, None, "it is kept alive again");
     let released = |event: &&LifecycleEvent| matches!(event, LifecycleEvent::Released(_));
     assert_eq!(events.lock().unwrap().iter().filter(released).count(), 1);
+    assert!(!life.is_long_over());
 }
 
 #[test]

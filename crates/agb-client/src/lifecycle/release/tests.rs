@@ -15,15 +15,20 @@ use crate::session::SessionDetails;
 use crate::testing::{RawServer, Seen, Server, not_found, ok, owned_by, refuse, with_exit};
 
 const RELEASE: &str = "/mcp/releaseSessionAsync";
+const MINUTE: Duration = Duration::from_secs(60);
 /// Enough for any machine that answers at all.
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn registry_with(agb: &Agb, sessions: &[&str]) -> Registry {
     let registry = Registry::default();
     for id in sessions {
-        registry.add_created(agb, id, "image");
+        created(&registry, agb, id);
     }
     registry
+}
+
+fn created(registry: &Registry, agb: &Agb, id: &str) {
+    registry.add_created(agb, id, "image", &agb.life_of_new(id, Some(MINUTE), agb.clock().moment()));
 }
 
 fn session_of(seen: &Seen) -> String {
@@ -91,7 +96,7 @@ async fn sixteen_requests_are_under_way_at_once() {
 async fn only_the_sessions_of_the_owner_that_ended_are_released() {
     let server = Server::start(|_| ok(&Value::Null)).await;
     let registry = registry_with(&owned_by(&server.url, 1), &["s-1"]);
-    registry.add_created(&owned_by(&server.url, 2), "s-2", "image");
+    created(&registry, &owned_by(&server.url, 2), "s-2");
     release(&registry, Scope::Owner(2)).await;
 
     assert_eq!(registry.left(), (vec!["s-1".to_owned()], 0));
@@ -108,7 +113,7 @@ async fn a_session_whose_creation_is_under_way_is_waited_for_and_released() {
         while !server.seen_at(RELEASE).iter().any(|seen| session_of(seen) == "s-1") {
             tokio::task::yield_now().await;
         }
-        registry.add_created(&agb, "s-2", "image");
+        created(&registry, &agb, "s-2");
         drop(creating);
     };
     tokio::join!(release(&registry, Scope::Everything), create);
@@ -230,4 +235,24 @@ async fn what_a_failed_creation_left_over_is_registered_until_it_was_released() 
         agb.create(CreateParams { image_id: "image".to_owned(), ..CreateParams::default() }).await.unwrap_err();
         assert_eq!(agb.live_sessions().len(), left);
     }
+}
+
+#[tokio::test]
+async fn sessions_that_are_alive_come_before_those_whose_time_is_over() {
+    let server = Server::start(|_| ok(&Value::Null)).await;
+    let agb = owned_by(&server.url, 1);
+    let over: Vec<_> = (0..100).map(|number| format!("over-{number}")).collect();
+    let registry = registry_with(&agb, &over.iter().map(String::as_str).collect::<Vec<_>>());
+    agb.clock().advance(2 * MINUTE);
+    for id in ["s-1", "s-2", "s-3"] {
+        created(&registry, &agb, id);
+    }
+    release(&registry, Scope::Everything).await;
+
+    assert!(registry.is_empty(), "{registry:?}");
+    let asked: Vec<_> = server.seen_at(RELEASE).iter().map(session_of).collect();
+    assert_eq!(asked.len(), 103);
+    let mut first = asked[..PARALLEL].to_vec();
+    first.retain(|id| id.starts_with("s-"));
+    assert_eq!(first.len(), 3, "{asked:?}");
 }
