@@ -93,6 +93,9 @@ function startModule(source: string, env: NodeJS.ProcessEnv): Running {
   return start(process.execPath, ["--input-type=module", "-"], env, source);
 }
 
+/** The option of programs that must not be hurried: machines are slow at times. */
+const PATIENT = "{ timeoutMs: 20_000 }";
+
 describe("the sessions that are released", () => {
   let emulator: Emulator;
   beforeAll(async () => {
@@ -108,7 +111,7 @@ describe("the sessions that are released", () => {
     const [found, adopted] = [await createSession(agb), await createSession(agb)];
     const program = startModule(
       `import { AGB } from "agbcloud-native";
-       const agb = new AGB({ releaseOnExit: true });
+       const agb = new AGB({ releaseOnExit: ${PATIENT} });
        const create = async () => (await agb.create({ imageId: "${CODE_IMAGE}" })).session;
        const [kept, deleted, detached, taken] = [await create(), await create(), await create(), await create()];
        await agb.delete(deleted);
@@ -185,10 +188,41 @@ describe("the sessions that are released", () => {
       `import { Worker } from "node:worker_threads";
        const source = \`import { parentPort } from "node:worker_threads";
          import { AGB } from "agbcloud-native";
-         const { session } = await new AGB({ releaseOnExit: true }).create({ imageId: "${CODE_IMAGE}" });
+         const { session } = await new AGB({ releaseOnExit: ${PATIENT} }).create({ imageId: "${CODE_IMAGE}" });
          parentPort.postMessage(session.getSessionId());
          setInterval(() => undefined, 60_000);\`;
        new Worker(source, { eval: true, env: process.env }).on("message", (id) => console.log("id", id));`,
+      emulator.env,
+    );
+    const line = await program.line(/^id /);
+    program.child.kill("SIGTERM");
+    const { code, signal, stderr } = await program.ended;
+    expect({ code, signal, stderr }).toEqual({ code: null, signal: "SIGTERM", stderr: "" });
+    expect(isAlive(line.slice(3))).toBe(false);
+  });
+
+  it("are a worker's too, when the main thread has listened to the signal and listens no more", async () => {
+    const program = startModule(
+      `import { readFileSync } from "node:fs";
+       import { constants } from "node:os";
+       import { Worker } from "node:worker_threads";
+       const source = \`import { parentPort } from "node:worker_threads";
+         import { AGB } from "agbcloud-native";
+         const agb = new AGB({ releaseOnExit: ${PATIENT} });
+         const { session } = await agb.create({ imageId: "${CODE_IMAGE}" });
+         parentPort.postMessage(session.getSessionId());
+         setInterval(() => undefined, 60_000);\`;
+       /** As the system sees it: does anything handle the signal? */
+       const isCaught = () => {
+         const [, mask] = /^SigCgt:\\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"));
+         return ((BigInt("0x" + mask) >> BigInt(constants.signals.SIGTERM - 1)) & 1n) === 1n;
+       };
+       new Worker(source, { eval: true, env: process.env }).on("message", async (id) => {
+         const listener = () => undefined;
+         process.on("SIGTERM", listener).off("SIGTERM", listener);
+         while (!isCaught()) await new Promise((resolve) => setTimeout(resolve, 20));
+         console.log("id", id);
+       });`,
       emulator.env,
     );
     const line = await program.line(/^id /);
@@ -257,7 +291,7 @@ describe("the sessions that are released", () => {
       const program = startModule(
         `import { AGB, Emulator } from "agbcloud-native";
          const emulator = await Emulator.start({ isolation: "plain" });
-         const agb = new AGB({ apiKey: emulator.apiKey, config: { endpoint: emulator.url }, releaseOnExit: true });
+         const agb = new AGB({ apiKey: emulator.apiKey, config: { endpoint: emulator.url }, releaseOnExit: ${PATIENT} });
          await agb.create({ imageId: "${CODE_IMAGE}" });
          ${ends}`,
         {},
@@ -289,9 +323,9 @@ describe("the sessions that are released", () => {
         `import { AGB } from "agbcloud-native";
          let listener;
          const called = new Promise((resolve) => { listener = () => { console.log("called"); resolve(); }; });
-         let agb = ${before} && new AGB({ releaseOnExit: true });
+         let agb = ${before} && new AGB({ releaseOnExit: ${PATIENT} });
          ${before ? "" : 'process.on("SIGTERM", listener);'}
-         agb ||= new AGB({ releaseOnExit: true });
+         agb ||= new AGB({ releaseOnExit: ${PATIENT} });
          ${before ? "" : 'process.off("SIGTERM", listener);'}
          const { session } = await agb.create({ imageId: "${CODE_IMAGE}" });
          setInterval(() => undefined, 60_000);
@@ -495,7 +529,7 @@ describe("the option", () => {
     await withHeldService([], async ({ env, server }) => {
       const ends = { SIGQUIT: ["s-1", "s-2"], SIGTERM: [] };
       for (const [signal, released] of Object.entries(ends).reverse()) {
-        const program = startModule(programThat(WAITS, { signals: ["SIGQUIT"] }), env);
+        const program = startModule(programThat(WAITS, { signals: ["SIGQUIT"], timeoutMs: 20_000 }), env);
         await program.line(/^ready$/);
         program.child.kill(signal as NodeJS.Signals);
         expect((await program.ended).signal).toBe(signal);

@@ -10,16 +10,18 @@
 //! neither allocate nor lock nor call JavaScript, because they interrupt any thread anywhere.
 //!
 //! A signal with a listener in JavaScript is not caught: libuv's handler replaces ours when the first listener comes. When
-//! the last one goes, libuv restores the default, and [`arm_signals`] has to be called again.
+//! the last one goes, libuv restores the default, and [`arm_signals`] has to be called again: the facade does so at once
+//! where it sees the listener go, and the release thread looks every second, for listeners that nobody sees go, as those of
+//! a main thread that does not have the package.
 //!
 //! This file is one of the two that may hold unsafe code: signals are an interface of C.
 
 #![allow(unsafe_code, reason = "signal handlers and exit handlers are an interface of C")]
 
 use std::ffi::c_int;
-use std::io::{BufReader, Error, PipeReader, PipeWriter, Read, Result, Write};
+use std::io::{Error, PipeReader, PipeWriter, Read, Result, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::panic::catch_unwind;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicPtr, AtomicU32, Ordering};
@@ -37,6 +39,8 @@ const MARGIN_MS: u32 = 800;
 /// A signal within this time after the first is the same wish once more: from a terminal it comes to a program directly,
 /// and again through the program that started it.
 const REPEAT_MS: i64 = 250;
+/// How often the release thread looks for signals that are not caught any more.
+const LOOK_MS: c_int = 1_000;
 
 /// No end has begun.
 const RUNNING: c_int = 0;
@@ -106,9 +110,16 @@ fn start() -> Result<()> {
 }
 
 /// The release thread.
-fn serve(commands: PipeReader, mut done: PipeWriter) {
-    for command in BufReader::new(commands).bytes() {
-        let Ok(command) = command else { return };
+fn serve(mut commands: PipeReader, mut done: PipeWriter) {
+    loop {
+        while !is_readable(commands.as_raw_fd(), LOOK_MS) {
+            arm_signals();
+        }
+        let mut command = [AND_ANSWER];
+        if commands.read_exact(&mut command).is_err() {
+            return;
+        }
+        let [command] = command;
         // A panic would leave whoever waits without an answer.
         if let Ok(unreleased) = catch_unwind(release_all) {
             report(&unreleased);
@@ -159,6 +170,13 @@ fn end_by(signal: c_int) {
     }
 }
 
+/// Is there something to read within the time?
+fn is_readable(descriptor: c_int, within_ms: c_int) -> bool {
+    let mut waits = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one descriptor, valid during the call.
+    unsafe { libc::poll(&raw mut waits, 1, within_ms) > 0 }
+}
+
 /// Puts `handler` in place of an action that ends the process. What a program handles or ignores stays as it is.
 fn catch(signal: c_int, handler: extern "C" fn(c_int)) {
     let mut current = MaybeUninit::<libc::sigaction>::zeroed();
@@ -180,7 +198,12 @@ fn catch(signal: c_int, handler: extern "C" fn(c_int)) {
         action.sa_sigaction = handler as *const () as libc::sighandler_t;
         action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
         libc::sigemptyset(&raw mut action.sa_mask);
-        libc::sigaction(signal, &raw const action, ptr::null_mut());
+        let mut replaced = current;
+        libc::sigaction(signal, &raw const action, &raw mut replaced);
+        // A handler that another thread has installed since the look.
+        if !ends_process(&replaced) {
+            libc::sigaction(signal, &raw const replaced, ptr::null_mut());
+        }
     }
 }
 
