@@ -1,9 +1,11 @@
 //! Making, finding and listing sessions; configuration.
 
+use std::sync::OnceLock;
+
 use serde_json::json;
 
 use super::*;
-use crate::testing::{Server, agb, closed_url, not_found, ok, options, refuse, reply};
+use crate::testing::{Seen, Server, agb, closed_url, not_found, ok, options, refuse, reply};
 
 fn params() -> CreateParams {
     CreateParams { image_id: "img 1".into(), ..CreateParams::default() }
@@ -337,4 +339,43 @@ async fn a_session_that_its_owner_does_not_take_is_released_wherever_it_was_on_i
     assert!(server.seen_at("/mcp/releaseSessionAsync").is_empty());
     drop(creation);
     until("/mcp/releaseSessionAsync").await;
+}
+
+/// A service that takes twenty seconds of its clock for each answer.
+async fn slow_server(answer: impl Fn(&Seen) -> axum::response::Response + Clone + Send + Sync + 'static) -> Server {
+    let clock = Arc::new(OnceLock::<Clock>::new());
+    let moved = clock.clone();
+    let server = Server::start(move |seen| {
+        moved.get().unwrap().advance(Duration::from_secs(20));
+        answer(seen)
+    })
+    .await;
+    assert!(clock.set(Clock::of_service(&server.url)).is_ok());
+    server
+}
+
+#[tokio::test]
+async fn a_session_counts_as_created_when_it_was_asked_for_whatever_its_creation_waited_for() {
+    let server = slow_server(|seen| match seen.path.as_str() {
+        "/mcp/createSession" => ok(&json!({"sessionId": "s-9"})),
+        _ if seen.nth < 2 => ok(&mount_status(&["Running"])),
+        _ => ok(&mount_status(&["Success"])),
+    })
+    .await;
+    let created = server.agb().create(mounted()).await.unwrap();
+    assert!(created.age().unwrap() >= Duration::from_secs(80), "{created:?}");
+    assert!(created.idle_for() >= Duration::from_secs(80), "{created:?}");
+}
+
+#[tokio::test]
+async fn so_does_one_whose_answer_got_lost_and_finding_it_again_was_its_last_use() {
+    let server = slow_server(|seen| match seen.path.as_str() {
+        "/mcp/createSession" => refuse(500, "", "lost"),
+        "/sdk/ListSession" => page(&["s-9"], ""),
+        _ => ok(&json!({"sessionId": "s-9"})),
+    })
+    .await;
+    let found = server.agb().create(CreateParams { recover: true, ..params() }).await.unwrap();
+    assert!(found.age().unwrap() >= Duration::from_secs(60), "{found:?}");
+    assert!(found.idle_for() < Duration::from_secs(20), "{found:?}");
 }

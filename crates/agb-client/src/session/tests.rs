@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::lifecycle::StopReason;
+use crate::lifecycle::{ReleaseReason, StopReason};
 use crate::testing::{Server, not_found, ok, refuse, reply};
 use crate::transport::Deadline;
 
@@ -281,4 +281,27 @@ fn nothing_secret_is_shown() {
     let options = crate::testing::options("http://127.0.0.1:1");
     let shown = format!("{session:?}{:?}{agb:?}{options:?}", session.by_route(Some(route)));
     assert!(!shown.contains("SECRET"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_session_was_deleted_from_here_also_when_a_call_beside_the_deletion_hears_of_it_first() {
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/mcp/releaseSessionAsync" => ok(&Value::Null),
+        _ => not_found(),
+    })
+    .await;
+    for round in 0..20 {
+        let session = server.agb().attach(&format!("s-{round}"), SessionDetails::default());
+        let (deleted, kept) = tokio::join!(session.delete(), session.keep_alive());
+        assert!(deleted.is_ok() && kept.is_err());
+        assert_eq!(session.lifecycle().release.unwrap().reason, ReleaseReason::Deleted, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_gone_before_its_deletion_was_not_deleted_from_here() {
+    let server = Server::start(|_| not_found()).await;
+    let session = server.session();
+    session.delete().await.unwrap_err();
+    assert_eq!(session.lifecycle().release.unwrap().reason, ReleaseReason::Unknown);
 }
