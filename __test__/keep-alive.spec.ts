@@ -2,8 +2,15 @@
 
 /** What is known of a session's life without asking, what keeps it alive, and who hears of it. */
 
-import { AGB, type ExpiringEvent, type KeepAliveFailedEvent, type ReleasedEvent, type Session } from "agbcloud-native";
-import { CODE_IMAGE, sessionOf, useEmulator, withEmulator } from "./support/emulator";
+import {
+  AGB,
+  type ExpiringEvent,
+  type KeepAliveFailedEvent,
+  type KeepAliveOptions,
+  type ReleasedEvent,
+  type Session,
+} from "agbcloud-native";
+import { CODE_IMAGE, sessionOf, useEmulator } from "./support/emulator";
 import { must } from "./support/session";
 import { until } from "./support/wait";
 
@@ -15,6 +22,11 @@ function beatsOf(session: Session): number {
     .journal()
     .filter(({ path, query }) => path === "/mcp/refreshSessionIdleTime" && query.sessionId === session.getSessionId())
     .length;
+}
+
+/** Nothing of this process's JavaScript runs meanwhile. */
+function blockEventLoop(forMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs);
 }
 
 describe("session.lifecycle", () => {
@@ -158,20 +170,20 @@ describe("the automatic keep-alive", () => {
   });
 
   it("comes from a thread that a blocked event loop does not stop", async () => {
-    const session = await spec.create({ idleReleaseTimeout: 2, autoKeepAlive: true });
-    const end = Date.now() + 5_000;
-    while (Date.now() < end);
+    const session = await spec.create({ idleReleaseTimeout: 20, autoKeepAlive: { at: 0.1 } });
+    blockEventLoop(9_000);
     expect(spec.view(session).wireStatus).toBe("RUNNING");
+    // One comes after 1 to 4 s.
     expect(session.keepAliveStatus()?.beats).toBeGreaterThanOrEqual(2);
+    session.stopKeepAlive();
   });
 
   it("ends when the event loop has not run for stopIfLoopStalledS", async () => {
-    const session = await spec.create({ idleReleaseTimeout: 2, autoKeepAlive: { stopIfLoopStalledS: 0.5 } });
-    await until("two beats", () => (session.keepAliveStatus()?.beats ?? 0) >= 2);
-    const end = Date.now() + 2_500;
-    while (Date.now() < end);
+    const session = await spec.create({ idleReleaseTimeout: 20, autoKeepAlive: { at: 0.1, stopIfLoopStalledS: 3 } });
+    await until("two beats", () => (session.keepAliveStatus()?.beats ?? 0) >= 2, 60_000);
+    blockEventLoop(8_000);
     expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "loopStalled" });
-  });
+  }, 90_000);
 
   it("refuses bad options before a session is made", async () => {
     const before = spec.emulator.sessions().length;
@@ -241,30 +253,24 @@ describe("session.on", () => {
     await until("the third listener", () => called === 1);
   });
 
-  it("tells when the service is gone: each keep-alive that fails, and the end that can only be reckoned", async () => {
-    const failures: KeepAliveFailedEvent[] = [];
-    const ends: ReleasedEvent[] = [];
-    const session = await withEmulator({}, async (_emulator, agb) => {
-      const created = sessionOf(await agb.create({ imageId: CODE_IMAGE, idleReleaseTimeout: 1, autoKeepAlive: true }));
-      created.on("keepAliveFailed", (event) => failures.push(event)).on("released", (event) => ends.push(event));
-      await until("a beat", () => (created.keepAliveStatus()?.beats ?? 0) >= 1);
-      return created;
-    });
-    await until("the end", () => ends.length === 1);
-    expect(failures.length).toBeGreaterThanOrEqual(2);
-    expect(failures[0]).toMatchObject({ attempt: 1, willRetry: true, message: expect.stringMatching(/connect/i) });
-    expect(failures[1]).toMatchObject({ attempt: 2 });
-    // The emulator released it before it closed, or it is reckoned to be over.
-    expect(["idleTimeout", "unknown"]).toContain(ends[0]?.reason);
-    expect(session.lifecycle.state).toBe("released");
-    expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "released" });
+  it("tells that the longest life runs out", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 3_600 });
+    const heard: ExpiringEvent[] = [];
+    session.on("expiring", (event) => heard.push(event));
+    await spec.emulator.advance(1_675_000);
+    expect(heard).toEqual([]);
+    await spec.emulator.advance(10_000);
+    await until("the notice", () => heard.length === 1);
+    expect(heard).toEqual([{ what: "lifetime", remainingMs: expect.any(Number) }]);
+    expect(heard[0]?.remainingMs).toBeLessThanOrEqual(120_000);
+    expect(heard[0]?.remainingMs).toBeGreaterThan(110_000);
   });
 });
 
 describe("a keep-alive that meets faults", () => {
   /** A session that is kept alive, what went wrong with that, and how it ended. */
-  async function watched(idleReleaseTimeout: number) {
-    const session = await spec.create({ idleReleaseTimeout, autoKeepAlive: true });
+  async function watched(idleReleaseTimeout: number, autoKeepAlive: KeepAliveOptions | true = true) {
+    const session = await spec.create({ idleReleaseTimeout, autoKeepAlive });
     const failures: KeepAliveFailedEvent[] = [];
     const ends: ReleasedEvent[] = [];
     session.on("keepAliveFailed", (event) => failures.push(event)).on("released", (event) => ends.push(event));
@@ -300,21 +306,79 @@ describe("a keep-alive that meets faults", () => {
   });
 
   it.each([
-    ["hangs", { kind: "halfOpen" }],
-    ["breaks its connection", { kind: "reset" }],
-    ["breaks its connection when the work is done", { kind: "reset", when: "after" }],
-    ["answers garbage", { kind: "garbage" }],
-    ["is slow", { kind: "delay", ms: 200 }],
-  ] as const)("survives a service that %s", async (_what, fault) => {
-    const { session, ends } = await watched(4);
+    ["breaks its connection", { kind: "reset" }, /connection/],
+    ["breaks its connection when the work is done", { kind: "reset", when: "after" }, /connection/],
+    ["answers garbage", { kind: "garbage" }, /not JSON/],
+    ["refuses", { kind: "status", status: 503, message: "not now" }, /not now/],
+  ] as const)("survives a service that %s", async (_what, fault, message) => {
+    const { session, failures, ends } = await watched(60);
     const struck = strike(session, fault);
-    await until("the fault struck and a beat came through", () => {
-      return struck.hits === 1 && (session.keepAliveStatus()?.beats ?? 0) >= 1;
-    });
+    await spec.emulator.advance(45_000);
+    await until("the failure was told", () => failures.length === 1);
+    expect(struck.hits).toBe(1);
+    expect(failures).toEqual([
+      { message: expect.stringMatching(message), attempt: 1, idleRemainingMs: expect.any(Number), willRetry: true },
+    ]);
+    // It came after 30 to 42 of 60 seconds.
+    expect(failures[0]?.idleRemainingMs).toBeGreaterThan(10_000);
+    expect(failures[0]?.idleRemainingMs).toBeLessThanOrEqual(30_000);
+    expect(session.keepAliveStatus()).toMatchObject({ running: true, failures: 1, beats: 1 });
+    expect(session.lifecycle.state).toBe("idle");
     expect(spec.view(session).wireStatus).toBe("RUNNING");
     expect(ends).toEqual([]);
     session.stopKeepAlive();
   });
+
+  it("survives a service that hangs, or takes longer than a beat may: it is given up in time for another", async () => {
+    const survives = async (fault: object) => {
+      const { session, failures, ends } = await watched(20, { at: 0.1 });
+      const struck = strike(session, fault);
+      const cameThrough = () => struck.hits === 1 && (session.keepAliveStatus()?.beats ?? 0) >= 1;
+      await until("the fault struck and a beat came through", cameThrough, 60_000);
+      await until("the failure was told", () => failures.length === 1);
+      const message = expect.stringMatching(/timeout of \d+ms exceeded/);
+      expect(failures).toEqual([{ message, attempt: 1, idleRemainingMs: expect.any(Number), willRetry: true }]);
+      expect(failures[0]?.idleRemainingMs).toBeGreaterThan(0);
+      expect(failures[0]?.idleRemainingMs).toBeLessThan(15_000);
+      expect(spec.view(session).wireStatus).toBe("RUNNING");
+      expect(ends).toEqual([]);
+      session.stopKeepAlive();
+    };
+    await Promise.all([survives({ kind: "halfOpen" }), survives({ kind: "delay", ms: 40_000 })]);
+  }, 90_000);
+
+  it("is only late where the service is slow", async () => {
+    const { session, failures, ends } = await watched(60);
+    strike(session, { kind: "delay", ms: 200, count: "always" });
+    await spec.emulator.advance(130_000);
+    expect(session.keepAliveStatus()?.beats).toBeGreaterThanOrEqual(3);
+    expect([failures, ends]).toEqual([[], []]);
+    session.stopKeepAlive();
+  });
+
+  it.each([
+    ["hangs", { kind: "halfOpen" }, 4],
+    ["breaks its connections", { kind: "reset" }, 60],
+  ] as const)(
+    "tells of a service that %s for good until the end is reckoned",
+    async (_what, fault, idleReleaseTimeout) => {
+      const { session, failures, ends } = await watched(idleReleaseTimeout);
+      strike(session, { ...fault, count: "always" });
+      await spec.emulator.advance(idleReleaseTimeout * 1_000 + 10_000);
+      await until("the end was told", () => ends.length === 1);
+      expect(ends).toEqual([{ reason: "idleTimeout", confirmed: false }]);
+      expect(failures.length).toBeGreaterThanOrEqual(2);
+      expect(failures.map(({ attempt }) => attempt)).toEqual(failures.map((_, index) => index + 1));
+      const left = failures.map(({ idleRemainingMs }) => idleRemainingMs);
+      expect(left).toEqual([...left].sort((one, other) => other - one));
+      // Five seconds after the end, once a second.
+      expect(left.filter((ms) => ms === 0).length).toBeLessThanOrEqual(6);
+      expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "released", beats: 0 });
+      expect(session.lifecycle).toMatchObject({ state: "released", releaseReason: "idleTimeout", confirmed: false });
+      expect(spec.view(session).wireStatus).not.toBe("RUNNING");
+    },
+    60_000,
+  );
 
   it("gives up when the time is over, and says that the end is only reckoned", async () => {
     const { session, failures, ends } = await watched(60);

@@ -1,11 +1,13 @@
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::RawQuery;
 use axum::routing::any;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::lifecycle::KeepAliveOptions;
-use crate::testing::{Server, reply};
+use crate::lifecycle::{KeepAliveOptions, LifecycleEvent, Release, ReleaseReason};
+use crate::testing::{Server, closed_url, reply};
 
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -99,4 +101,33 @@ async fn beats_that_are_not_answered_hold_up_neither_other_services_nor_the_same
     let (agb, other) = (crate::testing::agb(&first.url, &[]), crate::testing::agb(&second.url, &[]));
     is_beaten_beside_stuck_ones(&agb, &other).await;
     is_beaten_beside_stuck_ones(&agb, &agb).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_is_not_there_is_told_of_until_the_end_is_reckoned() {
+    let agb = crate::testing::agb(&closed_url().await, &[]);
+    let clock = Clock::new();
+    let life = Life::of_new_session(clock.clone(), Some(IDLE_TIMEOUT), clock.moment());
+    let events: Arc<Mutex<Vec<LifecycleEvent>>> = Arc::default();
+    let sink = events.clone();
+    let _subscription = life.subscribe(Arc::new(move |event| sink.lock().unwrap().push(event.clone())));
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    watch(&agb, "s-1", &life).unwrap();
+    advance(&clock, 2 * IDLE_TIMEOUT).await;
+
+    let told = events.lock().unwrap().clone();
+    let [failures @ .., LifecycleEvent::Released(release)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(*release, Release { reason: ReleaseReason::IdleTimeout, confirmed: false });
+    let failures: Vec<_> = failures
+        .iter()
+        .filter_map(|event| match event {
+            LifecycleEvent::KeepAliveFailed(failure) => Some(failure),
+            _ => None,
+        })
+        .collect();
+    assert!(failures.len() >= 4, "{told:?}");
+    for (failure, attempt) in failures.into_iter().zip(1..) {
+        assert!(failure.message.contains("could not connect"), "{failure:?}");
+        assert!(failure.attempt == attempt && failure.will_retry, "{failure:?}");
+    }
 }
