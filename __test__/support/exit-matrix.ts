@@ -22,6 +22,8 @@ export interface Cell {
   jest?: string[];
   /** Does Node, or jest, write to standard error? */
   loud?: boolean;
+  /** Is it in a hurry? jest ends its workers by force a second after their last test. */
+  alone?: boolean;
 }
 
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
@@ -53,10 +55,16 @@ export const CELLS: Cell[] = [
   { name: "worker ends", end: "workerEnds" },
   { name: "process.exit with a worker", end: "workerLives" },
   { name: "jest in band", jest: ["--runInBand"], loud: true },
-  { name: "jest in workers", jest: ["--maxWorkers=2"], loud: true },
+  { name: "jest in workers", jest: ["--maxWorkers=2"], loud: true, alone: true },
   { name: "jest in band, forced", jest: ["--runInBand", "--forceExit"], loud: true },
-  { name: "jest in workers, forced", jest: ["--maxWorkers=2", "--forceExit"], loud: true },
+  { name: "jest in workers, forced", jest: ["--maxWorkers=2", "--forceExit"], loud: true, alone: true },
 ];
+
+/**
+ * How long the programs give the release, in milliseconds. Machines are slow at times, and the tests of time limits set
+ * their own; `npm run proof` sets the default of the package.
+ */
+export const TIMEOUT_MS = Number(process.env.AGB_EXIT_TIMEOUT_MS ?? 20_000);
 
 /** How a program ended, and what the service saw of its sessions. */
 export interface Outcome extends Ended {
@@ -81,6 +89,7 @@ export async function runCell(emulator: Emulator, cell: Cell, sessions: number, 
       EXIT_LABEL: label,
       EXIT_FILE: file,
       EXIT_SESSIONS: String(sessions),
+      EXIT_TIMEOUT_MS: String(TIMEOUT_MS),
       EXIT_RELEASED: released ? "yes" : "no",
     });
     let signalledAt: number | undefined;
@@ -117,10 +126,14 @@ function argumentsOf(cell: Cell, sessions: number, released: boolean, directory:
 }
 
 /** Starts tasks in their order, a few at a time. */
-export function fewAtATime<T>(tasks: (() => Promise<T>)[], parallel: number): Promise<T>[] {
+export function fewAtATime<T>(
+  tasks: (() => Promise<T>)[],
+  parallel: number,
+  after: Promise<unknown> = Promise.resolve(),
+): Promise<T>[] {
   const results: Promise<T>[] = [];
   for (const task of tasks) {
-    const before: Promise<unknown> = results[results.length - parallel] ?? Promise.resolve();
+    const before: Promise<unknown> = results[results.length - parallel] ?? after;
     const result = before.then(task, task);
     // Whoever asks for a failed one gets its error; nobody may ask.
     result.catch(() => undefined);

@@ -3,8 +3,8 @@ const { AGB } = require("agbcloud-native");
 
 /** Creates the sessions of one of two test files. */
 module.exports = async function leave(file) {
-  const { EXIT_SESSIONS, EXIT_LABEL, EXIT_RELEASED } = process.env;
-  const agb = new AGB({ releaseOnExit: EXIT_RELEASED === "yes" && { timeoutMs: 20_000 } });
+  const { EXIT_SESSIONS, EXIT_LABEL, EXIT_RELEASED, EXIT_TIMEOUT_MS } = process.env;
+  const agb = new AGB({ releaseOnExit: EXIT_RELEASED === "yes" && { timeoutMs: Number(EXIT_TIMEOUT_MS) } });
   const all = Number(EXIT_SESSIONS);
   const own = file === 1 ? Math.ceil(all / 2) : Math.floor(all / 2);
   for (let number = 0; number < own; number += 1) {
