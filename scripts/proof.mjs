@@ -156,7 +156,7 @@ function faultsOfMany({ sessions, alive, failures, beatsPerSession, beatsPerSess
     "beats failed": failures > 0,
     "too few beats": beatsPerSession < beatsPerSessionComputed * 0.8,
     "too many beats": beatsPerSession > beatsPerSessionComputed * 1.25,
-    [`${Math.round(mibPerThousand)} MiB for a thousand sessions`]: mibPerThousand > 50,
+    [`${Math.round(mibPerThousand)} MiB for a thousand sessions`]: mibPerThousand > 200,
   };
   return Object.keys(bounds).filter((fault) => bounds[fault]);
 }
