@@ -32,6 +32,7 @@ mod options;
 mod routes;
 pub mod sandbox;
 mod state;
+mod timekeeper;
 pub mod tools;
 
 use crate::{
@@ -53,6 +54,7 @@ pub use crate::{
     options::{ClockFollower, EmulatorOptions, RequestLog},
     sandbox::Isolation,
     state::{EndReason, LastCall, SessionState, SessionView},
+    timekeeper::Timekeeper,
 };
 
 /// How long connections get to send their last answer when the emulator is closed.

@@ -465,6 +465,11 @@ impl Sessions {
         Page { ids: shown.iter().map(|record| record.session.id.clone()).collect(), next, count }
     }
 
+    /// One session, until it is forgotten.
+    pub(crate) fn view(&self, id: &str) -> Option<SessionView> {
+        self.lock().records.get(id).map(|record| record.view(&self.clock))
+    }
+
     /// Every session in the order of creation, released ones included.
     pub(crate) fn views(&self) -> Vec<SessionView> {
         let inner = self.lock();

@@ -1,46 +1,61 @@
-//! A day of a thousand sessions on a manual clock: lives as the client knows them, against a service that only counts its
-//! two times. Calls, holds and faults come at random, from a seed; nothing waits for real time.
+//! A day of a thousand programs on a manual clock: lives as the client knows them, and its registry, against the sessions of
+//! the emulator. Calls, holds, faults and ends come at random, from a seed; nothing waits for real time.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+use agb_emulator::Timekeeper;
 
 use super::super::beat::KeepAliveMode;
+use super::super::registry::{Registry, Scope};
 use super::*;
+use crate::agb::Agb;
+use crate::testing::owned_by;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
-const SESSIONS: usize = 1_000;
-/// The service may release late, never early.
-const SERVICE_DELAY: Duration = Duration::from_secs(1);
-
-/// What the service knows of a session.
-struct Served {
-    created: Instant,
-    used: Instant,
-    timeout: Duration,
-}
-
-impl Served {
-    fn end(&self) -> Instant {
-        (self.used + self.timeout + SERVICE_DELAY).min(self.created + MAXIMUM_LIFETIME)
-    }
-
-    fn is_alive(&self, now: Instant) -> bool {
-        now < self.end()
-    }
-}
+const PROGRAMS: usize = 1_000;
+/// Within this the client's reckoning has to agree with the service.
+const TOLERANCE: Duration = Duration::from_secs(1);
+/// What a session may have beyond its idle time-out: the service releases late, never early.
+const GRACE: Duration = Duration::from_secs(3);
+/// How often it is looked which sessions the service has at all.
+const INSPECTION: Duration = Duration::from_secs(600);
 
 /// One program with one session at a time.
 struct Program {
+    agb: Agb,
+    session_id: String,
     life: Life,
-    served: Served,
+    timeout: Duration,
+    created: Instant,
     hold: Option<Hold>,
     /// It held the session all the time since then, and began early enough for a beat that fails to be repeated.
     held_since: Option<Instant>,
-    /// Keep-alives that fail from here on, as the service does not answer for a while.
+    /// Keep-alives that fail until then, as the service does not answer for a while.
     down_until: Option<Instant>,
-    lives: u32,
     /// When the engine looks next; what was planned before is void.
     next_look: Instant,
+}
+
+impl Program {
+    fn is_at_cap(&self, now: Instant) -> bool {
+        now >= self.created + MAXIMUM_LIFETIME
+    }
+
+    fn is_kept(&self) -> bool {
+        self.held_since.is_some() || self.life.beating().unwrap().mode == KeepAliveMode::Always
+    }
+}
+
+/// How a program gives its session up.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// It deletes it.
+    Deletes,
+    /// It ends, in a way that its registry hears of.
+    Exits,
+    /// It ends, and nobody hears of it.
+    Killed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,32 +66,52 @@ enum Event {
     Act,
 }
 
+#[derive(Debug, Default)]
+struct Counts {
+    sessions: u64,
+    beats: u64,
+    failed_beats: u64,
+    calls: u64,
+    failed_calls: u64,
+    exits: u64,
+    killed: u64,
+}
+
 struct World {
+    service: Timekeeper,
+    registry: Registry,
     clock: Clock,
     start: Instant,
     random: fastrand::Rng,
     programs: Vec<Program>,
+    /// Sessions that nobody owns any more, and when they are gone at the latest.
+    abandoned: BTreeMap<String, Instant>,
     queue: BinaryHeap<Reverse<(Instant, usize, Event)>>,
-    beats: u64,
-    failed_beats: u64,
-    calls: u64,
+    next_inspection: Instant,
+    counts: Counts,
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
-        let clock = Clock::new();
+    async fn new(seed: u64) -> Self {
+        // Of this thread; the jitter of beats and pauses comes from it.
+        fastrand::seed(seed);
+        let clock = Clock::of_service("http://simulation.test");
+        let start = clock.now();
         let mut world = Self {
-            start: clock.now(),
+            service: Timekeeper::start(seed).await.unwrap(),
+            registry: Registry::default(),
+            start,
             clock,
             random: fastrand::Rng::with_seed(seed),
             programs: Vec::new(),
+            abandoned: BTreeMap::new(),
             queue: BinaryHeap::new(),
-            beats: 0,
-            failed_beats: 0,
-            calls: 0,
+            next_inspection: start + INSPECTION,
+            counts: Counts::default(),
         };
-        for index in 0..SESSIONS {
-            let program = world.program();
+        for index in 0..PROGRAMS {
+            let agb = owned_by("http://simulation.test", index as u64);
+            let program = world.program(agb);
             world.programs.push(program);
             world.schedule(index, world.start, Event::Look);
             world.schedule(index, world.start, Event::Act);
@@ -84,14 +119,18 @@ impl World {
         world
     }
 
-    fn program(&mut self) -> Program {
-        let now = self.clock.now();
+    fn program(&mut self, agb: Agb) -> Program {
+        self.counts.sessions += 1;
+        let asked = self.clock.moment();
         let timeout = Duration::from_secs(self.random.u64(20..=600));
-        let life = Life::of_new_session(self.clock.clone(), Some(timeout), self.clock.moment());
+        let session_id = self.service.create(timeout).unwrap();
+        let life = agb.life_of_new(&session_id, Some(timeout), asked);
+        self.registry.add_created(&agb, &session_id, "image", &life);
         let mode = if self.random.bool() { KeepAliveMode::Always } else { KeepAliveMode::WhileHeld };
         life.start_beating(KeepAliveOptions { mode, ..Default::default() }).unwrap();
-        let served = Served { created: now, used: now, timeout };
-        Program { life, served, hold: None, held_since: None, down_until: None, lives: 1, next_look: now }
+        let (created, next_look) = (asked.at, asked.at);
+        let (hold, held_since, down_until) = (None, None, None);
+        Program { agb, session_id, life, timeout, created, hold, held_since, down_until, next_look }
     }
 
     fn schedule(&mut self, index: usize, at: Instant, event: Event) {
@@ -101,122 +140,194 @@ impl World {
         self.queue.push(Reverse((at, index, event)));
     }
 
-    fn run(&mut self) {
+    async fn run(&mut self) {
         while let Some(Reverse((at, index, event))) = self.queue.pop() {
             if at > self.start + DAY {
                 return;
             }
+            if event == Event::Look && at != self.programs[index].next_look {
+                continue;
+            }
             let ahead = at.saturating_duration_since(self.clock.now());
             self.clock.advance(ahead);
-            self.check(index);
+            self.service.advance(ahead).await;
+            if at >= self.next_inspection {
+                self.next_inspection = at + INSPECTION;
+                self.inspect();
+            }
             match event {
-                Event::Look if at != self.programs[index].next_look => {}
                 Event::Look => self.look(index),
                 Event::Act => self.act(index),
             }
         }
     }
 
-    /// A session that is held lives up to its longest life; what the client reckons agrees with the service.
-    fn check(&mut self, index: usize) {
+    fn is_alive(&self, index: usize) -> bool {
+        self.service.is_alive(&self.programs[index].session_id)
+    }
+
+    /// No session dies while it is held, none is alive that nobody owns, and the client's reckoning agrees.
+    fn inspect(&mut self) {
         let now = self.clock.now();
-        let program = &self.programs[index];
-        let is_at_cap = now >= program.served.created + MAXIMUM_LIFETIME;
-        if program.held_since.is_some() && !is_at_cap {
-            assert!(program.served.is_alive(now), "session {index} died while it was held: {:?}", program.life);
-        }
-        let view = program.life.view();
-        if program.served.is_alive(now) && view.release.is_none() {
-            let left = program.served.end().saturating_duration_since(now + SERVICE_DELAY);
+        for (index, program) in self.programs.iter().enumerate() {
+            if !self.is_alive(index) {
+                assert!(!program.is_kept() || program.is_at_cap(now), "session {index} died early: {:?}", program.life);
+                continue;
+            }
+            let view = program.life.view();
+            let Some(served) = self.service.session(&program.session_id).filter(|_| view.release.is_none()) else {
+                continue;
+            };
+            let left = Duration::from_secs_f64(served.lifetime_left_s);
+            assert!(view.lifetime_remaining.unwrap().abs_diff(left) <= TOLERANCE, "{index}: {view:?}, {served:?}");
+            // A call or a beat whose answer got lost has moved the service's timer alone.
             let reckoned = view.idle_remaining.unwrap().min(view.lifetime_remaining.unwrap());
-            assert!(reckoned <= left + SERVICE_DELAY * 2, "{reckoned:?} reckoned, {left:?} left");
+            let left = Duration::from_secs_f64(served.time_left_s);
+            assert!(reckoned <= left + TOLERANCE, "{index}: {view:?}, {served:?}");
         }
+        let owned: BTreeSet<&String> = self.programs.iter().map(|program| &program.session_id).collect();
+        let alive: BTreeSet<String> = self.service.alive().into_iter().collect();
+        for id in alive.iter().filter(|id| !owned.contains(id)) {
+            let end = self.abandoned.get(id).unwrap_or_else(|| panic!("{id} was released and is alive"));
+            assert!(now <= *end, "{id} outlived its program");
+        }
+        self.abandoned.retain(|_, end| now <= *end);
+        let registered: BTreeSet<String> = self.registry.left().0.into_iter().collect();
+        assert!(owned.iter().all(|id| registered.contains(*id) || !alive.contains(*id)), "a session is not registered");
+        assert!(registered.iter().all(|id| owned.contains(id)), "a session without a program is registered");
     }
 
     fn look(&mut self, index: usize) {
         let now = self.clock.now();
-        let program = &mut self.programs[index];
-        let step = program.life.step(now);
-        if step.beat.is_some() && program.life.begin_beat().is_some() {
-            let outcome = if !program.served.is_alive(now) {
-                Err(Error::new(ErrorKind::SessionNotFound, "gone"))
-            } else if program.down_until.is_some_and(|until| now < until) || self.random.u8(0..10) == 0 {
-                self.failed_beats += 1;
-                Err(Error::new(ErrorKind::Network, "down"))
-            } else {
-                self.beats += 1;
-                program.served.used = now;
-                Ok(())
-            };
-            program.life.beaten(&outcome);
+        let step = self.programs[index].life.step(now);
+        if step.beat.is_some() && self.programs[index].life.begin_beat().is_some() {
+            let is_down = self.programs[index].down_until.is_some_and(|until| now < until);
+            let outcome = self.ask(index, is_down);
+            match &outcome {
+                Ok(()) => self.counts.beats += 1,
+                Err(_) => self.counts.failed_beats += 1,
+            }
+            self.programs[index].life.beaten(&outcome);
             self.schedule(index, now, Event::Look);
         } else if let Some(next) = step.next {
             self.schedule(index, next.max(now + Duration::from_millis(1)), Event::Look);
         }
     }
 
+    /// One request: in ten it gets lost, or its answer does.
+    fn ask(&mut self, index: usize, is_down: bool) -> Result<()> {
+        let lost = || Err(Error::new(ErrorKind::Network, "lost"));
+        let chance = self.random.u8(0..20);
+        if is_down || chance == 0 {
+            return lost();
+        }
+        if !self.service.call(&self.programs[index].session_id) {
+            return Err(Error::new(ErrorKind::SessionNotFound, "gone"));
+        }
+        if chance == 1 { lost() } else { Ok(()) }
+    }
+
     fn act(&mut self, index: usize) {
         let now = self.clock.now();
-        let choice = self.random.u8(0..100);
         let pause = Duration::from_secs(self.random.u64(5..=400));
-        let program = &mut self.programs[index];
-        if !program.served.is_alive(now) || choice < 3 {
-            self.begin_anew(index, choice < 3);
-        } else if choice < 60 {
-            self.calls += 1;
-            let call = program.life.begin();
-            program.served.used = now;
-            call.finished();
-        } else if choice < 80 {
-            match program.hold.take() {
-                Some(_) => program.held_since = None,
-                None => {
-                    program.hold = Some(program.life.hold());
-                    let left = program.life.view().idle_remaining.unwrap();
-                    program.held_since = (left > program.served.timeout.mul_f64(0.3)).then_some(now);
+        match self.random.u8(0..100) {
+            _ if !self.is_alive(index) => self.find_gone(index),
+            0..1 => self.end(index, End::Deletes),
+            1..2 => self.end(index, End::Exits),
+            2..3 => self.end(index, End::Killed),
+            3..60 => self.call(index),
+            60..80 => self.take_or_drop_hold(index),
+            80..90 => {
+                // Shorter than what is left of the time-out when the first beat comes, and not one upon the other.
+                let program = &mut self.programs[index];
+                if program.down_until.is_none_or(|until| now > until + program.timeout) {
+                    program.down_until = Some(now + program.timeout.mul_f64(0.2));
                 }
             }
-        } else if choice < 90 {
-            // Shorter than what is left of the time-out when the first beat comes, and not one upon the other.
-            if program.down_until.is_none_or(|until| now > until + program.served.timeout) {
-                program.down_until = Some(now + program.served.timeout.mul_f64(0.2));
-            }
+            _ => {}
         }
         self.schedule(index, now, Event::Look);
         self.schedule(index, now + pause, Event::Act);
     }
 
-    fn begin_anew(&mut self, index: usize, by_deletion: bool) {
-        let now = self.clock.now();
-        let old = &self.programs[index];
-        if by_deletion {
-            old.life.begin_deletion().done();
-        } else {
-            // Nobody used or held it, or its longest life is over.
-            let is_at_cap = now >= old.served.created + MAXIMUM_LIFETIME;
-            let is_kept = old.life.beating().unwrap().mode == KeepAliveMode::Always;
-            assert!(is_at_cap || (!is_kept && old.held_since.is_none()), "session {index} died early: {:?}", old.life);
-            old.life.gone();
+    fn call(&mut self, index: usize) {
+        let call = self.programs[index].life.begin();
+        match self.ask(index, false) {
+            Ok(()) => {
+                self.counts.calls += 1;
+                call.finished();
+            }
+            Err(_) => self.counts.failed_calls += 1,
         }
-        assert!(!old.life.is_watched(), "nothing keeps a session alive that nobody owns");
-        assert_eq!(old.life.step(now).beat, None);
-        let lives = old.lives + 1;
-        let fresh = self.program();
-        self.programs[index] = Program { lives, ..fresh };
+    }
+
+    fn take_or_drop_hold(&mut self, index: usize) {
+        let now = self.clock.now();
+        let program = &mut self.programs[index];
+        if program.hold.take().is_some() {
+            program.held_since = None;
+            return;
+        }
+        program.hold = Some(program.life.hold());
+        let left = program.life.view().idle_remaining.unwrap();
+        program.held_since = (left > program.timeout.mul_f64(0.3)).then_some(now);
+    }
+
+    /// The program meets the end of its session, and makes another.
+    fn find_gone(&mut self, index: usize) {
+        let program = &self.programs[index];
+        let now = self.clock.now();
+        assert!(!program.is_kept() || program.is_at_cap(now), "session {index} died early: {:?}", program.life);
+        program.life.gone();
+        self.registry.remove(&program.agb, &program.session_id);
+        self.begin_anew(index);
+    }
+
+    fn end(&mut self, index: usize, end: End) {
+        let program = &self.programs[index];
+        let (agb, id) = (program.agb.clone(), program.session_id.clone());
+        match end {
+            End::Deletes => {
+                let deletion = program.life.begin_deletion();
+                assert_eq!(program.life.step(self.clock.now()).beat, None);
+                assert!(self.service.release(&id));
+                deletion.done();
+                self.registry.remove(&agb, &id);
+            }
+            End::Exits => {
+                self.counts.exits += 1;
+                let claims = self.registry.claim(Scope::Owner(index as u64));
+                assert!(claims.iter().any(|claim| claim.key.session_id == id), "{index} does not release {id}");
+                for claim in claims {
+                    self.service.release(&claim.key.session_id);
+                    self.registry.settle(&claim.key);
+                }
+            }
+            End::Killed => {
+                self.counts.killed += 1;
+                // Its registry dies with it.
+                self.registry.remove(&agb, &id);
+                self.abandoned.insert(id, self.clock.now() + program.timeout + GRACE);
+            }
+        }
+        self.begin_anew(index);
+    }
+
+    fn begin_anew(&mut self, index: usize) {
+        let agb = self.programs[index].agb.clone();
+        let fresh = self.program(agb);
+        self.programs[index] = fresh;
     }
 }
 
-#[test]
-fn no_session_of_a_day_dies_while_it_is_held_and_none_is_kept_that_nobody_owns() {
-    let mut world = World::new(20);
-    world.run();
-    let lives: u32 = world.programs.iter().map(|program| program.lives).sum();
-    assert!(lives > 40_000, "{lives} sessions");
-    assert!(
-        world.beats > 100_000 && world.failed_beats > 10_000,
-        "{} beats, {} failed",
-        world.beats,
-        world.failed_beats
-    );
-    assert!(world.calls > 200_000, "{} calls", world.calls);
+#[tokio::test]
+async fn no_session_of_a_day_dies_while_it_is_held_and_none_is_alive_that_nobody_owns() {
+    let mut world = World::new(20).await;
+    world.run().await;
+    world.inspect();
+    let Counts { sessions, beats, failed_beats, calls, failed_calls, exits, killed } = world.counts;
+    let counts = &world.counts;
+    assert!(sessions > 40_000 && beats > 100_000 && failed_beats > 10_000, "{counts:?}");
+    assert!(calls > 150_000 && failed_calls > 10_000 && exits > 3_000 && killed > 3_000, "{counts:?}");
+    world.service.close().await;
 }
