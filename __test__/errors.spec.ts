@@ -203,8 +203,9 @@ describe("deadlines", () => {
   }, 30_000);
 
   it("a tool may take as long as its own limit says, beyond the configured time-out", async () => {
-    const agb = new AGB({ apiKey: spec.emulator.apiKey, config: { endpoint: spec.emulator.url, timeoutMs: 1000 } });
+    const agb = clientOf(spec.emulator);
     const session = sessionOf(await agb.create({ imageId: CODE_IMAGE }));
+    agb.config.timeoutMs = 1_000;
     for (const linkUrl of [session.linkUrl, ""]) {
       session.linkUrl = linkUrl;
       expect(await session.command.execute("sleep 2; echo late", 30_000)).toMatchObject({
