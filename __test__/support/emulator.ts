@@ -62,6 +62,8 @@ export interface SpecEmulator {
   create(options?: CreateSessionParamsOptions): Promise<Session>;
   /** How the emulator sees a session; throws when it has forgotten it. */
   view(session: Session | string): EmulatorSession;
+  /** The ids of the sessions that run. */
+  livingIds(): string[];
   /** The requests that were answered while `work` ran. */
   requestsOf(work: () => Promise<unknown>): Promise<EmulatorRequest[]>;
 }
@@ -99,6 +101,12 @@ export function useEmulator(options: EmulatorOptions = {}): SpecEmulator {
         .find((candidate) => candidate.id === id);
       if (!found) throw new Error(`the emulator knows no session ${id}`);
       return found;
+    },
+    livingIds() {
+      const living = running()
+        .emulator.sessions()
+        .filter(({ wireStatus }) => wireStatus === "RUNNING");
+      return living.map(({ id }) => id);
     },
     async requestsOf(work) {
       const last = lastSeq(running().emulator);
