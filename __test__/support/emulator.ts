@@ -54,6 +54,22 @@ export async function withEmulator<T>(
   }
 }
 
+/** How often a port is tried; others bind any free port, too. */
+const PORTS = 5;
+
+/** Runs `work` with the port of an emulator that was closed, or with another's when somebody else was quicker to take it. */
+export async function withFreedPort<T>(work: (port: number) => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried += 1) {
+    const emulator = await startEmulator();
+    await emulator.close();
+    try {
+      return await work(Number(new URL(emulator.url).port));
+    } catch (error) {
+      if (tried === PORTS || !/is taken/.test(String(error))) throw error;
+    }
+  }
+}
+
 /** The emulator of a spec file. */
 export interface SpecEmulator {
   readonly emulator: Emulator;

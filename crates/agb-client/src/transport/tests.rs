@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 use crate::agb::{Agb, CreateParams};
 use crate::error::{Error, ErrorKind};
 use crate::session::SessionDetails;
-use crate::testing::{RawServer, Server, agb, closed_url, ok, options, reply, with_timeout};
+use crate::testing::{CLOSED_URL, RawServer, Server, agb, ok, options, reply, with_timeout};
 use crate::tool::{CallTool, ToolLimits};
 
 use super::{MAX_ANSWER_BYTES, RetryPolicy};
@@ -85,7 +85,7 @@ async fn a_broken_connection_is_tried_again_where_that_is_safe() {
 
 #[tokio::test]
 async fn where_nobody_listens_even_work_is_tried_again() {
-    let error = tool_error(agb(&closed_url().await, &[])).await;
+    let error = tool_error(agb(CLOSED_URL, &[])).await;
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 4), "{error}");
     assert!(error.message().starts_with("could not connect to 127.0.0.1:"), "{error}");
 }
