@@ -10,8 +10,8 @@ module.exports = {
   transform: { "\\.ts$": ["ts-jest", { tsconfig: "<rootDir>/__test__/tsconfig.json", diagnostics: false }] },
   // Other people's packages and built things hold tests and package names of their own.
   modulePathIgnorePatterns: ["<rootDir>/.cache", "<rootDir>/target", "<rootDir>/__test__/fixtures"],
-  // Far more than any test needs; what takes longer hangs.
-  testTimeout: 60_000,
+  // Far more than any test needs, and more than support/processes.ts gives a program, whose output says why it hangs.
+  testTimeout: 150_000,
   // Most of the work is done by other threads and processes, and much of the time is spent waiting.
   maxWorkers: 3,
 };

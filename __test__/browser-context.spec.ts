@@ -11,14 +11,14 @@ import { join } from "node:path";
 
 import { BrowserContext, ExtensionOption, ExtensionsService, type Session } from "agbcloud-native";
 import { useEmulator } from "./support/emulator";
-import { absenceOf, needs, which } from "./support/needs";
+import { needs, noChromium } from "./support/needs";
 import { chromium, firstPage } from "./support/playwright";
 import { must } from "./support/session";
 import { zipOf } from "./support/zip";
 
 const IMAGE = "agb-browser-use-1";
 const FOLDER = "/tmp/extensions";
-const withChromium = needs(absenceOf("chromium", process.env.CHROMIUM_PATH || which("chromium")));
+const withChromium = needs(noChromium);
 
 const spec = useEmulator();
 let site: Server;

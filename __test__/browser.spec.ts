@@ -13,14 +13,13 @@ import {
 } from "agbcloud-native";
 import { reply, withServer } from "./support/answers";
 import { clientOf, sessionOf, useEmulator, withEmulator } from "./support/emulator";
-import { absenceOf, needs, which } from "./support/needs";
+import { CHROMIUM, needs, noChromium } from "./support/needs";
 import { chromium, firstPage, type RemoteBrowser } from "./support/playwright";
 import { processesWith, startNode } from "./support/processes";
 import { until } from "./support/wait";
 
 const IMAGE = "agb-browser-use-1";
-const CHROMIUM = process.env.CHROMIUM_PATH || which("chromium");
-const withChromium = needs(absenceOf("chromium", CHROMIUM));
+const withChromium = needs(noChromium);
 
 const PAGE = `<!doctype html><title>Shop</title><body style="margin:0;height:3000px;background:teal">
 <h1 style="margin:0">Hello</h1><img data-src="/late.png"><p data-bg="/back.png">x</p></body>`;

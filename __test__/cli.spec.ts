@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AGB } from "agbcloud-native";
-import { startEmulator } from "./support/emulator";
+import { startEmulator, withFreedPort } from "./support/emulator";
 import {
   processesWith,
   ROOT,
@@ -83,13 +83,11 @@ it("chooses another key each time, and takes one", async () => {
 });
 
 it("takes the port it is told to", async () => {
-  // A port that was free a moment ago.
-  const emulator = await startEmulator();
-  const { port } = new URL(emulator.url);
-  await emulator.close();
-  await withProgram(["--port", port, "--json"], async (program) => {
-    expect(JSON.parse(await program.line(/^\{/)).url).toBe(`http://127.0.0.1:${port}`);
-  });
+  await withFreedPort((port) =>
+    withProgram(["--port", String(port), "--json"], async (program) => {
+      expect(JSON.parse(await program.line(/^\{/)).url).toBe(`http://127.0.0.1:${port}`);
+    }),
+  );
 });
 
 it("says in one line that a port is taken", async () => {

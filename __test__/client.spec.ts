@@ -35,16 +35,15 @@ import {
   SetLabelRequest,
   SyncContextRequest,
 } from "agbcloud-native";
-import { closedAddress, ok, reply, type SeenRequest, withServer } from "./support/answers";
+import { CLOSED_ADDRESS, ok, reply, type SeenRequest, withServer } from "./support/answers";
 import { CODE_IMAGE, IMAGE_WITHOUT_LINK, useEmulator } from "./support/emulator";
 import { withoutAgbVariables } from "./support/environment";
-import { absenceOf, needs, which } from "./support/needs";
+import { needs, noChromium } from "./support/needs";
 import { until } from "./support/wait";
 
 const spec = useEmulator();
 
 const KEY = "Bearer ako-spec-secret";
-const CHROMIUM = process.env.CHROMIUM_PATH || which("chromium");
 
 /** What every answer can tell. */
 interface AnyResponse {
@@ -408,7 +407,7 @@ describe("every method", () => {
   });
 
   it("where nobody listens is a failure that names the host", async () => {
-    const url = await closedAddress();
+    const url = CLOSED_ADDRESS;
     await Promise.all(
       METHODS.map(async ([name, { send }]) => {
         const response = await send(clientAt(url, 20_000), KEY);
@@ -771,7 +770,7 @@ describe("contexts", () => {
 });
 
 describe("the browser", () => {
-  const it = needs(absenceOf("chromium", CHROMIUM)).it;
+  const it = needs(noChromium).it;
 
   it("is started, and tells where it is driven", async () => {
     const { client, authorization } = emulated();

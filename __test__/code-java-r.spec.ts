@@ -2,7 +2,7 @@
 
 import { AGB, CreateSessionParams, Emulator, type Session } from "agbcloud-native";
 
-import { absenceOf, needs, which } from "./support/needs";
+import { needs, noJdk, noR } from "./support/needs";
 
 let emulator: Emulator;
 let session: Session;
@@ -22,8 +22,8 @@ afterAll(async () => {
 const main = (result: Awaited<ReturnType<Session["code"]["run"]>>) =>
   result.results.find(({ isMainResult }) => isMainResult)?.text;
 
-const jdk = needs(absenceOf("jdk", which("java") && which("jshell")));
-const r = needs(absenceOf("r", which("Rscript")));
+const jdk = needs(noJdk);
+const r = needs(noR);
 
 jdk.it("Java keeps its variables between runs and shows the last value", async () => {
   const first = await session.code.run('int counter = 42;\nSystem.out.println("Java is supported");', "java");

@@ -14,7 +14,7 @@ import {
   type Session,
 } from "agbcloud-native";
 
-import { absenceOf, needs, which } from "./support/needs";
+import { needs, noDesktop } from "./support/needs";
 
 interface Call {
   tool: string;
@@ -297,11 +297,7 @@ describe("over the wire", () => {
   });
 });
 
-const PROGRAMS = ["Xvfb", "xkbcomp", "openbox", "xdotool", "wmctrl", "import", "xterm"];
-const missing = PROGRAMS.find((program) => which(program) === undefined);
-const desktops = needs(absenceOf("x-tools", missing ? undefined : "there", `${missing} was not found`));
-
-desktops.describe("on a desktop of the emulator", () => {
+needs(noDesktop).describe("on a desktop of the emulator", () => {
   let emulator: Emulator;
   let agb: AGB;
 

@@ -10,19 +10,18 @@ import { join } from "node:path";
 
 import { Emulator, type EmulatorAgentAnswer } from "agbcloud-native";
 
-import { type Absence, absenceOf, needs, peer, which } from "./support/needs";
+import { fewAtATime } from "./support/exit-matrix";
+import { type Absence, needs, noChromium, noDesktop, noJdk, noR, peer } from "./support/needs";
 
 const CONFORMANCE = join(__dirname, "..", "conformance");
 const PROGRAMS = join(CONFORMANCE, "python");
-const X_TOOLS = ["Xvfb", "xkbcomp", "openbox", "xdotool", "wmctrl", "import", "xterm"];
 /** Far more than any program needs; the agent of the SDK looks at its tasks every 5 or 8 s. */
 const LONGEST_MS = 150_000;
+/** Browser, desktop and Java would starve one another. */
+const PROGRAMS_AT_A_TIME = 3;
 
 const python = peer("python-sdk");
 const { describe } = needs(python.absence);
-const noChromium = absenceOf("chromium", process.env.CHROMIUM_PATH || which("chromium"));
-const missingTool = X_TOOLS.find((program) => which(program) === undefined);
-const noDesktop = absenceOf("x-tools", missingTool ? undefined : "there", `${missingTool} was not found`);
 
 /** What the checks of browser.py expect. */
 const AGENT_ANSWERS: EmulatorAgentAnswer[] = [
@@ -66,7 +65,8 @@ describe("the official Python SDK", () => {
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), "agb-conformance-"));
-    for (const [title, program] of toStart) started.set(title, start(program));
+    const tasks = programs.map((program) => () => start(program));
+    started = fewAtATime(tasks, PROGRAMS_AT_A_TIME);
   });
 
   afterAll(async () => {
@@ -88,21 +88,27 @@ describe("the official Python SDK", () => {
     return passed.length;
   }
 
-  it("creates, runs code, keeps alive, lists, reads, deletes, and fails as it should afterwards", async () => {
-    const emulator = await startEmulator();
-    expect(passedChecks(await runProgram("lifecycle.py", [], emulator.env, directory))).toBeGreaterThan(15);
-    emulator.expectNoLiveSessions();
-    // What was checked is what the emulator saw.
-    const used = emulator.journal().filter(({ success }) => success);
-    const operations = used.map(({ operation, tool }) => tool ?? operation);
+  it(
+    "creates, runs code, keeps alive, lists, reads, deletes, and fails as it should afterwards",
+    async () => {
+      const emulator = await startEmulator();
+      expect(passedChecks(await runProgram("lifecycle.py", [], emulator.env, directory))).toBeGreaterThan(15);
+      emulator.expectNoLiveSessions();
+      // What was checked is what the emulator saw.
+      const used = emulator.journal().filter(({ success }) => success);
+      const operations = used.map(({ operation, tool }) => tool ?? operation);
 
-    expect(operations.filter((operation) => operation === "createSession")).toHaveLength(6);
-    expect(operations).toEqual(expect.arrayContaining(["run_code", "shell", "read_file", "write_file", "ListSession"]));
-  });
+      expect(operations.filter((operation) => operation === "createSession")).toHaveLength(6);
+      expect(operations).toEqual(
+        expect.arrayContaining(["run_code", "shell", "read_file", "write_file", "ListSession"]),
+      );
+    },
+    LONGEST_MS + 30_000,
+  );
 
-  /** Programs of the SDK wait most of the time: those that nothing is absent for all run at once, each with an emulator. */
-  const toStart = new Map<string, string[]>();
-  const started = new Map<string, Promise<{ emulator: Emulator; outcome: Outcome }>>();
+  /** Programs of the SDK wait most of the time: those that nothing is absent for run side by side, each with an emulator. */
+  const programs: string[][] = [];
+  let started: ReturnType<typeof start>[];
 
   async function start([name, ...args]: string[]): Promise<{ emulator: Emulator; outcome: Outcome }> {
     const emulator = await startEmulator();
@@ -111,11 +117,12 @@ describe("the official Python SDK", () => {
 
   /** A program whose checks all pass, at least as many as it should have, and which leaves no session. */
   function passes(title: string, atLeast: number, program: [name: string, ...args: string[]], absence?: Absence): void {
-    if (!absence) toStart.set(title, program);
+    const index = programs.length;
+    if (!absence) programs.push(program);
     needs(absence).it(
       title,
       async () => {
-        const { emulator, outcome } = await (started.get(title) as ReturnType<typeof start>);
+        const { emulator, outcome } = await (started[index] as ReturnType<typeof start>);
         expect(passedChecks(outcome)).toBeGreaterThanOrEqual(atLeast);
         emulator.expectNoLiveSessions();
       },
@@ -129,8 +136,8 @@ describe("the official Python SDK", () => {
     "python",
     "javascript",
   ]);
-  passes("runs and streams Java", 6, ["languages.py", "java"], absenceOf("jdk", which("java") && which("jshell")));
-  passes("runs and streams R", 6, ["languages.py", "r"], absenceOf("r", which("Rscript")));
+  passes("runs and streams Java", 6, ["languages.py", "java"], noJdk);
+  passes("runs and streams R", 6, ["languages.py", "r"], noR);
   passes("opens WebSockets, with streams that are read, cancelled and refused", 7, ["streams.py"]);
   passes("runs commands, and writes, finds and watches files", 10, ["files.py"]);
   passes("stores extensions, and has them in sessions", 5, ["extensions.py"]);

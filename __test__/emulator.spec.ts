@@ -5,7 +5,15 @@ import { createServer } from "node:net";
 import { homedir } from "node:os";
 import { inspect } from "node:util";
 import { AGB, AGBError, Emulator, type EmulatorOptions, Session } from "agbcloud-native";
-import { CODE_IMAGE, clientOf, sessionOf, startEmulator, useEmulator, withEmulator } from "./support/emulator";
+import {
+  CODE_IMAGE,
+  clientOf,
+  sessionOf,
+  startEmulator,
+  useEmulator,
+  withEmulator,
+  withFreedPort,
+} from "./support/emulator";
 import { withoutAgbVariables } from "./support/environment";
 
 const spec = useEmulator();
@@ -157,7 +165,6 @@ describe("starting", () => {
     } finally {
       await new Promise((resolve) => server.close(resolve));
     }
-    await withEmulator({ port }, async (emulator) => expect(emulator.url).toBe(`http://127.0.0.1:${port}`));
   });
 });
 
@@ -522,11 +529,10 @@ describe("the end", () => {
     expect(await agb.list()).toMatchObject({ success: false });
   });
 
-  it("frees its port", async () => {
-    const first = await startEmulator();
-    const port = Number(new URL(first.url).port);
-    await first.close();
-    await withEmulator({ port }, async (second) => expect(second.url).toBe(first.url));
+  it("frees its port, and the next emulator takes the port it is told to", async () => {
+    await withFreedPort((port) =>
+      withEmulator({ port }, async ({ url }) => expect(url).toBe(`http://127.0.0.1:${port}`)),
+    );
   });
 });
 

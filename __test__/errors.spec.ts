@@ -15,7 +15,7 @@ import {
   Session,
   SessionError,
 } from "agbcloud-native";
-import { type Answer, closedAddress, ok, reply, sessionData, withServer } from "./support/answers";
+import { type Answer, CLOSED_ADDRESS, ok, reply, sessionData, withServer } from "./support/answers";
 import { CODE_IMAGE, clientOf, sessionOf, useEmulator } from "./support/emulator";
 
 const spec = useEmulator();
@@ -125,7 +125,7 @@ function agbAt(endpoint: string, timeoutMs = 5000): AGB {
 
 describe("when nobody answers", () => {
   it("every call resolves with a failure that says so, without a request id", async () => {
-    const url = await closedAddress();
+    const url = CLOSED_ADDRESS;
     for (const [name, call] of calls(agbAt(url))) {
       const result = await call();
       expect([name, result]).toEqual([name, expect.objectContaining({ success: false, requestId: "" })]);
@@ -137,7 +137,7 @@ describe("when nobody answers", () => {
   }, 120_000);
 
   it("the details say that it may be tried again, and how often it was", async () => {
-    const result = await agbAt(await closedAddress()).create({ imageId: CODE_IMAGE });
+    const result = await agbAt(CLOSED_ADDRESS).create({ imageId: CODE_IMAGE });
     expect(result).toMatchObject({ success: false });
     expect(result.retryable).toBe(true);
     expect(result.attempts).toBeGreaterThan(1);
@@ -203,8 +203,9 @@ describe("deadlines", () => {
   }, 30_000);
 
   it("a tool may take as long as its own limit says, beyond the configured time-out", async () => {
-    const agb = new AGB({ apiKey: spec.emulator.apiKey, config: { endpoint: spec.emulator.url, timeoutMs: 1000 } });
+    const agb = clientOf(spec.emulator);
     const session = sessionOf(await agb.create({ imageId: CODE_IMAGE }));
+    agb.config.timeoutMs = 1_000;
     for (const linkUrl of [session.linkUrl, ""]) {
       session.linkUrl = linkUrl;
       expect(await session.command.execute("sleep 2; echo late", 30_000)).toMatchObject({

@@ -6,15 +6,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Emulator } from "agbcloud-native";
 
-import { type Absence, absenceOf, needs, which } from "./support/needs";
+import { type Absence, needs, noChromium, noDesktop } from "./support/needs";
 import { ROOT, runNode } from "./support/processes";
 
 const EXAMPLES = join(ROOT, "examples");
-const X_TOOLS = ["Xvfb", "xkbcomp", "openbox", "xdotool", "wmctrl", "import", "xterm", "xprop"];
-
-const missingTool = X_TOOLS.find((program) => which(program) === undefined);
-const noDesktop = absenceOf("x-tools", missingTool ? undefined : "there", `${missingTool} was not found`);
-const noChromium = absenceOf("chromium", process.env.CHROMIUM_PATH || which("chromium"));
 
 interface Expectation {
   /** What it prints, in this order, other lines between. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { AGB, AGBError, type ContextService, Extension, ExtensionOption, ExtensionsService } from "agbcloud-native";
-import { closedAddress, ok, reply, type SeenRequest, withServer } from "./support/answers";
+import { CLOSED_ADDRESS, ok, reply, type SeenRequest, withServer } from "./support/answers";
 import { useEmulator } from "./support/emulator";
 import { runModule } from "./support/processes";
 import { must } from "./support/session";
@@ -356,7 +356,7 @@ describe("what goes wrong", () => {
   });
 
   it("a store that can't be reached, and one that stands still, are network errors", async () => {
-    const address = await closedAddress();
+    const address = CLOSED_ADDRESS;
     await withService(
       "/sdk/GetContextFileUploadUrl",
       (_, response) => reply(response, 200, ok({ url: address })),
@@ -412,7 +412,7 @@ describe("what goes wrong", () => {
       const agb = new AGB({ apiKey: "any", config: { endpoint: process.env.SPEC, timeoutMs: 1000 } });
       const service = new ExtensionsService(agb, "n");
       process.on("exit", () => console.log(service.contextId === "" ? "none" : "some"));`;
-    const { code, stdout, stderr } = await runModule(source, { SPEC: await closedAddress() });
+    const { code, stdout, stderr } = await runModule(source, { SPEC: CLOSED_ADDRESS });
     expect([code, stdout, stderr]).toEqual([0, "none\n", ""]);
   });
 

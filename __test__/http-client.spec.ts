@@ -4,7 +4,7 @@
 
 import { inspect } from "node:util";
 import { AGBError, type Config, HTTPClient, type HttpRequestOptions, type HttpResponse } from "agbcloud-native";
-import { type Answer, closedAddress, ok, reply, type SeenRequest, withServer } from "./support/answers";
+import { type Answer, CLOSED_ADDRESS, ok, reply, type SeenRequest, withServer } from "./support/answers";
 import { useEmulator } from "./support/emulator";
 
 const spec = useEmulator();
@@ -294,7 +294,7 @@ describe("an answer", () => {
 
 describe("without an answer", () => {
   it("a refused connection is a record of status 0 that says so", async () => {
-    const url = await closedAddress();
+    const url = CLOSED_ADDRESS;
     const record = await clientAt(url).makeRequest({ method: "POST", endpoint: "/x" });
     expect(record).toEqual({
       statusCode: 0,

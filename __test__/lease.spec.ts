@@ -13,20 +13,12 @@ import {
 } from "agbcloud-native";
 import { CODE_IMAGE, clientOf, sessionOf, useEmulator, withEmulator } from "./support/emulator";
 import { type Running, start } from "./support/processes";
+import { rejectionOf } from "./support/rejection";
 import { createSession, must } from "./support/session";
 import { until } from "./support/wait";
 
 const spec = useEmulator();
 const OWNER_LABELS = ["agbn.boot", "agbn.host", "agbn.pid", "agbn.pidns", "agbn.start"];
-
-async function rejectionOf(promise: Promise<unknown>): Promise<Error> {
-  return promise.then(
-    () => {
-      throw new Error("it did not reject");
-    },
-    (error) => error,
-  );
-}
 
 /** A process that opens sessions with a lease, says their ids, and stays. */
 async function processWith(count: number, env: NodeJS.ProcessEnv): Promise<{ running: Running; ids: string[] }> {

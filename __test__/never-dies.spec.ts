@@ -1,4 +1,5 @@
 // @one-isolation: what is tested is the client.
+// @alone: it keeps every core busy, and its sessions live for 4 s.
 
 /** Sessions that are kept alive don't die, whatever the process is busy with: gaps as the service saw them. */
 

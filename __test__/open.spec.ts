@@ -4,32 +4,17 @@
 
 import { AGB, AGBError, AuthenticationError, type Session, SessionError } from "agbcloud-native";
 import { CODE_IMAGE, clientOf, useEmulator, withEmulator } from "./support/emulator";
+import { rejectionOf } from "./support/rejection";
 import { createSession, must } from "./support/session";
 import { until } from "./support/wait";
 
 const spec = useEmulator();
-
-/** The error of a promise that has to reject. */
-async function rejectionOf(promise: Promise<unknown>): Promise<Error> {
-  return promise.then(
-    () => {
-      throw new Error("it did not reject");
-    },
-    (error) => error,
-  );
-}
+const livingIds = () => spec.livingIds();
 
 async function idsOf(sessions: AsyncIterable<Session>): Promise<string[]> {
   const ids: string[] = [];
   for await (const session of sessions) ids.push(session.getSessionId());
   return ids;
-}
-
-function livingIds(): string[] {
-  return spec.emulator
-    .sessions()
-    .filter(({ wireStatus }) => wireStatus === "RUNNING")
-    .map(({ id }) => id);
 }
 
 describe("agb.open", () => {

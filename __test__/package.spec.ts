@@ -68,7 +68,7 @@ describe("the package", () => {
     for (const name of ["@types/node", "undici-types"]) {
       await symlink(join(ROOT, "node_modules", name), join(project, "node_modules", name));
     }
-  });
+  }, 180_000);
 
   afterAll(async () => {
     await rm(directory, { recursive: true, force: true });

@@ -80,5 +80,5 @@ describe("worker threads", () => {
       }
       stressed.expectNoLiveSessions();
     });
-  }, 240_000);
+  }, 600_000);
 });

@@ -8,6 +8,7 @@ import { must } from "./support/session";
 import { until } from "./support/wait";
 
 const spec = useEmulator();
+const livingIds = () => spec.livingIds();
 
 interface Opened {
   session: Session;
@@ -28,13 +29,6 @@ async function open(options: OpenOptions = {}, params: object = {}): Promise<Ope
 /** Has another program delete the session, of which this one hears nothing. */
 async function deleteElsewhere(session: Session): Promise<void> {
   must(await sessionOf(await clientOf(spec.emulator).get(session.getSessionId())).delete());
-}
-
-function livingIds(): string[] {
-  return spec.emulator
-    .sessions()
-    .filter(({ wireStatus }) => wireStatus === "RUNNING")
-    .map(({ id }) => id);
 }
 
 /** Lets those pass who wait for it, once it is open. */

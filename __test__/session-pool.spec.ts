@@ -14,6 +14,7 @@ import {
 } from "agbcloud-native";
 import { CODE_IMAGE, clientOf, sessionOf, useEmulator, withEmulator } from "./support/emulator";
 import { runModule, start } from "./support/processes";
+import { rejectionOf } from "./support/rejection";
 import { must } from "./support/session";
 import { until } from "./support/wait";
 
@@ -40,15 +41,6 @@ interface EmulatorOf {
   emulator: Work[0];
   agb: Work[1];
   alive: () => ReturnType<Work[0]["sessions"]>;
-}
-
-async function rejectionOf(promise: Promise<unknown>): Promise<Error> {
-  return promise.then(
-    () => {
-      throw new Error("it did not reject");
-    },
-    (error) => error,
-  );
 }
 
 const giveBack = (session: Session) => session[Symbol.asyncDispose]();

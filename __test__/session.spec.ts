@@ -11,7 +11,7 @@ import {
   Session,
   type SessionLike,
 } from "agbcloud-native";
-import { closedAddress, ok, reply, withServer } from "./support/answers";
+import { CLOSED_ADDRESS, ok, reply, withServer } from "./support/answers";
 import { CODE_IMAGE, IMAGE_WITHOUT_LINK, sessionOf, useEmulator, withEmulator } from "./support/emulator";
 import { withoutAgbVariables } from "./support/environment";
 
@@ -627,7 +627,7 @@ describe("callMcpTool", () => {
 
   it("takes the API route when nobody answers at the link's address", async () => {
     const session = await spec.create();
-    session.linkUrl = await closedAddress();
+    session.linkUrl = CLOSED_ADDRESS;
     const [request] = await spec.requestsOf(async () => {
       expect((await session.command.execute("echo fallback", 20_000)).stdout).toBe("fallback\n");
     });

@@ -106,14 +106,15 @@ async function blockedEventLoop(count) {
     if (code === 0) passed += 1;
     else details = output;
   }
+  if (!existsSync(report)) return { ok: false, details };
   const rows = (await readFile(report, "utf8")).trim().split("\n").map(JSON.parse);
   const tests = [...new Set(rows.map(({ test }) => test))];
   const table = [
     ["program", "times", "sessions each", "largest gap, median ms", "largest gap of all, ms"],
     ...tests.map((test) => {
       const own = rows.filter((row) => row.test === test);
-      const gaps = own.map(({ gapMs }) => gapMs).sort((one, other) => one - other);
-      return [test, own.length, own[0].sessions, gaps[Math.floor(gaps.length / 2)], gaps.at(-1)];
+      const gaps = own.map(({ gapMs }) => gapMs);
+      return [test, own.length, own[0].sessions, median(gaps), Math.max(...gaps)];
     }),
   ];
   const words =
@@ -167,8 +168,14 @@ function added(rows) {
     tookMs === undefined ? [] : [Math.max(0, tookMs - plainTookMs)],
   );
   if (times.length === 0) return "";
-  times.sort((one, other) => one - other);
-  return `${times[Math.floor(times.length / 2)]} – ${times.at(-1)}`;
+  return `${median(times)} – ${Math.max(...times)}`;
+}
+
+/** The middle, or the mean of the two in the middle, as a whole number. */
+function median(numbers) {
+  const sorted = numbers.toSorted((one, other) => one - other);
+  const middle = sorted.slice(Math.ceil(sorted.length / 2) - 1, Math.floor(sorted.length / 2) + 1);
+  return Math.round((middle[0] + middle.at(-1)) / 2);
 }
 
 function markdown([head, ...rows]) {

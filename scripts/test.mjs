@@ -28,30 +28,33 @@ const SURFACE_CHECKER = `${root}/../shared/tools/check-surface.mjs`;
 const total = { passed: 0, failed: 0, skips: [], lines: [], failedSteps: [] };
 
 /**
- * What `npm test` runs: two lanes side by side, for Rust and for the package, each in this order. Tests wait more than
- * they compute, so two cores serve both.
+ * What `npm test` runs: one stage after the other, the lanes of a stage side by side, the steps of a lane in this order.
+ * Compilers take all there is of a machine, so that they run before tests. Tests wait more than they compute: two lanes
+ * of them share two cores.
  */
-const LANES = [
-  {
-    rustfmt: () => check("cargo", ["fmt", "--all", "--check"]),
-    clippy: () => check("cargo", ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
-    cargo,
-  },
-  {
-    biome: () => check("node_modules/.bin/biome", ["check", ...(process.env.CI ? ["--colors=off"] : []), "."]),
-    scripts,
-    "types of ts": () => tsc("ts", "--noEmit"),
-    "index.d.ts is current": () => check(process.execPath, ["scripts/types.mjs", "--check"]),
-    "types of tests": () => tsc("__test__"),
-    "types of examples": () => tsc("examples"),
-    surface,
-    "Python SDK": () => peer("python-sdk"),
-    "jest 29": () => peer("jest-29"),
-    jest: () => jest("jest", {}),
-    "jest, plain isolation": jestInPlainIsolation,
-  },
+const STAGES = [
+  [
+    {
+      rustfmt: () => check("cargo", ["fmt", "--all", "--check"]),
+      clippy: () => check("cargo", ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
+      "build of Rust tests": () => check("cargo", ["test", "--workspace", "--no-run", "--quiet"]),
+    },
+    {
+      biome: () => check("node_modules/.bin/biome", ["check", ...(process.env.CI ? ["--colors=off"] : []), "."]),
+      scripts,
+      "types of ts": () => tsc("ts", "--noEmit"),
+      "index.d.ts is current": () => check(process.execPath, ["scripts/types.mjs", "--check"]),
+      "types of tests": () => tsc("__test__"),
+      "types of examples": () => tsc("examples"),
+      surface,
+      "Python SDK": () => peer("python-sdk"),
+      "jest 29": () => peer("jest-29"),
+    },
+  ],
+  [{ cargo }, { jest: jestTogether, "jest, plain isolation": jestInPlainIsolation }],
+  [{ "jest, alone": jestAlone }],
 ];
-const STEPS = Object.assign({}, ...LANES);
+const STEPS = Object.assign({}, ...STAGES.flat());
 
 /** A program whose exit code is the result. */
 async function check(command, args) {
@@ -111,22 +114,18 @@ async function peer(name) {
  */
 const LEFT_RUNNING = /did not exit one second after the test run/;
 
-/** Runs specs: all, or the files given. */
-async function jest(name, env, files = []) {
+/** Runs these specs. */
+async function jest(name, env, files) {
   const title = name.replaceAll(/\W+/g, "-");
   const report = `${logs}/${title}.json`;
   await rm(report, { force: true });
-  const args = ["node_modules/jest/bin/jest.js", "--ci", "--json", `--outputFile=${report}`];
-  const { code, output } = await run(
-    process.execPath,
-    [...args, ...(files.length ? ["--runTestsByPath", ...files] : [])],
-    {
-      env,
-      show: (line) => !line.startsWith('{"'),
-      endOn: LEFT_RUNNING,
-      log: `${logs}/${title}.log`,
-    },
-  );
+  const options = ["--ci", "--json", `--outputFile=${report}`, "--runTestsByPath"];
+  const { code, output } = await run(process.execPath, ["node_modules/jest/bin/jest.js", ...options, ...files], {
+    env,
+    show: (line) => !line.startsWith('{"'),
+    endOn: LEFT_RUNNING,
+    log: `${logs}/${title}.log`,
+  });
   if (!existsSync(report)) return { ok: false, failed: 1, details: "jest wrote no report" };
   const tally = tallyJest(JSON.parse(await readFile(report, "utf8")));
   const leftRunning = LEFT_RUNNING.test(output);
@@ -138,6 +137,25 @@ async function jest(name, env, files = []) {
     lines: lines.map((line) => `${name}: ${line}`),
     details: leftRunning ? "A test left something running; `npx jest --detectOpenHandles` tells what." : "",
   };
+}
+
+/** The specs whose text is as wanted. */
+async function specs(isWanted) {
+  const names = (await readdir(`${root}/__test__`)).filter((entry) => entry.endsWith(".spec.ts"));
+  const files = names.map((name) => `__test__/${name}`);
+  const texts = await Promise.all(files.map((file) => readFile(`${root}/${file}`, "utf8")));
+  return files.filter((_, index) => isWanted(texts[index]));
+}
+
+/** Marks a spec that puts a load on the whole machine, or can't be right under that of others. */
+const ALONE = "// @alone:";
+
+async function jestTogether() {
+  return jest("jest", {}, await specs((text) => !text.includes(ALONE)));
+}
+
+async function jestAlone() {
+  return jest("jest, alone", {}, await specs((text) => text.includes(ALONE)));
 }
 
 /** Where sessions are kept apart by namespaces, the specs that work in sessions run once more without. */
@@ -152,24 +170,19 @@ async function jestInPlainIsolation() {
       "the emulator chose plain isolation, and all specs ran in that",
     );
   }
-  const files = [];
-  for (const file of (await readdir(`${root}/__test__`)).filter((entry) => entry.endsWith(".spec.ts"))) {
-    const text = await readFile(`${root}/__test__/${file}`, "utf8");
-    if (text.includes("support/emulator") && !text.includes("@one-isolation")) files.push(`__test__/${file}`);
-  }
-  if (files.length === 0) return { ok: true, note: "no spec uses __test__/support/emulator" };
+  const files = await specs((text) => text.includes("support/emulator") && !text.includes("@one-isolation"));
   return jest(name, { AGB_TEST_ISOLATION: "plain" }, files);
 }
 
 /** The steps that take minutes: one that passed with the very same sources on this machine is not run again. */
-const LONG = ["cargo", "jest", "jest, plain isolation"];
+const LONG = ["cargo", "jest", "jest, plain isolation", "jest, alone"];
 
 /** Runs a step, or tells what it gave when nothing was different. CI runs everything, and so does AGB_FRESH=1. */
 async function resultOf(name, digest) {
   const before = LONG.includes(name) && !process.env.CI && !process.env.AGB_FRESH && (await recall(name, digest));
   if (before) return { ...before, note: "passed before with the same sources; AGB_FRESH=1 runs it again" };
   const result = await STEPS[name]().catch((error) => ({ ok: false, failed: 1, details: error.stack }));
-  if (result.ok && LONG.includes(name)) await remember(name, digest, result);
+  if (LONG.includes(name)) await remember(name, digest, result);
   return result;
 }
 
@@ -220,11 +233,10 @@ async function main(names) {
   console.log("\nTests");
   const isWanted = (name) => names.length === 0 || names.includes(name);
   const digest = await sourcesDigest();
-  await Promise.all(
-    LANES.map(async (lane) => {
-      for (const name of Object.keys(lane).filter(isWanted)) await runStep(name, digest);
-    }),
-  );
+  const runLane = async (lane) => {
+    for (const name of Object.keys(lane).filter(isWanted)) await runStep(name, digest);
+  };
+  for (const lanes of STAGES) await Promise.all(lanes.map(runLane));
   return printSummary(required);
 }
 

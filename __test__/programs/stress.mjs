@@ -1,5 +1,5 @@
 // Terminates worker threads with calls of every kind in flight; the process has to survive it, and to work afterwards.
-import { isMainThread, parentPort, Worker } from "node:worker_threads";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 
 import { AGB } from "agbcloud-native";
 
@@ -10,10 +10,12 @@ const agb = new AGB();
 if (isMainThread) {
   const { session } = await agb.create({ imageId: "agb-code-space-1" });
   const terminated = Array.from({ length: WORKERS }, async (_, index) => {
-    const worker = new Worker(new URL(import.meta.url), { argv: [session.getSessionId()] });
-    const inFlight = await new Promise((resolve, reject) => worker.on("message", resolve).on("error", reject));
+    const calls = new Int32Array(new SharedArrayBuffer(4));
+    const worker = new Worker(new URL(import.meta.url), { argv: [session.getSessionId()], workerData: calls });
+    await new Promise((resolve, reject) => worker.on("message", resolve).on("error", reject));
     // Some are ended at once, some after a few turns of this thread.
     for (let turn = 0; turn < index; turn += 1) await new Promise(setImmediate);
+    const inFlight = Atomics.load(calls, 0);
     await worker.terminate();
     return inFlight;
   });
@@ -24,13 +26,15 @@ if (isMainThread) {
   process.stdout.write(JSON.stringify({ inFlight, success, result: results[0]?.text }));
 } else {
   const { session } = await agb.get(process.argv[2]);
-  let answered = 0;
-  const count = () => {
-    answered += 1;
+  /** Counts a call that is under way, for the thread that terminates this one. */
+  const inFlight = async (call) => {
+    Atomics.add(workerData, 0, 1);
+    await call;
+    Atomics.sub(workerData, 0, 1);
   };
   // One of each that keeps an interpreter or a shell busy, and many that only cross and come back.
-  session.command.execute("sleep 0.2", 30_000).then(count);
-  session.code.run("import time; time.sleep(0.05)", "python").then(count);
+  inFlight(session.command.execute("sleep 0.2", 30_000));
+  inFlight(session.code.run("import time; time.sleep(0.05)", "python"));
   const kinds = [
     () => session.keepAlive(),
     () => session.getStatus(),
@@ -39,8 +43,8 @@ if (isMainThread) {
     () => agb.list(),
     () => agb.create({ imageId: "" }),
   ];
-  for (let call = 2; call < CALLS; call += 1) kinds[call % kinds.length]().then(count);
-  parentPort.postMessage(CALLS - answered);
+  for (let call = 2; call < CALLS; call += 1) inFlight(kinds[call % kinds.length]());
+  parentPort.postMessage("begun");
   // Stays until it is terminated, with new calls all the time.
-  for (;;) await session.getStatus();
+  for (;;) await inFlight(session.getStatus());
 }

@@ -94,10 +94,5 @@ export function sessionData(members: Record<string, unknown> = {}): Record<strin
   };
 }
 
-/** An address of this machine where nobody listens. */
-export async function closedAddress(): Promise<string> {
-  return withServer(
-    () => undefined,
-    async ({ url }) => url,
-  );
-}
+/** An address of this machine where nobody listens: no other test is ever given this port. */
+export const CLOSED_ADDRESS = "http://127.0.0.1:1";

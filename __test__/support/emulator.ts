@@ -54,6 +54,22 @@ export async function withEmulator<T>(
   }
 }
 
+/** How often a port is tried; others bind any free port, too. */
+const PORTS = 5;
+
+/** Runs `work` with the port of an emulator that was closed, or with another's when somebody else was quicker to take it. */
+export async function withFreedPort<T>(work: (port: number) => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried += 1) {
+    const emulator = await startEmulator();
+    await emulator.close();
+    try {
+      return await work(Number(new URL(emulator.url).port));
+    } catch (error) {
+      if (tried === PORTS || !/is taken/.test(String(error))) throw error;
+    }
+  }
+}
+
 /** The emulator of a spec file. */
 export interface SpecEmulator {
   readonly emulator: Emulator;
@@ -62,6 +78,8 @@ export interface SpecEmulator {
   create(options?: CreateSessionParamsOptions): Promise<Session>;
   /** How the emulator sees a session; throws when it has forgotten it. */
   view(session: Session | string): EmulatorSession;
+  /** The ids of the sessions that run. */
+  livingIds(): string[];
   /** The requests that were answered while `work` ran. */
   requestsOf(work: () => Promise<unknown>): Promise<EmulatorRequest[]>;
 }
@@ -99,6 +117,12 @@ export function useEmulator(options: EmulatorOptions = {}): SpecEmulator {
         .find((candidate) => candidate.id === id);
       if (!found) throw new Error(`the emulator knows no session ${id}`);
       return found;
+    },
+    livingIds() {
+      const living = running()
+        .emulator.sessions()
+        .filter(({ wireStatus }) => wireStatus === "RUNNING");
+      return living.map(({ id }) => id);
     },
     async requestsOf(work) {
       const last = lastSeq(running().emulator);

@@ -63,6 +63,19 @@ export function which(program: string): string | undefined {
   return directories.map((directory) => join(directory, program)).find((file) => existsSync(file));
 }
 
+const X_TOOLS = ["Xvfb", "xkbcomp", "openbox", "xdotool", "wmctrl", "import", "xterm", "xprop"];
+const missingTool = X_TOOLS.find((program) => which(program) === undefined);
+
+/** What the emulator's desktops lack here. */
+export const noDesktop = absenceOf("x-tools", missingTool ? undefined : "there", `${missingTool} was not found`);
+
+/** The browser that the emulator starts. */
+export const CHROMIUM = process.env.CHROMIUM_PATH || which("chromium");
+export const noChromium = absenceOf("chromium", CHROMIUM);
+
+export const noJdk = absenceOf("jdk", which("java") && which("jshell"));
+export const noR = absenceOf("r", which("Rscript"));
+
 /** A Python interpreter that has matplotlib: the one on PATH, or the system's. */
 export function pythonWithMatplotlib(): string | undefined {
   const candidates = [which("python3"), "/usr/bin/python3"].filter((file) => file !== undefined);

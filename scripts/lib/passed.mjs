@@ -37,9 +37,12 @@ export async function recall(name, digest) {
   return known === digest ? result : undefined;
 }
 
-/** Keeps the result of a step that passed, without what it printed. */
+/**
+ * Keeps the result of a step that passed, without what it printed. What was skipped is not kept: whether the need is still
+ * absent next time, only the tests know.
+ */
 export async function remember(name, digest, { ok, passed, failed, skips, lines }) {
-  if (!digest) return;
+  if (!digest || !ok || skips?.length > 0) return;
   await mkdir(FOLDER, { recursive: true });
   await writeFile(fileOf(name), JSON.stringify({ digest, result: { ok, passed, failed, skips, lines } }));
 }

@@ -197,11 +197,8 @@ impl RawServer {
     }
 }
 
-/// An address where nobody listens.
-pub(crate) async fn closed_url() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
-}
+/// An address where nobody listens: no other test is ever given this port.
+pub(crate) const CLOSED_URL: &str = "http://127.0.0.1:1";
 
 /// A WebSocket as the server sees it.
 pub(crate) struct Peer {
@@ -320,6 +317,6 @@ impl WsServer {
     pub(crate) fn session(&self) -> Session {
         let details =
             SessionDetails { ws_url: self.url.clone(), token: "tk-SECRET".into(), ..SessionDetails::default() };
-        agb("http://127.0.0.1:1", &[]).attach("s-1", details)
+        agb(CLOSED_URL, &[]).attach("s-1", details)
     }
 }

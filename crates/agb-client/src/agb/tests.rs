@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use serde_json::json;
 
 use super::*;
-use crate::testing::{Seen, Server, agb, closed_url, not_found, ok, options, refuse, reply};
+use crate::testing::{CLOSED_URL, Seen, Server, agb, not_found, ok, options, refuse, reply};
 
 fn params() -> CreateParams {
     CreateParams { image_id: "img 1".into(), ..CreateParams::default() }
@@ -201,7 +201,7 @@ async fn a_list_that_fails_says_why() {
     let server = Server::start(|_| reply(400, "{}")).await;
     let failure = server.agb().list(Map::new(), Some(2.0), None).await.unwrap_err();
     assert_eq!(failure.error.message(), "Cannot reach page 2: HTTP 400 error");
-    let failure = agb(&closed_url().await, &[]).list(Map::new(), None, None).await.unwrap_err();
+    let failure = agb(CLOSED_URL, &[]).list(Map::new(), None, None).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Connect);
     assert!(failure.error.message().starts_with("could not connect to "));
 }

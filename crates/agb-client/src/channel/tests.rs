@@ -3,7 +3,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::agb::Agb;
-use crate::testing::{self, Server, WsServer, closed_url, refuse, reply};
+use crate::testing::{self, CLOSED_URL, Server, WsServer, refuse, reply};
 
 /// Far shorter than for users, far longer than anything here takes.
 const LIMITS: Limits = Limits {
@@ -442,7 +442,7 @@ async fn redirects_are_not_followed_and_an_answer_that_is_no_handshake_is_none()
 
 #[tokio::test]
 async fn connecting_is_tried_again_a_few_times() {
-    let error = Client::of(&closed_url().await.replace("http", "ws"), LIMITS).refusal().await;
+    let error = Client::of(&CLOSED_URL.replace("http", "ws"), LIMITS).refusal().await;
     assert_eq!(error.kind(), ErrorKind::Connect);
     assert_eq!(error.attempts(), 4);
 }

@@ -137,7 +137,7 @@ async fn clearing_gives_up_after_its_time_and_at_once_when_that_is_shorter_than_
     let contexts = server.agb().contexts();
     let error = contexts.clear("c", Duration::from_millis(80), Duration::ZERO).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(error.message().starts_with("Context clearing timed out after 0."), "{}", error.message());
+    assert!(error.message().starts_with("Context clearing timed out after "), "{}", error.message());
     let looks = server.seen_at("/sdk/GetContext").len();
     assert!((1..=81).contains(&looks), "{looks}");
     let error = contexts.clear("c", Duration::from_secs(1), Duration::from_secs(2)).await.unwrap_err();

@@ -4,7 +4,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{Seen, Server, closed_url, ok, refuse, reply};
+use crate::testing::{CLOSED_URL, Seen, Server, ok, refuse, reply};
 
 const GET: &str = "/sdk/GetContext";
 const LIST: &str = "/sdk/DescribeContextFiles";
@@ -248,7 +248,7 @@ async fn every_way_an_upload_fails_has_its_words() {
     let server = differing(STORE, |_| reply(418, "")).await;
     assert_eq!(create(&server).await.message(), "HTTP error uploading file: 418 I'm a teapot");
 
-    let closed = closed_url().await;
+    let closed = CLOSED_URL;
     let server = differing(UPLOAD_URL, move |_| ok(&json!({"url": closed}))).await;
     let error = create(&server).await;
     assert!(error.message().starts_with("Network error during file upload: "), "{error}");

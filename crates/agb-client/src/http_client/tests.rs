@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
-use crate::testing::{RawServer, Server, agb, closed_url, not_found, ok, reply};
+use crate::testing::{CLOSED_URL, RawServer, Server, agb, not_found, ok, reply};
 
 const KEY: &str = "ako-SECRET";
 
@@ -125,8 +125,7 @@ async fn only_what_is_safe_is_sent_again() {
 
 #[tokio::test]
 async fn where_there_is_no_answer_the_record_says_why() {
-    let url = closed_url().await;
-    let record = client(&url).send(post("x", "{}")).await.unwrap();
+    let record = client(CLOSED_URL).send(post("x", "{}")).await.unwrap();
     assert_eq!((record.status, record.success, record.attempts), (0, false, 4));
     assert!(matches!(&record.body, HttpBody::Text(text) if text.starts_with("could not connect to 127.0.0.1:")));
 

@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 use crate::agb::{Agb, CreateParams};
 use crate::error::{Error, ErrorKind};
 use crate::session::SessionDetails;
-use crate::testing::{RawServer, Server, agb, closed_url, ok, options, reply, with_timeout};
+use crate::testing::{CLOSED_URL, RawServer, Server, agb, ok, options, reply, with_timeout};
 use crate::tool::{CallTool, ToolLimits};
 
 use super::{MAX_ANSWER_BYTES, RetryPolicy};
@@ -85,7 +85,7 @@ async fn a_broken_connection_is_tried_again_where_that_is_safe() {
 
 #[tokio::test]
 async fn where_nobody_listens_even_work_is_tried_again() {
-    let error = tool_error(agb(&closed_url().await, &[])).await;
+    let error = tool_error(agb(CLOSED_URL, &[])).await;
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 4), "{error}");
     assert!(error.message().starts_with("could not connect to 127.0.0.1:"), "{error}");
 }
@@ -106,7 +106,7 @@ async fn the_deadline_covers_all_attempts() {
     let pause = Duration::from_millis(20);
     let endless = RetryPolicy { max_attempts: u32::MAX, base: pause, cap: pause, budget: u32::MAX };
     let mut options = options(&server.url);
-    options.timeout_ms = Some(300.0);
+    options.timeout_ms = Some(3_000.0);
     // Without a deadline over all attempts this would never come back.
     let error = status_error(Agb::with_retry(options, endless).unwrap()).await;
     assert!(error.attempts() > 1, "{error}");

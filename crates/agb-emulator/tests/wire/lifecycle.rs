@@ -200,7 +200,8 @@ impl ClockFollower for Beats {
         Box::pin(async move {
             let url = format!("{url}/mcp/refreshSessionIdleTime?sessionId={id}");
             let beat = http().post(url).header("content-type", "application/json").bearer_auth(key).body("{}").send();
-            assert!(beat.await.unwrap().status().is_success());
+            // Refused when the session is over.
+            beat.await.unwrap();
         })
     }
 }

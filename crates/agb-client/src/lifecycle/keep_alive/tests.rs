@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::lifecycle::{KeepAliveOptions, LifecycleEvent, Release, ReleaseReason};
-use crate::testing::{Server, closed_url, reply};
+use crate::testing::{CLOSED_URL, Server, agb, reply};
 
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -105,7 +105,7 @@ async fn beats_that_are_not_answered_hold_up_neither_other_services_nor_the_same
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_is_not_there_is_told_of_until_the_end_is_reckoned() {
-    let agb = crate::testing::agb(&closed_url().await, &[]);
+    let agb = agb(CLOSED_URL, &[]);
     let clock = Clock::new();
     let life = Life::of_new_session(clock.clone(), Some(IDLE_TIMEOUT), clock.moment());
     let events: Arc<Mutex<Vec<LifecycleEvent>>> = Arc::default();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::session::{RouteOverride, SessionDetails};
-use crate::testing::{RawServer, Server, closed_url, ok, refuse, reply, with_timeout};
+use crate::testing::{CLOSED_URL, RawServer, Server, ok, refuse, reply, with_timeout};
 use crate::tool::CallTool;
 use crate::wire::tool::ToolList;
 
@@ -82,7 +82,7 @@ async fn a_tool_without_a_server_goes_by_the_api_route() {
 #[tokio::test]
 async fn an_unreachable_link_gives_way_to_the_api_route() {
     let server = Server::start(|_| ok(&text_data("by api", false))).await;
-    let session = linked(&server, &closed_url().await);
+    let session = linked(&server, CLOSED_URL);
     assert_eq!(shell(&session).await.unwrap().text.as_deref(), Some("by api"));
 }
 

@@ -26,7 +26,7 @@ const START: &str = include_str!("desktop.sh");
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// What a program that only asks or tells the desktop something may take.
 pub(super) const USUAL_LIMIT: Duration = Duration::from_secs(30);
-const STOP_LIMIT: Duration = Duration::from_secs(2);
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// The longest output of a program: a picture of the screen is far shorter.
 const OUTPUT_BYTES: u64 = 64 << 20;
 const ERROR_BYTES: usize = 4096;

@@ -22,7 +22,8 @@
     main.connectToMainThread();
     const decoder = new StringDecoder('utf8');
     let pending = '', running = null;
-    parentPort.on('message', () => { running = null; });
+    // The word of the end of a run may come after the next run.
+    parentPort.on('message', (ended) => { if (ended === running) running = null; });
     const interrupt = (run) => {
       if (run !== running) return;
       // A cell that only waits stops by this message; one that computes has to be stopped.
@@ -215,7 +216,7 @@
     const started = performance.now();
     const error = await runCell(code);
     stopWaiting = () => {};
-    reader.postMessage('ended');
+    reader.postMessage(run);
     send({ run, end: true, count, seconds: (performance.now() - started) / 1000, error });
   };
 
