@@ -15,7 +15,8 @@ import { reply, withServer } from "./support/answers";
 import { clientOf, sessionOf, useEmulator, withEmulator } from "./support/emulator";
 import { absenceOf, needs, which } from "./support/needs";
 import { chromium, firstPage, type RemoteBrowser } from "./support/playwright";
-import { processesWith, startNode } from "./support/processes";
+import { allGone, processesWith, startNode } from "./support/processes";
+import { must } from "./support/session";
 import { until } from "./support/wait";
 
 const IMAGE = "agb-browser-use-1";
@@ -393,7 +394,7 @@ withChromium.describe("a real browser", () => {
 
     await session.delete();
 
-    expect(processesWith(mark)).toEqual([]);
+    await allGone(mark);
     await expect(session.browser.getEndpointUrl()).rejects.toMatchObject({ name: "BrowserError" });
     expect(session.browser.isInitialized()).toBe(true);
     expect(await session.browser.destroy()).toMatchObject({ success: false, data: false });
@@ -412,14 +413,15 @@ withChromium.describe("a real browser", () => {
     program.child.kill("SIGKILL");
     await program.ended;
 
-    await until("the browser ends", () => processesWith(mark).length === 0);
+    await allGone(mark);
   }, 120_000);
 
   it("loads the extensions that are in the session", async () => {
     const session = await create();
     const { browser, file } = session;
     // Not below the home: the browser is told where the extensions are inside the session.
-    const { output } = await session.command.run("mkdir -p $TMPDIR/extensions/one && cd $TMPDIR/extensions && pwd");
+    const directory = "mkdir -p $TMPDIR/extensions/one && cd $TMPDIR/extensions && pwd";
+    const { output } = must(await session.command.run(directory, 30_000));
     const extensionPath = output.trim();
     const manifest = {
       manifest_version: 3,
