@@ -349,6 +349,42 @@ Chart()";
     async fn javascript_errors_name_themselves_and_late_ones_are_reported() {
         in_both_modes(|session| async move {
             let error = session.javascript("function f() { throw new TypeError('boo') }\nf()").await;
+    #[tokio::test]
+    async fn javascript_imports_beside_any_text() {
+        in_both_modes(|session| async move {
+            let code = r#"
+const quotes = /['"`]\/[/'"]/g; // it's
+const half = (4 + 4) / 2, other = half / 2; let n = 2; const ratio = n++ / 2 / 1;
+const split = 'a"b'.split(/* " */ /"/), kind = typeof /import('x')/;
+const nested = `${`it's ${(await import('os')).EOL.length} {`} import('y') ${{ a: '}' }.a}`;
+import { sep } from 'path';
+[half, other, ratio, split.length, kind, nested, sep, quotes.source, (await import("os")).EOL]"#;
+            let answer = session.javascript(code).await;
+            let expected = json!([4, 2, 1, 2, "object", "it's 1 { import('y') }", "/", r#"['"`]\/[/'"]"#, "\n"]);
+            assert_eq!(answer["result"][0]["application/json"], expected, "{answer}");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn javascript_may_do_with_global_names_what_it_likes() {
+        in_both_modes(|session| async move {
+            session.javascript("var kept = 7").await;
+            let names = "JSON Buffer Object Array Promise Error Number String process performance ArrayBuffer Atomics";
+            for name in names.split(' ') {
+                session.run_for("javascript", &format!("const kept{name} = {name}; {name} = null; 1"), 30.0).await;
+            }
+            let answer = session.run_for("javascript", "display('shown'); [kept]", 30.0).await;
+            assert_eq!((&answer["executionError"], main_result(&answer)), (&json!(null), "[ 7 ]"), "{answer}");
+            let hostile = "throw Object.defineProperty(new keptError('x'), 'stack', { get() { throw 1 } })";
+            let code = format!("Object = keptObject; {hostile}");
+            let answer = session.run_for("javascript", &code, 30.0).await;
+            assert_eq!(answer["executionError"], "the error cannot be told");
+            assert_eq!(main_result(&session.run_for("javascript", "kept", 30.0).await), "7");
+        })
+        .await;
+    }
+
             assert_eq!(error["executionError"], "TypeError: boo");
             let stack = text(&error, "stderr");
             assert!(stack.contains("cell-1.js:1:22") && !stack.contains("node:inspector"), "{stack}");
