@@ -22,6 +22,9 @@ const OVERTIME: Duration = Duration::from_secs(5);
 /// The argument object of a tool call.
 pub type ToolArgs = Map<String, Value>;
 
+/// What an answer needs beside the texts that a tool cuts to its room: names, numbers, notes of what was dropped.
+const ENVELOPE_BYTES: usize = 2 << 10;
+
 /// What a tool may use up, whatever its caller asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ToolLimits {
@@ -29,6 +32,13 @@ pub struct ToolLimits {
     pub output_bytes: usize,
     /// The longest a tool may take, in real time.
     pub time: Duration,
+}
+
+impl ToolLimits {
+    /// The room that an answer in JSON has for texts of any length, in bytes of JSON.
+    pub(crate) fn room(&self) -> usize {
+        self.output_bytes.saturating_sub(ENVELOPE_BYTES)
+    }
 }
 
 /// What a tool answers: one text item, and whether it is an error.

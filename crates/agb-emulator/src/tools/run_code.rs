@@ -18,7 +18,8 @@ const DEFAULT_TIMEOUT_S: f64 = 60.0;
 ///
 /// Answers `{"result","stdout","stderr","execution_count","execution_time","executionError"}` as JSON text, also when the
 /// code fails. Over its time limit (`timeout_s`, default 60, at most that of `limits`) a run is interrupted; an
-/// interpreter that does not stop within 2 s more is killed, and the answer says that its state is lost.
+/// interpreter that does not stop within 2 s more is killed, and the answer says that its state is lost. Output and results
+/// that one answer has no room for are cut or dropped, with a note.
 pub async fn call(sandbox: &Sandbox, args: &ToolArgs, limits: &ToolLimits) -> ToolOutput {
     let (language, request) = match read(args, "timeout_s", limits) {
         Ok(request) => request,
@@ -55,7 +56,7 @@ fn read(args: &ToolArgs, time: &str, limits: &ToolLimits) -> Result<(Language, R
     let language = read_language(read_string(args, "language")?)?;
     let limit: Duration = super::read_time(args, time, DEFAULT_TIMEOUT_S, 1.0)?.min(limits.time);
     let (live, cancel) = (None, CancellationToken::new());
-    Ok((language, RunRequest { code: code.to_owned(), limit, output_bytes: limits.output_bytes, live, cancel }))
+    Ok((language, RunRequest { code: code.to_owned(), limit, limits: *limits, live, cancel }))
 }
 
 fn read_string<'a>(args: &'a ToolArgs, name: &str) -> Result<&'a str, String> {
@@ -88,7 +89,7 @@ async fn run(sandbox: &Sandbox, language: Language, request: &RunRequest) -> Res
     }
     let kernel = match slot.as_mut() {
         Some(kernel) => kernel,
-        None => slot.insert(Kernel::start(sandbox, language, request.output_bytes).await?),
+        None => slot.insert(Kernel::start(sandbox, language, request.limits.output_bytes).await?),
     };
     let outcome = kernel.run(request, sandbox).await;
     if outcome.is_lost {
@@ -163,6 +164,7 @@ mod tests {
                 ("nope", "NameError: name 'nope' is not defined"),
                 ("input('?')", "EOFError"),
                 ("import sys; sys.exit(3)", "SystemExit: 3"),
+                ("raise Exception('\\0' * 2_000_000)", "Exception: \0\0"),
             ] {
                 let answer = session.python(code).await;
                 assert!(answer["executionError"].as_str().unwrap().contains(part), "{code}: {answer}");
@@ -270,6 +272,7 @@ Chart()";
                 ("int z = 1 / 0;", "java.lang.ArithmeticException: / by zero"),
                 ("nope", "cannot find symbol"),
                 ("foo(", "error: "),
+                ("throw new Error(\"ä\".repeat(2_000_000));", "java.lang.Error: ää"),
             ] {
                 let answer = java(code).await;
                 assert!(answer["executionError"].as_str().unwrap().contains(part), "{code}: {answer}");
@@ -307,6 +310,7 @@ Chart()";
                 ("log('a')", "non-numeric argument"),
                 ("1 +", "unexpected end of input"),
                 ("readline('?')", "no standard input"),
+                ("stop(strrep('ab', 1e6))", "Error: abab"),
             ] {
                 let answer = r(code).await;
                 assert!(answer["executionError"].as_str().unwrap().contains(part), "{code}: {answer}");
@@ -346,10 +350,6 @@ Chart()";
     }
 
     #[tokio::test]
-    async fn javascript_errors_name_themselves_and_late_ones_are_reported() {
-        in_both_modes(|session| async move {
-            let error = session.javascript("function f() { throw new TypeError('boo') }\nf()").await;
-    #[tokio::test]
     async fn javascript_imports_beside_any_text() {
         in_both_modes(|session| async move {
             let code = r#"
@@ -385,6 +385,10 @@ import { sep } from 'path';
         .await;
     }
 
+    #[tokio::test]
+    async fn javascript_errors_name_themselves_and_late_ones_are_reported() {
+        in_both_modes(|session| async move {
+            let error = session.javascript("function f() { throw new TypeError('boo') }\nf()").await;
             assert_eq!(error["executionError"], "TypeError: boo");
             let stack = text(&error, "stderr");
             assert!(stack.contains("cell-1.js:1:22") && !stack.contains("node:inspector"), "{stack}");
@@ -396,6 +400,9 @@ import { sep } from 'path';
             let late = session.javascript("setTimeout(() => { throw new Error('late') }); Promise.reject(new Error('lost')); await new Promise((r) => setTimeout(r, 50)); 1").await;
             assert_eq!(main_result(&late), "1");
             assert!(text(&late, "stderr").contains("late") && text(&late, "stderr").contains("lost"), "{late}");
+            // Last, as Node may write what is that long on standard error when the run has ended.
+            let long = session.javascript("throw new Error('\\0'.repeat(2e6))").await;
+            assert!(long["executionError"].as_str().unwrap().starts_with("Error: \0\0"), "{long}");
         })
         .await;
     }
@@ -470,17 +477,21 @@ import { sep } from 'path';
     #[tokio::test]
     async fn output_and_results_are_cut_at_the_limit() {
         in_both_modes(|mut session| async move {
-            session.limits.output_bytes = 1000;
-            let answer = session.python("print('x' * 5000)\n'y' * 5000").await;
-            assert!(text(&answer, "stdout").contains("cut at the limit of 1000 bytes"), "{answer}");
-            assert!(main_or_first(&answer).contains("was dropped"), "{answer}");
-            assert_eq!(main_result(&session.python("6 * 7").await), "42");
+            session.limits.output_bytes = 20_000;
+            let code = "import sys\nprint('\\0' * 50_000)\nprint('so', file=sys.stderr)\nfor n in range(99):\n    display('y' * 4_000)\n'z' * 4_000";
+            let output = session.run_with(json!({ "language": "python", "code": code })).await;
+            assert!(!output.is_error && output.text.len() <= 20_000, "{}", output.text.len());
+            let answer: serde_json::Value = serde_json::from_str(&output.text).unwrap();
+            assert!(text(&answer, "stdout").contains("\0\0\n[output cut at the limit of 20000 bytes; "), "{answer}");
+            assert_eq!(text(&answer, "stderr"), "so\n");
+            let results = answer["result"].as_array().unwrap();
+            assert_eq!(results.len(), 12, "{answer}");
+            assert!(results[11]["text/plain"].as_str().unwrap().contains("was dropped"), "{answer}");
+            let last = session.python("'z' * 90_000").await;
+            assert!(last["result"][0]["text/plain"].as_str().unwrap().contains("was dropped"), "{last}");
+            assert_eq!(main_result(&session.python("'kept'").await), "'kept'");
         })
         .await;
-    }
-
-    fn main_or_first(answer: &serde_json::Value) -> &str {
-        answer["result"][0]["text/plain"].as_str().unwrap()
     }
 
     #[tokio::test]

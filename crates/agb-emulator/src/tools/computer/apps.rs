@@ -174,7 +174,7 @@ pub(super) async fn start(
             return Ok(processes);
         }
         if let (Some(status), true) = (has_ended, processes.is_empty()) {
-            return gone_already(command, status, last, errors.take().trim());
+            return gone_already(command, status, last, errors.take().text.trim());
         }
         if started.elapsed() > WINDOW_LIMIT {
             return Ok(processes);

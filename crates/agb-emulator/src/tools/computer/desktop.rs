@@ -81,7 +81,7 @@ impl Desktop {
         let starting = started
             .map_err(|_| format!("the desktop was not ready after {} s", START_LIMIT.as_secs()))?
             .map_err(|error| format!("the desktop could not be started: {error}"))?;
-        let (display, authority) = read_ready(&starting.line, &starting.errors.take())?;
+        let (display, authority) = read_ready(&starting.line, &starting.errors.take().text)?;
         let variables = [("DISPLAY", display), ("XAUTHORITY", authority)];
         running.set_variables(variables.clone());
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
@@ -173,7 +173,7 @@ async fn capture(running: Arc<Running>, mut command: tokio::process::Command, li
         process.kill().await;
         return Err(io::Error::other(format!("no end within {} s", limit.as_secs_f64())));
     };
-    Ok(Output { success: status?.success(), stdout, stderr: errors.take() })
+    Ok(Output { success: status?.success(), stdout, stderr: errors.take().into_text() })
 }
 
 /// A desktop's first process, and the line that it began with.

@@ -26,6 +26,8 @@ import traceback
 import types
 
 KERNEL_PID = os.getpid()
+# The longest text of an error; a traceback on standard error has all of it.
+ERROR_LENGTH = 10_000
 
 
 def private(descriptor):
@@ -469,7 +471,7 @@ def run_cell(code):
 def report(error, name):
     """Writes the traceback without the kernel's own part to standard error; returns the error's own message."""
     if isinstance(error, SystemExit):
-        return None if error.code in (None, 0) else "SystemExit: %s" % (error.code,)
+        return None if error.code in (None, 0) else ("SystemExit: %s" % (error.code,))[:ERROR_LENGTH]
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_globals is globals():
         trace = trace.tb_next
@@ -482,7 +484,7 @@ def report(error, name):
     except Exception:
         message = "(its own message can't be made)"
     kind = type(error).__name__
-    return "%s: %s" % (kind, message) if message else kind
+    return ("%s: %s" % (kind, message))[:ERROR_LENGTH] if message else kind
 
 
 def flush():
