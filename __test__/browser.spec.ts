@@ -351,6 +351,35 @@ withChromium.describe("a real browser", () => {
     }, 120_000);
   });
 
+  it("has the same address by getLink without arguments", async () => {
+    const session = await create();
+    expect(await session.getLink()).toMatchObject({ success: false });
+    await session.browser.initialize({});
+    expect(must(await session.getLink()).data).toBe(await session.browser.getEndpointUrl());
+    await session.delete();
+  }, 120_000);
+
+  it("is the screen of its session, also before it is initialized", async () => {
+    const session = await create();
+    const { screen } = session.computer;
+    const sizes = async (format: string) => {
+      const { data, mimeType, width = 0, height = 0, type } = await screen.betaTakeScreenshot(format);
+      expect({ type, mimeType }).toEqual({ type: "screenshot", mimeType: `image/${format}` });
+      expect(data?.length).toBeGreaterThan(1_000);
+      return { width, height };
+    };
+    const before = await sizes("png");
+    expect(before.width).toBeGreaterThan(0);
+    expect(before.height).toBeGreaterThan(0);
+    await expect(session.browser.agent.navigate(address)).rejects.toThrow(/initialized/);
+
+    expect(await session.browser.initialize({ viewport: { width: 900, height: 600 } })).toBe(true);
+    await session.browser.agent.navigate(address);
+    expect(await sizes("png")).toMatchObject({ width: 900 });
+    expect(await sizes("jpeg")).toMatchObject({ width: 900 });
+    await session.delete();
+  }, 120_000);
+
   it("says where it can't go, and which page is not there", async () => {
     const session = await create();
     const { browser } = session;

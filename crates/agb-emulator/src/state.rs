@@ -352,10 +352,11 @@ impl Sessions {
         }
         let id = self.ids.letters("session-", 25);
         let sandbox = Sandbox::new(self.host.clone(), &id);
+        let files = SessionFiles::default();
         let session = Arc::new(Session {
-            browser: SessionBrowser::new(sandbox.clone(), self.browsers.clone()),
+            browser: SessionBrowser::new(sandbox.clone(), files.clone(), self.browsers.clone()),
             sandbox,
-            files: SessionFiles::default(),
+            files,
             contexts: SessionContexts::new(new.mounts),
             screenshots: self.screenshots.clone(),
             pushes: broadcast::channel(PUSHES).0,

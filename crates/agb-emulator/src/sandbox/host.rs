@@ -166,9 +166,10 @@ impl Host {
         self.base.path().join("contexts")
     }
 
-    /// Does the emulator run as root? Then sessions are another user.
-    pub(crate) fn is_root(&self) -> bool {
-        self.user.is_some()
+    /// Are a session's processes kept from making sandboxes of their own? As root's processes made another user, and inside
+    /// namespaces, they are.
+    pub(crate) fn confines(&self) -> bool {
+        self.user.is_some() || self.isolation() == Isolation::Namespace
     }
 
     pub(super) fn base(&self) -> &BaseDirectory {

@@ -61,6 +61,8 @@ impl DesktopSlot {
 #[derive(Debug)]
 pub(super) struct Desktop {
     running: Arc<Running>,
+    /// Programs can make no sandbox of their own.
+    pub(super) is_confined: bool,
     variables: [(&'static str, String); 2],
     /// Held while mouse or keyboard are used: the steps of two calls must not mix.
     pub(super) input: Mutex<Layout>,
@@ -86,7 +88,15 @@ impl Desktop {
         running.set_variables(variables.clone());
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn(attend(starting, stop.clone(), ended.clone().drop_guard()));
-        Ok(Desktop { running, variables, input: Mutex::default(), kept_in_front: Mutex::default(), stop, ended })
+        Ok(Desktop {
+            running,
+            is_confined: sandbox.host().confines(),
+            variables,
+            input: Mutex::default(),
+            kept_in_front: Mutex::default(),
+            stop,
+            ended,
+        })
     }
 
     /// The address of the X server.
