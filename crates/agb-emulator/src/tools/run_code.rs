@@ -202,6 +202,40 @@ Chart()";
     }
 
     #[tokio::test]
+    async fn python_shows_through_an_installed_ipython_and_says_nothing_of_its_own() {
+        in_both_modes(|session| async move {
+            let core = "import warnings\ndef __getattr__(name):\n    if name.startswith('__'): raise AttributeError(name)\n    \
+                        warnings.warn(f'{name} has moved', DeprecationWarning, stacklevel=2)\n    return print\n";
+            let functions = "def display(*values): print('theirs')\ndef publish_display_data(data): print('theirs')\n\
+                             def clear_output(wait=False): print('\\x1b[2K')\n";
+            let code = format!(
+                "import os, sys\nos.makedirs('lib/IPython/core')\nfor name, text in {{'__init__': '', 'core/__init__': '', \
+                 'core/display': {core:?}, 'core/display_functions': {functions:?}, 'display': \
+                 'from .core import display as _\\nfrom .core.display_functions import *'}}.items():\n    \
+                 open(f'lib/IPython/{{name}}.py', 'w').write(text)\nsys.path.insert(0, 'lib')"
+            );
+            assert_eq!(session.python(&code).await["executionError"], json!(null));
+            let answer = session.python("from IPython.display import display, clear_output\ndisplay('ours')\nclear_output()").await;
+            assert_eq!(answer["executionError"], json!(null), "{answer}");
+            assert_eq!((text(&answer, "stdout"), text(&answer, "stderr")), (String::new(), String::new()));
+            assert_eq!(answer["result"][0]["text/plain"], "'ours'");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn python_magics_have_no_value() {
+        in_both_modes(|session| async move {
+            session.python("7").await;
+            let answer = session.python("!echo said; exit 3").await;
+            assert_eq!((text(&answer, "stdout").as_str(), &answer["result"]), ("said\n", &json!([])), "{answer}");
+            assert_eq!(session.python("%pip --version").await["result"], json!([]));
+            assert_eq!(main_result(&session.python("_").await), "7");
+        })
+        .await;
+    }
+
+    #[tokio::test]
     async fn python_shows_charts() {
         // The system's Python may have it where the first on PATH does not.
         let has_it = |python: &&str| {

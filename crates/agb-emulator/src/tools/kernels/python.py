@@ -357,8 +357,9 @@ class InstalledIPython(importlib.abc.MetaPathFinder):
 
         def exec_module(module):
             load(module)
-            for function in (display, publish_display_data):
-                if hasattr(module, function.__name__):
+            # Not by asking the module: one may answer with warnings for names that have moved.
+            for function in (display, publish_display_data, clear_output):
+                if function.__name__ in module.__dict__:
                     setattr(module, function.__name__, function)
 
         spec.loader.exec_module = exec_module
@@ -401,10 +402,10 @@ def translate_magics(code):
             return line
         indent, mark, rest = match.groups()
         if mark == "!":
-            return "%s__import__('os').system(%r) and None" % (indent, rest)
+            return "%s(__import__('os').system(%r), None)[1]" % (indent, rest)
         if mark.startswith("%pip"):
-            command = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'pip', *%r])" % rest.split()
-            return indent + command
+            pip = "[__import__('sys').executable, '-m', 'pip', *%r]" % rest.split()
+            return "%s(__import__('subprocess').run(%s), None)[1]" % (indent, pip)
         return indent + "pass"
 
     return "\n".join(translate(line) for line in code.split("\n"))
