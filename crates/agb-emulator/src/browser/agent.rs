@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
@@ -30,6 +31,20 @@ impl fmt::Display for AgentTool {
             Self::Observe => "observe",
             Self::Extract => "extract",
         })
+    }
+}
+
+impl FromStr for AgentTool {
+    type Err = String;
+
+    /// Reads a name; the error is what stands behind the name of the member.
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "act" => Ok(Self::Act),
+            "observe" => Ok(Self::Observe),
+            "extract" => Ok(Self::Extract),
+            other => Err(format!("must be \"act\", \"observe\" or \"extract\", got {other:?}")),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
@@ -37,6 +38,19 @@ impl fmt::Display for Isolation {
             Isolation::Namespace => "namespace",
             Isolation::Plain => "plain",
         })
+    }
+}
+
+impl FromStr for Isolation {
+    type Err = String;
+
+    /// Reads a name; the error is what stands behind the name of the option.
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "namespace" => Ok(Isolation::Namespace),
+            "plain" => Ok(Isolation::Plain),
+            other => Err(format!("must be namespace or plain, not {other:?}")),
+        }
     }
 }
 
