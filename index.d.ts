@@ -3050,7 +3050,7 @@ declare class Emulator {
      * until everything that was due in between is done. Real work (commands, requests, their deadlines) stays in real
      * time.
      *
-     * @param ms milliseconds
+     * @param ms milliseconds, a hundred years at most
      */
     advance(ms: number): Promise<void>;
     /** The sessions, also those released a while ago, oldest first. */

@@ -1,5 +1,6 @@
 /**
- * What a session's browser has from contexts: its extensions and its cookies. One file, so one test at a time: with plain
+ * What a session's browser has from contexts: its extensions, its cookies and its
+ * fingerprint. One file, so one test at a time: with plain
  * isolation the places of these mounts are this machine's.
  */
 
@@ -9,7 +10,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { BrowserContext, ExtensionOption, ExtensionsService, type Session } from "agbcloud-native";
+import { BrowserContext, ContextSync, ExtensionOption, ExtensionsService, type Session } from "agbcloud-native";
 import { useEmulator } from "./support/emulator";
 import { needs, noChromium } from "./support/needs";
 import { chromium, firstPage } from "./support/playwright";
@@ -183,5 +184,35 @@ withChromium.describe("a browser with a context", () => {
     const third = await createWith(context);
     expect(await visit(third)).toMatchObject({ cookie: "seen=yes" });
     await third.delete();
+  }, 180_000);
+
+  it("keeps a fingerprint for the next session", async () => {
+    const directory = "/tmp/agb_browser_fingerprint";
+    const path = `${directory}/fingerprint.json`;
+    const mount = new ContextSync(await freshContext(), directory);
+    /** The user agent of a new session's browser. */
+    const agentOf = async (option: object): Promise<string> => {
+      const session = await spec.create({ imageId: IMAGE, contextSync: [mount] });
+      const query = new URLSearchParams({
+        sessionId: session.getSessionId(),
+        browserOption: JSON.stringify({ ...option, fingerprintPersistPath: path }),
+      });
+      const started = await fetch(`${spec.emulator.url}/browser/init?${query}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${spec.emulator.apiKey}` },
+      });
+      expect(started.status).toBe(200);
+      const remote = await chromium.connectOverCDP(String(must(await session.getLink()).data));
+      const agent = await firstPage(remote).evaluate("navigator.userAgent");
+      await remote.close();
+      expect(await session.delete(true)).toMatchObject({ success: true });
+      return String(agent);
+    };
+    const windows = await agentOf({ fingerprint: { operatingSystems: ["windows"] } });
+    expect(windows).toContain("Windows");
+    const raw = { fingerprint: { navigator: { userAgent: "Given/1" } } };
+    const fingerprintRawData = Buffer.from(JSON.stringify(raw)).toString("base64");
+    expect(await agentOf({ fingerprintRawData })).toBe(windows);
+    expect(await agentOf({})).toBe(windows);
   }, 180_000);
 });

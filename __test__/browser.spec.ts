@@ -15,7 +15,8 @@ import { reply, withServer } from "./support/answers";
 import { clientOf, sessionOf, useEmulator, withEmulator } from "./support/emulator";
 import { CHROMIUM, needs, noChromium } from "./support/needs";
 import { chromium, firstPage, type RemoteBrowser } from "./support/playwright";
-import { processesWith, startNode } from "./support/processes";
+import { allGone, processesWith, startNode } from "./support/processes";
+import { must } from "./support/session";
 import { until } from "./support/wait";
 
 const IMAGE = "agb-browser-use-1";
@@ -349,6 +350,35 @@ withChromium.describe("a real browser", () => {
     }, 120_000);
   });
 
+  it("has the same address by getLink without arguments", async () => {
+    const session = await create();
+    expect(await session.getLink()).toMatchObject({ success: false });
+    await session.browser.initialize({});
+    expect(must(await session.getLink()).data).toBe(await session.browser.getEndpointUrl());
+    await session.delete();
+  }, 120_000);
+
+  it("is the screen of its session, also before it is initialized", async () => {
+    const session = await create();
+    const { screen } = session.computer;
+    const sizes = async (format: string) => {
+      const { data, mimeType, width = 0, height = 0, type } = await screen.betaTakeScreenshot(format);
+      expect({ type, mimeType }).toEqual({ type: "screenshot", mimeType: `image/${format}` });
+      expect(data?.length).toBeGreaterThan(1_000);
+      return { width, height };
+    };
+    const before = await sizes("png");
+    expect(before.width).toBeGreaterThan(0);
+    expect(before.height).toBeGreaterThan(0);
+    await expect(session.browser.agent.navigate(address)).rejects.toThrow(/initialized/);
+
+    expect(await session.browser.initialize({ viewport: { width: 900, height: 600 } })).toBe(true);
+    await session.browser.agent.navigate(address);
+    expect(await sizes("png")).toMatchObject({ width: 900 });
+    expect(await sizes("jpeg")).toMatchObject({ width: 900 });
+    await session.delete();
+  }, 120_000);
+
   it("says where it can't go, and which page is not there", async () => {
     const session = await create();
     const { browser } = session;
@@ -392,7 +422,7 @@ withChromium.describe("a real browser", () => {
 
     await session.delete();
 
-    expect(processesWith(mark)).toEqual([]);
+    await allGone(mark);
     await expect(session.browser.getEndpointUrl()).rejects.toMatchObject({ name: "BrowserError" });
     expect(session.browser.isInitialized()).toBe(true);
     expect(await session.browser.destroy()).toMatchObject({ success: false, data: false });
@@ -411,14 +441,15 @@ withChromium.describe("a real browser", () => {
     program.child.kill("SIGKILL");
     await program.ended;
 
-    await until("the browser ends", () => processesWith(mark).length === 0);
+    await allGone(mark);
   }, 120_000);
 
   it("loads the extensions that are in the session", async () => {
     const session = await create();
     const { browser, file } = session;
     // Not below the home: the browser is told where the extensions are inside the session.
-    const { output } = await session.command.run("mkdir -p $TMPDIR/extensions/one && cd $TMPDIR/extensions && pwd");
+    const directory = "mkdir -p $TMPDIR/extensions/one && cd $TMPDIR/extensions && pwd";
+    const { output } = must(await session.command.run(directory, 30_000));
     const extensionPath = output.trim();
     const manifest = {
       manifest_version: 3,

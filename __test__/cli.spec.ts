@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { AGB } from "agbcloud-native";
 import { startEmulator, withFreedPort } from "./support/emulator";
 import {
+  allGone,
   processesWith,
   ROOT,
   type Running,
@@ -183,7 +184,7 @@ it.each(["SIGINT", "SIGTERM"] as const)("%s stops every session and ends with 0"
   program.child.kill(signal);
   const { code, signal: by } = await program.ended;
   expect({ code, by }).toEqual({ code: 0, by: null });
-  expect(processesWith(`sleep ${mark}`)).toEqual([]);
+  await allGone(`sleep ${mark}`);
   expect((await held).success).toBe(false);
 });
 

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { AGB, Emulator, Session } from "agbcloud-native";
 import { clientOf, startEmulator } from "./support/emulator";
 import { withToolAnswer } from "./support/fake-service";
-import { processesWith, sleepMark } from "./support/processes";
+import { allGone, processesWith, sleepMark } from "./support/processes";
 import { createSession, must } from "./support/session";
 import { until } from "./support/wait";
 
@@ -203,14 +203,14 @@ describe("the time limit", () => {
     expect(result.success).toBe(false);
     expect(result.exitCode).not.toBe(0);
     expect(result.errorMessage).toMatch(/timeout/i);
-    expect(processesWith(mark)).toEqual([]);
+    await allGone(mark);
   });
 
   it("kills a command that ignores signals", async () => {
     const mark = sleepMark();
     const command = `trap '' TERM INT HUP; while :; do sleep ${mark}; done`;
     expect((await session.command.execute(command, 1_000)).errorMessage).toMatch(/timeout/i);
-    expect(processesWith(mark)).toEqual([]);
+    await allGone(mark);
   });
 
   it("leaves the session usable", async () => {
@@ -235,7 +235,7 @@ describe("a background process", () => {
     const mark = sleepMark();
     const { stdout } = must(await sh(`nohup sleep ${mark} > /dev/null 2>&1 & echo $!`));
     must(await sh(`kill ${stdout.trim()}`));
-    await until("the process is gone", () => processesWith(mark).length === 0);
+    await allGone(mark);
   });
 });
 

@@ -289,27 +289,33 @@ describe("limits", () => {
     });
   });
 
-  it("of a tool's output", async () => {
-    await withEmulator({ maxOutputBytes: 10_000 }, async (_, agb) => {
+  it.each([true, false])("of a tool's output, which is cut with a note (link %p)", async (linkUrl) => {
+    await withEmulator({ maxOutputBytes: 10_000, linkUrl }, async (_, agb) => {
       const session = sessionOf(await agb.create({ imageId: CODE_IMAGE }));
-      const command = await session.command.execute("head -c 100000 /dev/zero | tr '\\0' x", 20_000);
-      expect(command.success).toBe(false);
-      expect(command.errorMessage).toMatch(/10,?000|limit/i);
-      const run = await session.code.run("print('x' * 100000)", "python");
-      expect(run.success).toBe(false);
-      expect(run.errorMessage).toMatch(/10,?000|limit/i);
-      expect((await session.command.execute("echo fine", 20_000)).stdout).toBe("fine\n");
-      expect((await session.code.run("print('fine')", "python")).logs.stdout).toEqual(["fine\n"]);
+      const note = /\[output cut at the limit of 10000 bytes; \d+ bytes were dropped\]/;
+      const command = await session.command.execute("echo why >&2; head -c 100000 /dev/zero; exit 3", 30_000);
+      expect(command).toMatchObject({ success: false, exitCode: 3, stderr: "why\n" });
+      expect(command.stdout).toMatch(/^\0{1000}/);
+      expect(command.stdout).toMatch(note);
+      const run = await session.code.run("print('x' * 100000)\n6 * 7", "python");
+      expect(run.success).toBe(true);
+      expect(run.results.at(-1)?.text).toBe("42");
+      expect(run.logs.stdout.join("")).toMatch(/^x{5000}/);
+      expect(run.logs.stdout.join("")).toMatch(note);
+      expect((await session.command.execute("echo fine", 30_000)).stdout).toBe("fine\n");
     });
   });
 });
 
 describe("advance", () => {
-  it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, "5", undefined, null])("refuses %p", async (ms) => {
-    const error = await spec.emulator.advance(ms as number).catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(AGBError);
-    expect((error as AGBError).message).toMatch(/advance.*milliseconds/);
-  });
+  it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, Number.MAX_VALUE, 1e13, "5", undefined, null])(
+    "refuses %p",
+    async (ms) => {
+      const error = await spec.emulator.advance(ms as number).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(AGBError);
+      expect((error as AGBError).message).toMatch(/advance.*milliseconds/);
+    },
+  );
 
   it("moves the clock of sessions and journal, not real time", async () => {
     await withEmulator({}, async (emulator, agb) => {

@@ -14,7 +14,15 @@ import { join } from "node:path";
 import type { AGB, Emulator, EmulatorIsolation, Session } from "agbcloud-native";
 import { clientOf, startEmulator, withEmulator } from "./support/emulator";
 import { type Absence, absenceOf, needs, which } from "./support/needs";
-import { descendantsOf, processes, processesWith, type Running, sleepMark, startNode } from "./support/processes";
+import {
+  allGone,
+  descendantsOf,
+  processes,
+  processesWith,
+  type Running,
+  sleepMark,
+  startNode,
+} from "./support/processes";
 import { createSession, must } from "./support/session";
 import { until } from "./support/wait";
 
@@ -150,11 +158,12 @@ inEachMode((isolation) => {
   root.it("does not let a session touch the host's system or processes", async () => {
     expect((await tryShell(session, "cat /etc/shadow")).success).toBe(false);
     expect((await session.file.readFile("/etc/shadow")).success).toBe(false);
-    for (const directory of ["/etc", "/usr", "/root"]) {
-      await tryShell(session, `touch ${directory}/agb-spec`);
-      await session.file.writeFile(`${directory}/agb-spec`, "x");
+    const files = ["/etc", "/usr", "/root"].map((directory) => `${directory}/agb-spec-${process.pid}`);
+    for (const file of files) {
+      await tryShell(session, `touch ${file}`);
+      await session.file.writeFile(file, "x");
     }
-    for (const file of ["/etc/agb-spec", "/usr/agb-spec", "/root/agb-spec"]) expect(existsSync(file)).toBe(false);
+    expect(files.filter(existsSync)).toEqual([]);
     const pid = process.pid;
     await tryShell(session, `test "$(tr '\\0' ' ' < /proc/${pid}/cmdline)" && kill -STOP ${pid}`);
     const { state } = processState(pid);
@@ -165,14 +174,14 @@ inEachMode((isolation) => {
     const mine = await createSession(agb);
     const mark = await startProcesses(mine);
     must(await mine.delete());
-    expect(processesWith(mark)).toEqual([]);
+    await allGone(mark);
   });
 
   it("ends a session's processes when it is released for being idle", async () => {
     const mine = await createSession(agb, { idleReleaseTimeout: 10 });
     const mark = await startProcesses(mine);
     await emulator.advance(15_000);
-    await until("the session's processes are gone", () => processesWith(mark).length === 0);
+    await allGone(mark);
   });
 
   it("ends all processes, and removes all directories, when it is closed", async () => {
@@ -185,7 +194,7 @@ inEachMode((isolation) => {
       expect(readdirSync(directory)).not.toEqual([]);
       running.program.child.kill("SIGTERM");
       expect((await running.program.ended).code).toBe(0);
-      expect(processesWith(mark)).toEqual([]);
+      await allGone(mark);
       expect(readdirSync(directory)).toEqual([]);
     } finally {
       running.program.child.kill("SIGKILL");
@@ -207,7 +216,7 @@ inEachMode((isolation) => {
 
       killed.program.child.kill("SIGKILL");
       await killed.program.ended;
-      await until("the session's processes are gone", () => processesWith(mark).length === 0);
+      await allGone(mark);
       const pids = new Map(below.map(({ pid, command }) => [pid, command]));
       await until("the emulator's helpers are gone", () =>
         processes().every(({ pid, command }) => pids.get(pid) !== command),
@@ -260,16 +269,17 @@ describe("plain mode", () => {
         must(await file.deleteFile(path));
       }
       must(await file.writeFile(`${home}/x`, "x"));
+      const outside = `/var/tmp/agb-refused-${process.pid}`;
       const refused = [
         await file.readFile("/etc/hostname"),
-        await file.writeFile("/var/tmp/agb-refused", "x"),
-        await file.createDirectory("/var/tmp/agb-refused"),
+        await file.writeFile(outside, "x"),
+        await file.createDirectory(outside),
         await file.listDirectory("/"),
         await file.getFileInfo("/etc/passwd"),
         await file.deleteFile("/etc/passwd"),
         await file.searchFiles("/etc", "*"),
         await file.getFileChange("/etc"),
-        await file.moveFile(`${home}/x`, "/var/tmp/agb-refused"),
+        await file.moveFile(`${home}/x`, outside),
         await file.editFile("/etc/passwd", [{ oldText: "root", newText: "root" }]),
         await file.readMultipleFiles(["/etc/passwd"]),
         await file.readFile(`${home}/../../../../../../etc/passwd`),
@@ -280,7 +290,7 @@ describe("plain mode", () => {
         expect(errorMessage).toContain(tmp);
         expect(errorMessage).toMatch(/\/tmp\b/);
       }
-      expect(existsSync("/var/tmp/agb-refused")).toBe(false);
+      expect(existsSync(outside)).toBe(false);
     });
   });
 
@@ -335,7 +345,8 @@ namespaces.describe("namespace mode", () => {
       writeFileSync(onHost, "the host's", { mode: 0o644 });
       try {
         const mark = await startProcesses(session);
-        await sh(session, "echo mine > /tmp/mine; echo mine > ~/mine; mkdir -p /home/sync-test");
+        const mine = `mine-${process.pid}`;
+        await sh(session, `echo mine > /tmp/${mine}; echo mine > ~/mine; mkdir -p /home/sync-test`);
         expect(await sh(other, "ls -A /tmp")).not.toContain("mine");
         expect(await sh(other, "find /home")).not.toMatch(/mine|sync-test/);
         expect(await sh(other, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")).not.toContain(mark);
@@ -343,7 +354,7 @@ namespaces.describe("namespace mode", () => {
         expect((await tryShell(session, `cat ${onHost}`)).success).toBe(false);
         expect((await session.file.readFile(onHost)).success).toBe(false);
         expect((await session.file.readFile(`/proc/1/root${onHost}`)).success).toBe(false);
-        expect(existsSync("/tmp/mine")).toBe(false);
+        expect(existsSync(`/tmp/${mine}`)).toBe(false);
       } finally {
         rmSync(onHost);
       }
@@ -387,7 +398,8 @@ async function startProcesses(session: Session): Promise<string> {
   must(await session.code.run(code, "python"));
   const detached = `require("child_process").spawn("sleep", ["${mark}"], { detached: true, stdio: "ignore" }).unref()`;
   must(await session.code.run(detached, "javascript"));
-  await until("five processes run", () => processesWith(`sleep ${mark}`).length === 5);
+  await sh(session, `setsid env -i /bin/sleep ${mark} < /dev/null > /dev/null 2>&1 &`);
+  await until("six processes run", () => processesWith(`sleep ${mark}`).length === 6);
   return mark;
 }
 

@@ -329,11 +329,11 @@ describe("getLink", () => {
     });
   });
 
-  it("without arguments asks for a browser image's own link, which the emulator says it has not yet", async () => {
+  it("without arguments asks for the link to a browser image's browser, which must run", async () => {
     const session = await spec.create({ imageId: "agb-browser-use-1" });
     const [request] = await spec.requestsOf(async () => {
       const result = await session.getLink();
-      expect(result).toMatchObject({ success: false, errorMessage: expect.stringMatching(/browser.*not available/) });
+      expect(result).toMatchObject({ success: false, errorMessage: expect.stringMatching(/browser is not running/) });
     });
     expect(request?.query).toEqual({ sessionId: session.getSessionId() });
   });

@@ -1,7 +1,7 @@
 //! The emulator: `ts/emulator.ts` on this side, and the command line of `bin/agb-emulator.js`.
 
 use std::ffi::OsString;
-use std::io::{Error as IoError, ErrorKind as IoErrorKind};
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use agb_client::lifecycle::registry::service_ended;
 use agb_client::lifecycle::{Clock, keep_alive};
 use agb_client::{Error, ErrorKind};
 use agb_emulator::{
-    AgentAnswer, AgentTool, ClockFollower, Emulator, EmulatorOptions, Fault, FaultHandle, FaultUse, Isolation,
-    JournalEntry, LastCall, SessionView, cli,
+    AgentAnswer, ClockFollower, Emulator, EmulatorOptions, Fault, FaultHandle, FaultUse, JournalEntry, LastCall,
+    SessionView, cli,
 };
 use futures_util::future::BoxFuture;
 use napi::bindgen_prelude::PromiseRaw;
@@ -57,15 +57,13 @@ impl NativeEmulatorOptions {
         let described = self.faults.unwrap_or_default();
         let faults = described.iter().map(|json| fault(json));
         Ok(EmulatorOptions {
-            port: whole("port", self.port, f64::from(u16::MAX))?.map_or(defaults.port, |port| port as u16),
+            port: self.port.map_or(defaults.port, |port| port as u16),
             api_key: self.api_key,
-            seed: whole("seed", self.seed, MAX_SAFE_INTEGER)?,
-            max_sessions: whole("maxSessions", self.max_sessions, MAX_SAFE_INTEGER)?.map(|count| count as usize),
-            max_body_bytes: whole("maxBodyBytes", self.max_body_bytes, MAX_SAFE_INTEGER)?
-                .map_or(defaults.max_body_bytes, |bytes| bytes as usize),
-            max_output_bytes: whole("maxOutputBytes", self.max_output_bytes, MAX_SAFE_INTEGER)?
-                .map_or(defaults.max_output_bytes, |bytes| bytes as usize),
-            isolation: self.isolation.as_deref().map(isolation).transpose()?,
+            seed: self.seed.map(|seed| seed as u64),
+            max_sessions: self.max_sessions.map(|count| count as usize),
+            max_body_bytes: self.max_body_bytes.map_or(defaults.max_body_bytes, |bytes| bytes as usize),
+            max_output_bytes: self.max_output_bytes.map_or(defaults.max_output_bytes, |bytes| bytes as usize),
+            isolation: self.isolation.map(|name| named("isolation", &name)).transpose()?,
             python: self.python.map(Into::into),
             node: self.node.map(Into::into),
             chromium: self.chromium.map(Into::into),
@@ -84,29 +82,9 @@ fn fault(json: &str) -> agb_client::Result<Fault> {
         .map_err(|why| Error::new(ErrorKind::InvalidArgument, why))
 }
 
-/// The largest integer that a JavaScript number holds exactly.
-const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
-
-fn whole(name: &str, value: Option<f64>, most: f64) -> agb_client::Result<Option<u64>> {
-    match value {
-        None => Ok(None),
-        Some(value) if value.fract() == 0.0 && (0.0..=most).contains(&value) => Ok(Some(value as u64)),
-        Some(value) => Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!("{name} must be a whole number from 0 to {most}, got {value}"),
-        )),
-    }
-}
-
-fn isolation(name: &str) -> agb_client::Result<Isolation> {
-    match name {
-        "namespace" => Ok(Isolation::Namespace),
-        "plain" => Ok(Isolation::Plain),
-        other => Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!("isolation must be \"namespace\" or \"plain\", got {other:?}"),
-        )),
-    }
+/// Reads what has a name; an error begins with the name of the member.
+fn named<T: FromStr<Err = String>>(member: &str, name: &str) -> agb_client::Result<T> {
+    name.parse().map_err(|problem| Error::new(ErrorKind::InvalidArgument, format!("{member} {problem}")))
 }
 
 /// Starts an emulator.
@@ -118,8 +96,8 @@ pub fn start_emulator(env: &Env, options: NativeEmulatorOptions) -> Result<Promi
 async fn start(options: NativeEmulatorOptions) -> agb_client::Result<NativeEmulator> {
     let clients = Arc::new(Clients::default());
     let options = EmulatorOptions { follower: Some(clients.clone()), ..options.into_options()? };
-    let port = options.port;
-    let inner = Emulator::start(options).await.map_err(|error| not_started(port, error))?;
+    let started = Emulator::start(options).await;
+    let inner = started.map_err(|error| Error::new(ErrorKind::Config, error.to_string()).with_source(error))?;
     clients.clock.get_or_init(|| Clock::of_service(inner.url()));
     Ok(NativeEmulator { inner: Arc::new(inner) })
 }
@@ -141,14 +119,6 @@ impl ClockFollower for Clients {
         clock.advance(step);
         Box::pin(async move { keep_alive::settled(&clock).await })
     }
-}
-
-fn not_started(port: u16, error: IoError) -> Error {
-    let message = match error.kind() {
-        IoErrorKind::AddrInUse => format!("port {port} is taken; choose another one, or none for any free one"),
-        _ => format!("the emulator could not be started: {error}"),
-    };
-    Error::new(ErrorKind::Config, message).with_source(error)
 }
 
 /// A session as the emulator sees it.
@@ -200,7 +170,7 @@ impl From<SessionView> for NativeEmulatorSession {
             id: view.id,
             image_id: view.image_id,
             state: view.state.to_string(),
-            wire_status: view.wire_status.unwrap_or("NOT_FOUND").to_owned(),
+            wire_status: view.wire_status.to_owned(),
             created_at: view.created_at,
             idle_release_timeout: view.idle_release_timeout_s,
             time_left: view.time_left_s,
@@ -317,26 +287,17 @@ pub struct NativeAgentAnswer {
 
 impl NativeAgentAnswer {
     fn read(self) -> agb_client::Result<AgentAnswer> {
-        let invalid = |text: String| Error::new(ErrorKind::InvalidArgument, text);
-        let count = |name, value| whole(name, value, f64::from(u32::MAX)).map(|count| count.map(|count| count as u32));
         Ok(AgentAnswer {
-            tool: match self.tool.as_str() {
-                "act" => AgentTool::Act,
-                "observe" => AgentTool::Observe,
-                "extract" => AgentTool::Extract,
-                other => {
-                    let text = format!("tool must be \"act\", \"observe\" or \"extract\", got {other:?}");
-                    return Err(invalid(text));
-                }
-            },
+            tool: named("tool", &self.tool)?,
             containing: self.containing,
             answer: match self.error {
                 Some(error) => Err(error),
-                None => Ok(serde_json::from_str(self.answer.as_deref().unwrap_or("null"))
-                    .map_err(|error| invalid(format!("answer must be JSON: {error}")))?),
+                None => Ok(serde_json::from_str(self.answer.as_deref().unwrap_or("null")).map_err(|error| {
+                    Error::new(ErrorKind::InvalidArgument, format!("answer must be JSON: {error}"))
+                })?),
             },
-            pending_looks: count("pendingLooks", self.pending_looks)?.unwrap_or(0),
-            times: count("times", self.times)?,
+            pending_looks: self.pending_looks.map_or(0, |looks| looks as u32),
+            times: self.times.map(|times| times as u32),
         })
     }
 }

@@ -2,9 +2,12 @@ import { type EmulatorFault, type EmulatorFaults, type EmulatorFaultUse, faultJs
 import { AGBError, errorOf } from "./errors";
 import { type NativeEmulator, native } from "./native";
 import { isFailure, present } from "./support/call";
-import { jsonOf, kindOf, notNumber, notText, notTexts } from "./support/check";
+import { jsonOf, kindOf, notText, notTexts, notWhole } from "./support/check";
 import { inspectAs } from "./support/inspect";
 import { VERSION } from "./version";
+
+/** As far as the clients' clock goes. */
+const LONGEST_ADVANCE_MS = 100 * 365 * 24 * 3_600_000;
 
 /** How sessions are kept apart: by Linux namespaces, or not beyond an ordinary user's rights. */
 export type EmulatorIsolation = "namespace" | "plain";
@@ -176,11 +179,11 @@ export class Emulator {
    * until everything that was due in between is done. Real work (commands, requests, their deadlines) stays in real
    * time.
    *
-   * @param ms milliseconds
+   * @param ms milliseconds, a hundred years at most
    */
   async advance(ms: number): Promise<void> {
-    if (!(Number.isFinite(ms) && ms >= 0)) {
-      throw new AGBError(`advance takes milliseconds, 0 or more, got ${String(ms)}`);
+    if (!(Number.isFinite(ms) && ms >= 0 && ms <= LONGEST_ADVANCE_MS)) {
+      throw new AGBError(`advance takes milliseconds, from 0 to ${LONGEST_ADVANCE_MS} (100 years), got ${String(ms)}`);
     }
     await this.#native.advance(ms);
   }
@@ -276,7 +279,7 @@ export class Emulator {
   }
 }
 
-/** The first option that is not of its type, as a message; undefined when all are. Ranges are the native side's. */
+/** The first option that is not of its type, as a message; undefined when all are. */
 function optionFault(options: EmulatorOptions): string | undefined {
   const { port, seed, maxSessions, maxBodyBytes, maxOutputBytes, images, linkUrl } = options;
   const { apiKey, isolation, python, node, chromium, faults } = options;
@@ -288,7 +291,8 @@ function optionFault(options: EmulatorOptions): string | undefined {
     return `linkUrl must be true or false, got ${kindOf(linkUrl)}`;
   }
   return (
-    notNumber({ port, seed, maxSessions, maxBodyBytes, maxOutputBytes }) ??
+    notWhole({ port }, 65_535) ??
+    notWhole({ seed, maxSessions, maxBodyBytes, maxOutputBytes }) ??
     notText(present({ apiKey, isolation, python, node, chromium })) ??
     notTexts({ images })
   );
@@ -300,7 +304,8 @@ function scriptFault(answers: EmulatorAgentAnswer[]): string | undefined {
   for (const answer of answers) {
     if (typeof answer !== "object" || answer === null) return `an answer must be an object, got ${kindOf(answer)}`;
     const { tool, containing, error, pendingLooks, times } = answer;
-    const fault = notText({ tool, ...present({ containing, error }) }) ?? notNumber({ pendingLooks, times });
+    const fault =
+      notText({ tool, ...present({ containing, error }) }) ?? notWhole({ pendingLooks, times }, 0xffff_ffff);
     if (fault) return fault;
   }
   return undefined;

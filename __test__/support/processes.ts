@@ -3,6 +3,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { until } from "./wait";
 
 /** The project's directory. */
 export const ROOT = join(__dirname, "..", "..");
@@ -125,6 +126,11 @@ export function processes(): Process[] {
 /** The processes whose command line has this text. */
 export function processesWith(text: string): Process[] {
   return processes().filter(({ command }) => command.includes(text));
+}
+
+/** Waits until no process has this text in its command line: one that was killed is seen until it has had its turn. */
+export function allGone(text: string): Promise<void> {
+  return until(`no process with ${text} is left`, () => processesWith(text).length === 0);
 }
 
 /** The processes below another one. */

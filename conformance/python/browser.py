@@ -71,6 +71,11 @@ class Run:
         assert self.browser.get_endpoint_url().startswith("ws"), self.browser.get_endpoint_url()
 
     @check
+    def link(self):
+        """the session has a link to its browser"""
+        assert succeeded(self.session.get_link()).data.startswith("ws")
+
+    @check
     @in_loop
     async def playwright(self):
         """Playwright drives it at its address, and the agent's tools drive the same pages"""

@@ -19,6 +19,17 @@ export function notNumber(values: Record<string, unknown>): string | undefined {
   return undefined;
 }
 
+/** The first of the named values that was given and is no whole number from 0 to `most`, as a message; undefined when there is none. */
+export function notWhole(values: Record<string, unknown>, most = Number.MAX_SAFE_INTEGER): string | undefined {
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined || value === null) continue;
+    if (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most) continue;
+    const got = typeof value === "number" ? String(value) : kindOf(value);
+    return `${name} must be a whole number from 0 to ${most}, got ${got}`;
+  }
+  return undefined;
+}
+
 /** The first of the named values that was given and is no list of strings, as a message; undefined when there is none. */
 export function notTexts(values: Record<string, unknown>): string | undefined {
   for (const [name, value] of Object.entries(values)) {

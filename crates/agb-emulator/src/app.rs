@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{ConnectInfo, Request, State},
+    handler::Handler,
     http::{HeaderValue, StatusCode},
     middleware::{self, Next},
     response::Response,
-    routing::{any, get, post},
+    routing::{self, MethodRouter, any},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -75,17 +76,16 @@ pub(crate) fn app(service: Arc<Service>) -> Router {
         .route("/sdk/DeleteContextFile", post(context::delete_file))
         .route("/sdk/DescribeContextFiles", post(context::list_files))
         .route("/sdk/GetAndLoadInternalContext", post(context::internal))
-        .route("/object/{context}/{*path}", get(object_store::get).put(object_store::put))
+        .route("/object/{context}/{*path}", only("GET or PUT", routing::get(object_store::get).put(object_store::put)))
         .route("/link/{session}/callTool", post(link::call))
         .route("/ws/{session}", any(ws::open))
         .route("/cdp/{session}", any(cdp::open));
     routes
         .fallback(unknown_route)
-        .method_not_allowed_fallback(wrong_method)
         .with_state(service.clone())
         .layer(middleware::from_fn_with_state(service.clone(), surround))
         // Storage, and not the service: no key, no envelope, no journal.
-        .merge(Router::new().route("/screenshot/{name}", get(screenshot::get)).with_state(service))
+        .merge(Router::new().route("/screenshot/{name}", routing::get(screenshot::get)).with_state(service))
 }
 
 async fn unknown_route(request: Request) -> Answer {
@@ -93,13 +93,21 @@ async fn unknown_route(request: Request) -> Answer {
     Answer::not_here(format!("{method} {path} is not a route of this emulator"))
 }
 
-async fn wrong_method(request: Request) -> Answer {
-    let (method, path) = (request.method(), request.uri().path());
-    Answer::failure(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "MethodNotAllowed",
-        format!("{path} does not answer to {method}; try {}", if method == "GET" { "POST" } else { "GET" }),
-    )
+fn get<T: 'static>(handler: impl Handler<T, Arc<Service>>) -> MethodRouter<Arc<Service>> {
+    only("GET", routing::get(handler))
+}
+
+fn post<T: 'static>(handler: impl Handler<T, Arc<Service>>) -> MethodRouter<Arc<Service>> {
+    only("POST", routing::post(handler))
+}
+
+/// Names the methods that there are to whoever tries another one.
+fn only(methods: &'static str, routes: MethodRouter<Arc<Service>>) -> MethodRouter<Arc<Service>> {
+    routes.fallback(async move |request: Request| {
+        let (method, path) = (request.method(), request.uri().path());
+        let problem = format!("{path} does not answer to {method}; try {methods}");
+        Answer::failure(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", problem)
+    })
 }
 
 /// Gives every request its id, its place in the journal and its envelope.

@@ -139,11 +139,7 @@ fn number<T: std::str::FromStr>(parser: &mut lexopt::Parser, option: &str, wante
 }
 
 fn isolation(text: &str) -> Result<Isolation, lexopt::Error> {
-    match text {
-        "namespace" => Ok(Isolation::Namespace),
-        "plain" => Ok(Isolation::Plain),
-        _ => Err(format!("--isolation must be namespace or plain, not '{text}'").into()),
-    }
+    text.parse().map_err(|problem| format!("--isolation {problem}").into())
 }
 
 fn fault(text: &str) -> Result<Fault, lexopt::Error> {

@@ -77,12 +77,12 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// `AddrInUse` when the port is taken, `InvalidInput` for an API key that no header can carry, and whatever the
+    /// `AddrInUse` when the port is taken, which the text says, `InvalidInput` for an API key that no header can carry, and whatever the
     /// look at the machine finds: a forced isolation that does not work, an interpreter that is not there.
     pub async fn start(options: EmulatorOptions) -> io::Result<Emulator> {
         let api_key = options.api_key.unwrap_or_else(ids::random_api_key);
         check_api_key(&api_key)?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+        let listener = listen(options.port).await?;
         let base_url = format!("http://{}", listener.local_addr()?);
         let host = Host::probe(HostOptions {
             isolation: options.isolation,
@@ -207,6 +207,16 @@ impl Emulator {
         self.service.closing.cancel();
         self.closed.cancelled().await;
     }
+}
+
+async fn listen(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let what_to_do = "choose another one, or none for any free one";
+            io::Error::new(error.kind(), format!("port {port} is taken; {what_to_do}"))
+        }
+        _ => error,
+    })
 }
 
 fn check_api_key(key: &str) -> io::Result<()> {

@@ -36,6 +36,8 @@ pub(crate) const FINISH_VISIBLE: Duration = Duration::from_secs(30);
 const TOMBSTONES: usize = 1_000;
 /// Pushes that a WebSocket may lag behind.
 const PUSHES: usize = 256;
+/// The status of a session that `getSessionInfo` does not find any more.
+const NOT_FOUND: &str = "NOT_FOUND";
 
 /// Where a session is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,8 +108,8 @@ pub struct SessionView {
     pub image_id: String,
     /// Where it is in its life.
     pub state: SessionState,
-    /// The status that `getSessionInfo` answers; `None` when it answers that the session is not found.
-    pub wire_status: Option<&'static str>,
+    /// The status that `getSessionInfo` answers; `NOT_FOUND` when it answers that the session is not found.
+    pub wire_status: &'static str,
     /// When it was created (ISO 8601, UTC, by the emulator's clock).
     pub created_at: String,
     /// Its idle timeout, in seconds.
@@ -243,7 +245,7 @@ impl Record {
             id: self.session.id.clone(),
             image_id: self.session.image_id.clone(),
             state: self.state(),
-            wire_status: Some(self.wire_status()),
+            wire_status: self.wire_status(),
             created_at: clock.wall(self.created),
             idle_release_timeout_s: self.session.idle_timeout.as_secs_f64(),
             time_left_s: idle_left.min(lifetime_left).as_secs_f64(),
@@ -352,10 +354,11 @@ impl Sessions {
         }
         let id = self.ids.letters("session-", 25);
         let sandbox = Sandbox::new(self.host.clone(), &id);
+        let files = SessionFiles::default();
         let session = Arc::new(Session {
-            browser: SessionBrowser::new(sandbox.clone(), self.browsers.clone()),
+            browser: SessionBrowser::new(sandbox.clone(), files.clone(), self.browsers.clone()),
             sandbox,
-            files: SessionFiles::default(),
+            files,
             contexts: SessionContexts::new(new.mounts),
             screenshots: self.screenshots.clone(),
             pushes: broadcast::channel(PUSHES).0,
@@ -530,7 +533,7 @@ impl Sessions {
         if inner.tombstones.len() == TOMBSTONES {
             inner.tombstones.pop_front();
         }
-        let view = SessionView { wire_status: None, ..record.view(&self.clock) };
+        let view = SessionView { wire_status: NOT_FOUND, ..record.view(&self.clock) };
         inner.tombstones.push_back((record.number, view));
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
@@ -30,6 +31,20 @@ impl fmt::Display for AgentTool {
             Self::Observe => "observe",
             Self::Extract => "extract",
         })
+    }
+}
+
+impl FromStr for AgentTool {
+    type Err = String;
+
+    /// Reads a name; the error is what stands behind the name of the member.
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "act" => Ok(Self::Act),
+            "observe" => Ok(Self::Observe),
+            "extract" => Ok(Self::Extract),
+            other => Err(format!("must be \"act\", \"observe\" or \"extract\", got {other:?}")),
+        }
     }
 }
 
@@ -78,10 +93,10 @@ impl Script {
         Some(found.clone())
     }
 
-    /// Without a script, nothing is observed and everything else fails, as the service does without a model.
+    /// Without a script everything fails.
     fn answer(&self, tool: AgentTool, words: &str) -> AgentAnswer {
         self.take(tool, words).unwrap_or_else(|| {
-            let answer = if tool == AgentTool::Observe { Ok(json!([])) } else { Err(NO_MODEL.to_owned()) };
+            let answer = Err(NO_MODEL.to_owned());
             AgentAnswer { tool, containing: None, answer, pending_looks: 0, times: None }
         })
     }
@@ -180,17 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_script_it_needs_a_model_and_observes_nothing() {
+    fn without_a_script_it_needs_a_model() {
         let script = Script::default();
-        for tool in [AgentTool::Act, AgentTool::Extract] {
+        for tool in [AgentTool::Act, AgentTool::Observe, AgentTool::Extract] {
             let output = script.call(tool, "x");
             assert!(output.is_error && output.text.contains("needs a model"), "{output:?}");
             assert!(Tasks::default().start(&script, tool, "x").is_error);
         }
-        assert_eq!(script.call(AgentTool::Observe, "x"), ToolOutput::ok("[]"));
-        let tasks = Tasks::default();
-        assert_eq!(tasks.start(&script, AgentTool::Observe, "x"), ToolOutput::ok(r#"{"task_id":"observe-task-1"}"#));
-        assert_eq!(tasks.look(AgentTool::Observe, "observe-task-1"), ToolOutput::ok("[]"));
     }
 
     #[test]

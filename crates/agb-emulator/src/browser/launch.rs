@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
 /// What Chromium is called, in the order of preference.
@@ -36,6 +34,11 @@ const DISABLE_FEATURES: &str = "--disable-features=";
 
 /// What a caller's own arguments can't change: the emulator needs it as it is.
 const OURS: [&str; 5] = ["--remote-debugging-", "--user-data-dir", "--headless", "--no-sandbox", "--load-extension"];
+
+/// The argument that makes the user agent another one.
+pub(super) fn user_agent(agent: &str) -> String {
+    format!("--user-agent={agent}")
+}
 
 /// The Chromium that was named, else the one that is installed.
 ///
@@ -75,7 +78,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Of an option map. `without_own_sandbox`: Chromium can't make its own sandbox as root, nor inside another one.
+    /// Of an option map, but for the user agent. `without_own_sandbox`: Chromium can't make its own sandbox as root, nor
+    /// inside another one.
     pub(super) fn new(option: &Map<String, Value>, without_own_sandbox: bool) -> Self {
         let text = |name: &str| option.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let mut arguments: Vec<String> = ALWAYS.map(str::to_owned).to_vec();
@@ -85,7 +89,6 @@ impl Plan {
         if option.get("useStealth") == Some(&Value::Bool(true)) {
             arguments.push("--disable-blink-features=AutomationControlled".to_owned());
         }
-        arguments.extend(user_agent(option).map(|agent| format!("--user-agent={agent}")));
         arguments.extend(window_size(option));
         arguments.extend(languages(option));
         arguments.extend(proxy(option));
@@ -95,34 +98,6 @@ impl Plan {
         let extensions = text("extensionPath").unwrap_or("/tmp/extensions/").trim_end_matches('/').to_owned();
         Self { arguments, extensions, data: String::new() }
     }
-}
-
-/// The one that was asked for: by itself, in a fingerprint, or by an operating system.
-fn user_agent(option: &Map<String, Value>) -> Option<String> {
-    let plain = option.get("userAgent").and_then(Value::as_str).map(str::to_owned);
-    let agent = plain.or_else(|| agent_in_fingerprint(option)).or_else(|| agent_of_system(option))?;
-    Some(agent).filter(|agent| !agent.is_empty() && !agent.contains(char::is_control))
-}
-
-fn agent_in_fingerprint(option: &Map<String, Value>) -> Option<String> {
-    let raw = option.get("fingerprintRawData")?.as_str()?;
-    let data: Value = serde_json::from_slice(&BASE64_STANDARD.decode(raw).ok()?).ok()?;
-    data.pointer("/fingerprint/navigator/userAgent")?.as_str().map(str::to_owned)
-}
-
-fn agent_of_system(option: &Map<String, Value>) -> Option<String> {
-    let system = match option.get("fingerprint")?.pointer("/operatingSystems/0")?.as_str()? {
-        "windows" => "Windows NT 10.0; Win64; x64",
-        "macos" => "Macintosh; Intel Mac OS X 10_15_7",
-        "linux" => "X11; Linux x86_64",
-        "android" => "Linux; Android 10; K",
-        "ios" => "iPhone; CPU iPhone OS 18_0 like Mac OS X",
-        _ => return None,
-    };
-    let mobile = if matches!(system.get(..5), Some("Linux" | "iPhon")) { " Mobile" } else { "" };
-    Some(format!(
-        "Mozilla/5.0 ({system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0{mobile} Safari/537.36"
-    ))
 }
 
 fn window_size(option: &Map<String, Value>) -> Option<String> {
@@ -196,15 +171,14 @@ mod tests {
     #[test]
     fn options_become_arguments() {
         let option = json!({
-            "useStealth": true, "userAgent": "Me/1", "viewport": {"width": 1280, "height": 720.4},
-            "fingerprint": {"operatingSystems": ["windows"], "locales": ["de-DE", "en"]},
+            "useStealth": true, "viewport": {"width": 1280, "height": 720.4},
+            "fingerprint": {"locales": ["de-DE", "en"]},
             "proxies": [{"type": "custom", "server": "http://p:1"}], "defaultNavigateUrl": "chrome://version/",
             "cmdArgs": ["--disable-features=A", "--mute-audio", "--user-data-dir=/x", "http://x", 7],
         });
         let arguments = arguments(option);
         for wanted in [
             "--disable-blink-features=AutomationControlled",
-            "--user-agent=Me/1",
             "--window-size=1280,720",
             "--accept-lang=de-DE,en",
             "--proxy-server=http://p:1",
@@ -218,15 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn the_user_agent_may_come_from_a_fingerprint_or_a_system() {
-        let raw = BASE64_STANDARD.encode(r#"{"fingerprint":{"navigator":{"userAgent":"Raw/2"}}}"#);
-        assert!(has(&arguments(json!({"fingerprintRawData": raw})), "--user-agent=Raw/2"));
-        let windows = arguments(json!({"fingerprint": {"operatingSystems": ["windows", "linux"]}}));
-        assert!(windows.iter().any(|argument| argument.contains("Windows NT")));
+    fn odd_options_become_nothing() {
         for odd in [
-            json!({"fingerprintRawData": "?"}),
-            json!({"fingerprint": {"operatingSystems": ["amiga"]}}),
-            json!({"userAgent": "a\nb"}),
+            json!({"fingerprint": {"locales": [7]}}),
             json!({"proxies": [{"type": "built-in", "strategy": "polling"}], "viewport": {"width": "x"}}),
         ] {
             let count = ALWAYS.len() + 2;

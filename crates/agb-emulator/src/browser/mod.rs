@@ -11,6 +11,7 @@
 mod agent;
 mod cdp;
 mod chromium;
+mod fingerprint;
 mod launch;
 mod pages;
 
@@ -24,8 +25,9 @@ pub use self::agent::{AgentAnswer, AgentTool};
 use self::agent::{Script, Tasks};
 pub(crate) use self::chromium::BrowserSocket;
 use self::chromium::Chromium;
-pub(crate) use self::pages::Shot;
-use crate::sandbox::{Isolation, Sandbox};
+pub(crate) use self::pages::{Shot, View};
+use crate::sandbox::Sandbox;
+use crate::tools::filesystem::SessionFiles;
 
 /// What all browsers of an emulator share.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ impl Browsers {
 #[derive(Debug)]
 pub(crate) struct SessionBrowser {
     sandbox: Sandbox,
+    files: SessionFiles,
     pub(crate) browsers: Arc<Browsers>,
     pub(crate) tasks: Tasks,
     running: Mutex<Option<Arc<Chromium>>>,
@@ -72,8 +75,8 @@ impl std::fmt::Display for NoBrowser {
 }
 
 impl SessionBrowser {
-    pub(crate) fn new(sandbox: Sandbox, browsers: Arc<Browsers>) -> Self {
-        Self { sandbox, browsers, tasks: Tasks::default(), running: Mutex::default() }
+    pub(crate) fn new(sandbox: Sandbox, files: SessionFiles, browsers: Arc<Browsers>) -> Self {
+        Self { sandbox, files, browsers, tasks: Tasks::default(), running: Mutex::default() }
     }
 
     /// Starts the browser with an option map, if none is running, and gives its port. `data` is where a context for its
@@ -83,20 +86,40 @@ impl SessionBrowser {
         if let Some(chromium) = running.as_ref().filter(|chromium| !chromium.has_ended()) {
             return Ok(chromium.port());
         }
-        let program = launch::find_program(self.browsers.named.as_deref()).map_err(NoBrowser::Missing)?;
-        let host = self.sandbox.host();
-        let is_confined = host.isolation() == Isolation::Namespace;
-        let mut plan = launch::Plan::new(option, is_confined || host.is_root());
-        data.unwrap_or_default().clone_into(&mut plan.data);
-        let started = tokio::select! {
-            biased;
-            () = self.sandbox.released() => Err(self.sandbox.released_error().to_string()),
-            started = Chromium::start(&self.sandbox, &program, &plan) => started,
-        };
-        let chromium = started.map_err(NoBrowser::Failed)?;
+        let chromium = self.launch(option, data).await?;
         let port = chromium.port();
         *running = Some(Arc::new(chromium));
         Ok(port)
+    }
+
+    async fn launch(&self, option: &Map<String, Value>, data: Option<&str>) -> Result<Chromium, NoBrowser> {
+        let program = launch::find_program(self.browsers.named.as_deref()).map_err(NoBrowser::Missing)?;
+        let mut plan = launch::Plan::new(option, self.sandbox.host().confines());
+        data.unwrap_or_default().clone_into(&mut plan.data);
+        let starting = async {
+            let agent = fingerprint::user_agent(option, &self.sandbox, &self.files).await?;
+            plan.arguments.splice(0..0, agent.as_deref().map(launch::user_agent));
+            Chromium::start(&self.sandbox, &program, &plan).await
+        };
+        let started = tokio::select! {
+            biased;
+            () = self.sandbox.released() => Err(self.sandbox.released_error().to_string()),
+            started = starting => started,
+        };
+        started.map_err(NoBrowser::Failed)
+    }
+
+    /// A picture, `png` or `jpeg`, of what the browser shows. Where none is running, one is started for the picture alone:
+    /// the next start may have other options.
+    pub(crate) async fn view(&self, format: &str) -> Result<View, String> {
+        if let Ok(chromium) = self.running().await {
+            return chromium.view(format).await;
+        }
+        let _nothing_else_starts = self.running.lock().await;
+        let chromium = self.launch(&Map::new(), None).await.map_err(|reason| reason.to_string())?;
+        let view = chromium.view(format).await;
+        chromium.stop().await;
+        view
     }
 
     /// The running browser.

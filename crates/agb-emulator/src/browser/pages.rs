@@ -23,6 +23,16 @@ pub(crate) struct Shot {
     pub(crate) limit: Duration,
 }
 
+/// A picture of what a browser shows.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// In CSS pixels, which are those of the picture.
+    pub(crate) width: u64,
+    pub(crate) height: u64,
+    /// The file, in base64.
+    pub(crate) data: String,
+}
+
 impl Chromium {
     /// Opens an address in the first page and waits until it has loaded.
     pub(crate) async fn navigate(&self, url: &str) -> Result<String, String> {
@@ -81,6 +91,26 @@ impl Chromium {
             params.insert("clip".to_owned(), clip);
             params.insert("captureBeyondViewport".to_owned(), true.into());
         }
+        self.capture(page, params).await
+    }
+
+    /// Takes a picture of the visible part of the first page, as `png` or `jpeg`.
+    pub(crate) async fn view(&self, format: &str) -> Result<View, String> {
+        let page = self.attach(None).await?;
+        let outcome = self.take_view(&page, format).await;
+        self.detach(&page).await;
+        outcome
+    }
+
+    async fn take_view(&self, page: &str, format: &str) -> Result<View, String> {
+        let metrics = self.call(page, "Page.getLayoutMetrics", json!({})).await?;
+        let side = |name: &str| metrics.pointer(&format!("/cssLayoutViewport/{name}")).and_then(Value::as_u64);
+        let (width, height) = (side("clientWidth").unwrap_or_default(), side("clientHeight").unwrap_or_default());
+        let data = self.capture(page, json!({ "format": format })).await?;
+        Ok(View { width, height, data })
+    }
+
+    async fn capture(&self, page: &str, params: Value) -> Result<String, String> {
         let answer = self.call(page, "Page.captureScreenshot", params).await?;
         let data = answer.get("data").and_then(Value::as_str).filter(|data| !data.is_empty());
         data.map(str::to_owned).ok_or_else(|| "the browser gave no picture".to_owned())

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::{Map, json};
 
 use super::{Call, cdp, object_in_text, session::tools_image};
-use crate::{browser::NoBrowser, envelope::Answer, tools::catalog};
+use crate::{app::Service, browser::NoBrowser, envelope::Answer, state::Session, tools::catalog};
 
 /// Where clients mount the context of a browser's data (docs/protocol.md, section "Mounts").
 const DATA: &str = "/tmp/agb_browser_data";
@@ -29,8 +29,13 @@ pub(crate) async fn init(call: Call) -> Result<Answer, Answer> {
 /// Where the running browser is reached by the debugging protocol.
 pub(crate) async fn cdp_link(call: Call) -> Result<Answer, Answer> {
     let in_use = call.use_session()?;
-    let chromium = in_use.session.browser.running().await.map_err(refusal)?;
-    Ok(Answer::data(json!({ "url": cdp::url(&call.service, &in_use.session, chromium.token()) })))
+    link(&call.service, &in_use.session).await
+}
+
+/// The address of a session's browser, if one is running.
+pub(super) async fn link(service: &Service, session: &Session) -> Result<Answer, Answer> {
+    let chromium = session.browser.running().await.map_err(refusal)?;
+    Ok(Answer::data(json!({ "url": cdp::url(service, session, chromium.token()) })))
 }
 
 pub(super) fn refusal(reason: NoBrowser) -> Answer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{Call, context, kind, object_in_text, resource_url};
+use super::{Call, browser, context, kind, object_in_text, resource_url};
 use crate::{
     app::Service,
     contexts::mount::{Mount, read_mounts},
@@ -19,6 +19,8 @@ const IMAGES: [&str; 5] =
     ["agb-code-space-1", "agb-code-space-2", "agb-browser-use-1", "agb-computer-use-1", "agb-computer-use-ubuntu-2204"];
 /// Whose tools a custom image gets.
 const IMAGE_OF_CUSTOM: &str = "agb-code-space-1";
+/// The image whose sessions have a link to their browser.
+const IMAGE_OF_BROWSER: &str = "agb-browser-use-1";
 /// The image whose sessions have no link unless the options say so.
 const IMAGE_WITHOUT_LINK: &str = "agb-computer-use-1";
 /// Longer timeouts are cut to this; no session lives nearly as long.
@@ -156,7 +158,7 @@ pub(crate) async fn link(call: Call) -> Result<Answer, Answer> {
     let in_use = call.use_session()?;
     let protocol = call.query("protocolType");
     let Some(port) = call.query("port") else {
-        return Err(link_without_port(&in_use.session.image_id, protocol));
+        return link_without_port(&call.service, &in_use.session, protocol).await;
     };
     let scheme = match protocol {
         None | Some("https") => "http",
@@ -170,14 +172,17 @@ pub(crate) async fn link(call: Call) -> Result<Answer, Answer> {
     Ok(Answer::data(json!({"url": format!("{scheme}://127.0.0.1:{port}/")})))
 }
 
-fn link_without_port(image_id: &str, protocol: Option<&str>) -> Answer {
+/// Without protocol and port, the link of a browser image leads to its browser.
+async fn link_without_port(service: &Service, session: &Session, protocol: Option<&str>) -> Result<Answer, Answer> {
     if protocol.is_some() {
-        return Answer::invalid("port is not valid: null");
+        return Err(Answer::invalid("port is not valid: null"));
     }
-    if image_id == "agb-browser-use-1" {
-        return Answer::not_here("links to the browser of a session are not available in this emulator yet");
+    let image_id = &session.image_id;
+    if image_id != IMAGE_OF_BROWSER {
+        let problem = format!("only BrowserUse images have a default CDP link, and {image_id} is none: give a port");
+        return Err(Answer::invalid(problem));
     }
-    Answer::invalid(format!("only BrowserUse images have a default CDP link, and {image_id} is none: give a port"))
+    browser::link(service, session).await
 }
 
 /// What an image offers. Names no session, so it uses none.

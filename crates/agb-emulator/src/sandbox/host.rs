@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
@@ -37,6 +38,19 @@ impl fmt::Display for Isolation {
             Isolation::Namespace => "namespace",
             Isolation::Plain => "plain",
         })
+    }
+}
+
+impl FromStr for Isolation {
+    type Err = String;
+
+    /// Reads a name; the error is what stands behind the name of the option.
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "namespace" => Ok(Isolation::Namespace),
+            "plain" => Ok(Isolation::Plain),
+            other => Err(format!("must be namespace or plain, not {other:?}")),
+        }
     }
 }
 
@@ -166,9 +180,10 @@ impl Host {
         self.base.path().join("contexts")
     }
 
-    /// Does the emulator run as root? Then sessions are another user.
-    pub(crate) fn is_root(&self) -> bool {
-        self.user.is_some()
+    /// Are a session's processes kept from making sandboxes of their own? As root's processes made another user, and inside
+    /// namespaces, they are.
+    pub(crate) fn confines(&self) -> bool {
+        self.user.is_some() || self.isolation() == Isolation::Namespace
     }
 
     pub(super) fn base(&self) -> &BaseDirectory {

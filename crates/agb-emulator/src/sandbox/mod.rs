@@ -20,6 +20,7 @@ mod running;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -34,6 +35,7 @@ pub(crate) use self::interpreters::Language;
 pub(crate) use self::pipes::OutputPipe;
 pub(crate) use self::process::{Invocation, Process};
 pub(crate) use self::running::Running;
+pub(crate) use self::written::{cut, json_len, share};
 use crate::tools::computer::DesktopSlot;
 use crate::tools::kernels::Kernels;
 

@@ -96,7 +96,7 @@ impl Namespace {
             drop(stdin);
             // It may hang in a mount; without it nothing of it is left.
             let _ = child.kill().await;
-            return Err(io::Error::other(failure_text(&errors.take())));
+            return Err(io::Error::other(failure_text(&errors.take().text)));
         };
         let root = open_root(init)?;
         Ok(Namespace {

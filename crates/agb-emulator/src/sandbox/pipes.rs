@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::Notify;
 
+use super::written::Written;
+
 /// What is read from a pipe in one go at most, so that a process that never stops writing can't hold up the reader.
 const READ_AT_ONCE_BYTES: usize = 1 << 20;
 const CHUNK_BYTES: usize = 1 << 16;
@@ -55,8 +57,8 @@ impl OutputPipe {
         }
     }
 
-    /// Everything written so far, as text, with a note where the limit cut it; later output starts anew.
-    pub(crate) fn take(&self) -> String {
+    /// Everything written so far; later output starts anew.
+    pub(crate) fn take(&self) -> Written {
         let mut kept = self.kept();
         self.read_what_is_there(&mut kept);
         kept.take()
@@ -118,16 +120,12 @@ impl Kept {
         String::from_utf8_lossy(&piece).into_owned()
     }
 
-    fn take(&mut self) -> String {
+    fn take(&mut self) -> Written {
         let bytes = std::mem::take(&mut self.bytes);
         let dropped_bytes = std::mem::take(&mut self.dropped_bytes);
-        if dropped_bytes == 0 {
-            return String::from_utf8_lossy(&bytes).into_owned();
-        }
-        let whole = whole_characters(&bytes);
-        let note =
-            format!("\n[output cut at the limit of {} bytes; {dropped_bytes} bytes were dropped]\n", self.limit_bytes);
-        String::from_utf8_lossy(whole).into_owned() + &note
+        let whole = if dropped_bytes == 0 { &bytes } else { whole_characters(&bytes) };
+        let text = String::from_utf8_lossy(whole).into_owned();
+        Written { text, dropped_bytes, limit_bytes: self.limit_bytes }
     }
 }
 
@@ -151,15 +149,15 @@ mod tests {
         let (pipe, writer) = OutputPipe::new(100).unwrap();
         let mut writer = std::fs::File::from(writer);
         writer.write_all("grüße".as_bytes()).unwrap();
-        assert_eq!(pipe.take(), "grüße");
-        assert_eq!(pipe.take(), "");
+        assert_eq!(pipe.take().into_text(), "grüße");
+        assert_eq!(pipe.take().into_text(), "");
     }
 
     #[tokio::test]
     async fn the_limit_cuts_between_characters_and_says_so() {
         let (pipe, writer) = OutputPipe::new(5).unwrap();
         std::fs::File::from(writer).write_all("ääää".as_bytes()).unwrap();
-        let text = pipe.take();
+        let text = pipe.take().into_text();
         assert!(text.starts_with("ää\n[output cut at the limit of 5 bytes; 3 bytes were dropped]"), "{text}");
     }
 
@@ -174,11 +172,11 @@ mod tests {
         assert_eq!(pipe.take_piece(100), "ä");
         writer.write_all(b"123456").unwrap();
         assert_eq!(pipe.take_piece(2), "12");
-        let rest = pipe.take();
+        let rest = pipe.take().into_text();
         assert!(rest.starts_with("3\n[output cut at the limit of 8 bytes; 3 bytes were dropped]"), "{rest}");
         pipe.set_limit(8);
         writer.write_all(b"12345678").unwrap();
-        assert_eq!(pipe.take(), "12345678", "a new limit counts anew");
+        assert_eq!(pipe.take().into_text(), "12345678", "a new limit counts anew");
     }
 
     #[tokio::test]
@@ -197,6 +195,6 @@ mod tests {
         let writing = tokio::task::spawn_blocking(move || std::fs::File::from(writer).write_all(&[b'x'; 300_000]));
         writing.await.unwrap().unwrap();
         reading.await.unwrap();
-        assert_eq!(pipe.take().len(), 300_000);
+        assert_eq!(pipe.take().into_text().len(), 300_000);
     }
 }

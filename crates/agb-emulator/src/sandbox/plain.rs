@@ -12,7 +12,8 @@ use super::SYSTEM_PATH;
 
 const SUPERVISOR: &str = include_str!("supervisor.sh");
 const STOP_LIMIT: Duration = Duration::from_secs(10);
-/// The environment variable that marks a session's processes, also those that left their process group.
+/// The environment variable that marks a session's processes, also those that left their process group. start.sh makes its
+/// value a limit of theirs too, for those that left their environment.
 const MARKER_NAME: &str = "AGB_SANDBOX";
 
 /// The processes of one session.
@@ -32,10 +33,11 @@ struct Reports {
 
 impl Plain {
     pub(super) fn start() -> io::Result<Plain> {
-        let marker = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        // Long enough to be found nowhere else, and small enough for a limit.
+        let marker = fastrand::u64(1_000_000_000_000_000_000..1 << 63).to_string();
         let (reader, writer) = io::pipe()?;
         let supervisor = Command::new("/bin/sh")
-            .args(["-c", SUPERVISOR, "sh", &format!("{MARKER_NAME}={marker}")])
+            .args(["-c", SUPERVISOR, "sh", &marker])
             .env_clear()
             .env("PATH", SYSTEM_PATH)
             .current_dir("/")

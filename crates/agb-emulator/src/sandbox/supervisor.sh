@@ -1,5 +1,5 @@
 # Ends a session's processes when the emulator closes the pipe on standard input, or dies. The argument is the text
-# that marks the environment of the session's processes; lines "+ <id>" and "- <id>" name its process groups.
+# that marks the session's processes (start.sh); lines "+ <id>" and "- <id>" name its process groups.
 marker=$1
 groups=
 while read -r change id; do
@@ -21,11 +21,11 @@ done
 round=0
 while [ -d /proc/self ] && [ "$round" -lt 50 ]; do
     # Its exit code says nothing: some files are always unreadable or gone.
-    found=$(grep -lF -- "$marker" /proc/[0-9]*/environ 2>/dev/null)
+    found=$(grep -lF -- "$marker" /proc/[0-9]*/environ /proc/[0-9]*/limits 2>/dev/null)
     [ -n "$found" ] || break
     for file in $found; do
         id=${file#/proc/}
-        kill -KILL "${id%/environ}" 2>/dev/null
+        kill -KILL "${id%/*}" 2>/dev/null
     done
     round=$((round + 1))
 done

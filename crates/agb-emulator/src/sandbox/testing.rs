@@ -105,6 +105,24 @@ pub(crate) fn main_result(answer: &Value) -> &str {
     main.unwrap_or_else(|| panic!("no main result: {answer}"))["text/plain"].as_str().unwrap()
 }
 
+/// A word that nothing else on this machine has on its command line.
+pub(crate) fn unique_word() -> String {
+    format!("agbtest{:016x}", fastrand::u64(..))
+}
+
+/// The host's processes whose command line holds `word`; none where there is no `/proc`.
+pub(crate) fn processes_with(word: &str) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let own = std::process::id().to_string();
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    pids.filter(|pid| pid.parse::<u32>().is_ok() && *pid != own)
+        .filter(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(word)
+        })
+        .collect()
+}
+
 /// Waits, within a bound, until something is the case.
 pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let started = Instant::now();

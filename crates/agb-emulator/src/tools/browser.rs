@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{ToolArgs, ToolLimits, ToolOutput, read_time};
+use super::{ToolArgs, ToolLimits, ToolOutput, computer, read_time};
 use crate::browser::{AgentTool, SessionBrowser, Shot};
 
 const DEFAULT_QUALITY: u64 = 80;
@@ -52,6 +52,13 @@ async fn screenshot(browser: &SessionBrowser, args: &ToolArgs, limits: &ToolLimi
     let shot = read_shot(args, limits.time)?;
     let chromium = browser.running().await.map_err(|reason| reason.to_string())?;
     chromium.screenshot(&shot).await
+}
+
+/// The answer of `screenshot` on images without a desktop: what the browser shows.
+pub(super) async fn view(browser: &SessionBrowser, args: &ToolArgs) -> ToolOutput {
+    let format = args.get("format").and_then(Value::as_str).unwrap_or("png");
+    let view = browser.view(format).await;
+    output(view.map(|view| computer::described(format, view.width, view.height, &view.data)))
 }
 
 fn read_shot(args: &ToolArgs, longest: Duration) -> Result<Shot, String> {

@@ -50,7 +50,7 @@ const FAMILIES: &[Family] = &[
     Family { server: "wuying_ui", images: &[ImageKind::Desktop], tools: INPUT },
     Family { server: "wuying_ui", images: &[ImageKind::Desktop], tools: WINDOWS },
     Family { server: "wuying_app", images: &[ImageKind::Desktop], tools: APPS },
-    Family { server: "wuying_capture", images: &[ImageKind::Desktop], tools: CAPTURE },
+    Family { server: "wuying_capture", images: &[ImageKind::Browser, ImageKind::Desktop], tools: CAPTURE },
     Family { server: "mcp-server", images: &[ImageKind::Desktop], tools: STORED_CAPTURE },
     Family { server: "wuying_browseruse", images: &[ImageKind::Browser, ImageKind::Desktop], tools: BROWSER },
 ];
@@ -592,6 +592,11 @@ pub fn knows(image_id: &str, tool: &str) -> bool {
     families.any(|family| family.tools.iter().any(|known| known.name == tool))
 }
 
+/// Whether an image has a desktop.
+pub(crate) fn has_desktop(image_id: &str) -> bool {
+    ImageKind::of(image_id) == ImageKind::Desktop
+}
+
 /// Checks the arguments of a call against the tool's schema: required members, types, allowed words, minimum.
 ///
 /// `null` counts as absent; members that the schema doesn't name are let through.
@@ -718,7 +723,8 @@ mod tests {
                 assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
             }
         }
-        assert!(!knows("agb-code-space-1", "click_mouse") && !knows("agb-browser-use-1", "screenshot"));
+        assert!(!knows("agb-code-space-1", "click_mouse") && !knows("agb-code-space-1", "screenshot"));
+        assert!(knows("agb-browser-use-1", "screenshot") && !knows("agb-browser-use-1", "system_screenshot"));
         assert!(complaint("click_mouse", json!({"x": 1, "y": 1, "button": "thumb"})).contains("button must be one of"));
         assert!(complaint("close_window", json!({"window_id": 1.5})).contains("window_id must be an integer"));
         assert!(complaint("press_keys", json!({"keys": "a"})).contains("keys must be an array of strings"));

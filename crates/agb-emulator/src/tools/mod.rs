@@ -22,6 +22,9 @@ const OVERTIME: Duration = Duration::from_secs(5);
 /// The argument object of a tool call.
 pub type ToolArgs = Map<String, Value>;
 
+/// What an answer needs beside the texts that a tool cuts to its room: names, numbers, notes of what was dropped.
+const ENVELOPE_BYTES: usize = 2 << 10;
+
 /// What a tool may use up, whatever its caller asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ToolLimits {
@@ -29,6 +32,13 @@ pub struct ToolLimits {
     pub output_bytes: usize,
     /// The longest a tool may take, in real time.
     pub time: Duration,
+}
+
+impl ToolLimits {
+    /// The room that an answer in JSON has for texts of any length, in bytes of JSON.
+    pub(crate) fn room(&self) -> usize {
+        self.output_bytes.saturating_sub(ENVELOPE_BYTES)
+    }
 }
 
 /// What a tool answers: one text item, and whether it is an error.
@@ -63,14 +73,16 @@ pub(crate) async fn call(
     args: &ToolArgs,
     limits: &ToolLimits,
 ) -> ToolOutput {
+    let missing = || ToolOutput::error(format!("Tool {name} is not available in image {image_id}"));
     if !catalog::knows(image_id, name) {
-        return ToolOutput::error(format!("Tool {name} is not available in image {image_id}"));
+        return missing();
     }
     if let Err(fault) = catalog::check_args(name, args) {
         return ToolOutput::error(fault);
     }
-    match tokio::time::timeout(limits.time + OVERTIME, dispatch(session, name, args, limits)).await {
-        Ok(output) => within(output, name, limits),
+    match tokio::time::timeout(limits.time + OVERTIME, dispatch(session, image_id, name, args, limits)).await {
+        Ok(Some(output)) => within(output, name, limits),
+        Ok(None) => missing(),
         Err(_) => ToolOutput::error(format!(
             "Tool {name} was cut off after {} s, the limit of one call",
             limits.time.as_secs_f64()
@@ -78,24 +90,29 @@ pub(crate) async fn call(
     }
 }
 
-async fn dispatch(session: &Session, name: &str, args: &ToolArgs, limits: &ToolLimits) -> ToolOutput {
+async fn dispatch(
+    session: &Session,
+    image_id: &str,
+    name: &str,
+    args: &ToolArgs,
+    limits: &ToolLimits,
+) -> Option<ToolOutput> {
     let sandbox: &Sandbox = &session.sandbox;
-    match name {
+    Some(match name {
         "shell" => shell::call(sandbox, args, limits).await,
         "run_code" => run_code::call(sandbox, args, limits).await,
         "get_metrics" => metrics::call(sandbox).await,
+        "screenshot" if !catalog::has_desktop(image_id) => browser::view(&session.browser, args).await,
         _ => {
             if let Some(output) = filesystem::call(sandbox, &session.files, name, args, limits).await {
-                return output;
+                return Some(output);
             }
             if let Some(output) = browser::call(&session.browser, name, args, limits).await {
-                return output;
+                return Some(output);
             }
-            computer::call(sandbox, &session.screenshots, name, args)
-                .await
-                .unwrap_or_else(|| ToolOutput::error(format!("Tool {name} is not available in this emulator yet")))
+            return computer::call(sandbox, &session.screenshots, name, args).await;
         }
-    }
+    })
 }
 
 fn within(output: ToolOutput, name: &str, limits: &ToolLimits) -> ToolOutput {

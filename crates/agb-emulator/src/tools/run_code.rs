@@ -18,7 +18,8 @@ const DEFAULT_TIMEOUT_S: f64 = 60.0;
 ///
 /// Answers `{"result","stdout","stderr","execution_count","execution_time","executionError"}` as JSON text, also when the
 /// code fails. Over its time limit (`timeout_s`, default 60, at most that of `limits`) a run is interrupted; an
-/// interpreter that does not stop within 2 s more is killed, and the answer says that its state is lost.
+/// interpreter that does not stop within 2 s more is killed, and the answer says that its state is lost. Output and results
+/// that one answer has no room for are cut or dropped, with a note.
 pub async fn call(sandbox: &Sandbox, args: &ToolArgs, limits: &ToolLimits) -> ToolOutput {
     let (language, request) = match read(args, "timeout_s", limits) {
         Ok(request) => request,
@@ -55,7 +56,7 @@ fn read(args: &ToolArgs, time: &str, limits: &ToolLimits) -> Result<(Language, R
     let language = read_language(read_string(args, "language")?)?;
     let limit: Duration = super::read_time(args, time, DEFAULT_TIMEOUT_S, 1.0)?.min(limits.time);
     let (live, cancel) = (None, CancellationToken::new());
-    Ok((language, RunRequest { code: code.to_owned(), limit, output_bytes: limits.output_bytes, live, cancel }))
+    Ok((language, RunRequest { code: code.to_owned(), limit, limits: *limits, live, cancel }))
 }
 
 fn read_string<'a>(args: &'a ToolArgs, name: &str) -> Result<&'a str, String> {
@@ -88,7 +89,7 @@ async fn run(sandbox: &Sandbox, language: Language, request: &RunRequest) -> Res
     }
     let kernel = match slot.as_mut() {
         Some(kernel) => kernel,
-        None => slot.insert(Kernel::start(sandbox, language, request.output_bytes).await?),
+        None => slot.insert(Kernel::start(sandbox, language, request.limits.output_bytes).await?),
     };
     let outcome = kernel.run(request, sandbox).await;
     if outcome.is_lost {
@@ -163,6 +164,7 @@ mod tests {
                 ("nope", "NameError: name 'nope' is not defined"),
                 ("input('?')", "EOFError"),
                 ("import sys; sys.exit(3)", "SystemExit: 3"),
+                ("raise Exception('\\0' * 2_000_000)", "Exception: \0\0"),
             ] {
                 let answer = session.python(code).await;
                 assert!(answer["executionError"].as_str().unwrap().contains(part), "{code}: {answer}");
@@ -195,6 +197,40 @@ Chart()";
             assert_eq!(items[0]["text/html"], "<h1>Hello</h1>");
             assert_eq!((&items[0]["isMainResult"], &items[6]["isMainResult"]), (&json!(false), &json!(true)));
             assert_eq!(items[4]["application/json"], json!({ "a": [1] }));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn python_shows_through_an_installed_ipython_and_says_nothing_of_its_own() {
+        in_both_modes(|session| async move {
+            let core = "import warnings\ndef __getattr__(name):\n    if name.startswith('__'): raise AttributeError(name)\n    \
+                        warnings.warn(f'{name} has moved', DeprecationWarning, stacklevel=2)\n    return print\n";
+            let functions = "def display(*values): print('theirs')\ndef publish_display_data(data): print('theirs')\n\
+                             def clear_output(wait=False): print('\\x1b[2K')\n";
+            let code = format!(
+                "import os, sys\nos.makedirs('lib/IPython/core')\nfor name, text in {{'__init__': '', 'core/__init__': '', \
+                 'core/display': {core:?}, 'core/display_functions': {functions:?}, 'display': \
+                 'from .core import display as _\\nfrom .core.display_functions import *'}}.items():\n    \
+                 open(f'lib/IPython/{{name}}.py', 'w').write(text)\nsys.path.insert(0, 'lib')"
+            );
+            assert_eq!(session.python(&code).await["executionError"], json!(null));
+            let answer = session.python("from IPython.display import display, clear_output\ndisplay('ours')\nclear_output()").await;
+            assert_eq!(answer["executionError"], json!(null), "{answer}");
+            assert_eq!((text(&answer, "stdout"), text(&answer, "stderr")), (String::new(), String::new()));
+            assert_eq!(answer["result"][0]["text/plain"], "'ours'");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn python_magics_have_no_value() {
+        in_both_modes(|session| async move {
+            session.python("7").await;
+            let answer = session.python("!echo said; exit 3").await;
+            assert_eq!((text(&answer, "stdout").as_str(), &answer["result"]), ("said\n", &json!([])), "{answer}");
+            assert_eq!(session.python("%pip --version").await["result"], json!([]));
+            assert_eq!(main_result(&session.python("_").await), "7");
         })
         .await;
     }
@@ -270,13 +306,14 @@ Chart()";
                 ("int z = 1 / 0;", "java.lang.ArithmeticException: / by zero"),
                 ("nope", "cannot find symbol"),
                 ("foo(", "error: "),
+                ("throw new Error(\"ä\".repeat(2_000_000));", "java.lang.Error: ää"),
             ] {
                 let answer = java(code).await;
                 assert!(answer["executionError"].as_str().unwrap().contains(part), "{code}: {answer}");
                 assert!(!text(&answer, "stderr").is_empty(), "{code}: {answer}");
             }
-            let answer = session.run_for("java", "System.out.println(\"begun\"); while (true) {}", 1.0).await;
-            assert_eq!(answer["executionError"], "Execution timeout after 1 s");
+            let answer = session.run_for("java", "System.out.println(\"begun\"); while (true) {}", 3.0).await;
+            assert_eq!(answer["executionError"], "Execution timeout after 3 s");
             assert_eq!(text(&answer, "stdout"), "begun\n");
             assert_eq!(main_result(&java("counter").await), "52");
             let gone = java("System.exit(3);").await;
@@ -307,6 +344,7 @@ Chart()";
                 ("log('a')", "non-numeric argument"),
                 ("1 +", "unexpected end of input"),
                 ("readline('?')", "no standard input"),
+                ("stop(strrep('ab', 1e6))", "Error: abab"),
             ] {
                 let answer = r(code).await;
                 assert!(answer["executionError"].as_str().unwrap().contains(part), "{code}: {answer}");
@@ -315,8 +353,8 @@ Chart()";
             assert!(text(&r("warning('careful')").await, "stderr").contains("careful"));
             assert_eq!(r("quit()").await["executionError"], json!(null));
             for code in ["cat('begun\\n'); while (TRUE) {}", "cat('begun\\n'); system('sleep 100')"] {
-                let answer = session.run_for("r", code, 1.0).await;
-                assert_eq!(answer["executionError"], "Execution timeout after 1 s", "{code}");
+                let answer = session.run_for("r", code, 3.0).await;
+                assert_eq!(answer["executionError"], "Execution timeout after 3 s", "{code}");
                 assert_eq!(text(&answer, "stdout"), "begun\n");
             }
             assert_eq!(text(&r("cat(y)").await, "stdout"), "99");
@@ -346,6 +384,42 @@ Chart()";
     }
 
     #[tokio::test]
+    async fn javascript_imports_beside_any_text() {
+        in_both_modes(|session| async move {
+            let code = r#"
+const quotes = /['"`]\/[/'"]/g; // it's
+const half = (4 + 4) / 2, other = half / 2; let n = 2; const ratio = n++ / 2 / 1;
+const split = 'a"b'.split(/* " */ /"/), kind = typeof /import('x')/;
+const nested = `${`it's ${(await import('os')).EOL.length} {`} import('y') ${{ a: '}' }.a}`;
+import { sep } from 'path';
+[half, other, ratio, split.length, kind, nested, sep, quotes.source, (await import("os")).EOL]"#;
+            let answer = session.javascript(code).await;
+            let expected = json!([4, 2, 1, 2, "object", "it's 1 { import('y') }", "/", r#"['"`]\/[/'"]"#, "\n"]);
+            assert_eq!(answer["result"][0]["application/json"], expected, "{answer}");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn javascript_may_do_with_global_names_what_it_likes() {
+        in_both_modes(|session| async move {
+            session.javascript("var kept = 7").await;
+            let names = "JSON Buffer Object Array Promise Error Number String process performance ArrayBuffer Atomics";
+            for name in names.split(' ') {
+                session.run_for("javascript", &format!("const kept{name} = {name}; {name} = null; 1"), 30.0).await;
+            }
+            let answer = session.run_for("javascript", "display('shown'); [kept]", 30.0).await;
+            assert_eq!((&answer["executionError"], main_result(&answer)), (&json!(null), "[ 7 ]"), "{answer}");
+            let hostile = "throw Object.defineProperty(new keptError('x'), 'stack', { get() { throw 1 } })";
+            let code = format!("Object = keptObject; {hostile}");
+            let answer = session.run_for("javascript", &code, 30.0).await;
+            assert_eq!(answer["executionError"], "the error cannot be told");
+            assert_eq!(main_result(&session.run_for("javascript", "kept", 30.0).await), "7");
+        })
+        .await;
+    }
+
+    #[tokio::test]
     async fn javascript_errors_name_themselves_and_late_ones_are_reported() {
         in_both_modes(|session| async move {
             let error = session.javascript("function f() { throw new TypeError('boo') }\nf()").await;
@@ -360,6 +434,9 @@ Chart()";
             let late = session.javascript("setTimeout(() => { throw new Error('late') }); Promise.reject(new Error('lost')); await new Promise((r) => setTimeout(r, 50)); 1").await;
             assert_eq!(main_result(&late), "1");
             assert!(text(&late, "stderr").contains("late") && text(&late, "stderr").contains("lost"), "{late}");
+            // Last, as Node may write what is that long on standard error when the run has ended.
+            let long = session.javascript("throw new Error('\\0'.repeat(2e6))").await;
+            assert!(long["executionError"].as_str().unwrap().starts_with("Error: \0\0"), "{long}");
         })
         .await;
     }
@@ -385,14 +462,14 @@ Chart()";
             ] {
                 session.run(language, setup).await;
                 for code in [busy, waiting] {
-                    let answer = session.run_for(language, code, 1.5).await;
-                    assert_eq!(answer["executionError"], "Execution timeout after 1.5 s", "{code}");
+                    let answer = session.run_for(language, code, 3.0).await;
+                    assert_eq!(answer["executionError"], "Execution timeout after 3 s", "{code}");
                     assert_eq!(text(&answer, "stdout"), "so far\n");
                     assert_eq!(main_result(&session.run(language, read).await), "5");
                 }
             }
-            let child = session.run_for("javascript", "require('child_process').execSync('sleep 100')", 1.5).await;
-            assert_eq!(child["executionError"], "Execution timeout after 1.5 s");
+            let child = session.run_for("javascript", "require('child_process').execSync('sleep 100')", 3.0).await;
+            assert_eq!(child["executionError"], "Execution timeout after 3 s");
             assert_eq!(main_result(&session.javascript("x").await), "5");
         })
         .await;
@@ -403,9 +480,9 @@ Chart()";
         in_both_modes(|session| async move {
             session.python("x = 5").await;
             let code = "import time\nprint('here', flush=True)\nwhile True:\n    try:\n        time.sleep(100)\n    except KeyboardInterrupt: pass";
-            let answer = session.run_for("python", code, 1.5).await;
+            let answer = session.run_for("python", code, 3.0).await;
             let error = answer["executionError"].as_str().unwrap();
-            assert!(error.starts_with("Execution timeout after 1.5 s") && error.contains("state is lost"), "{error}");
+            assert!(error.starts_with("Execution timeout after 3 s") && error.contains("state is lost"), "{error}");
             assert_eq!(text(&answer, "stdout"), "here\n");
             let next = session.python("'x' in globals()").await;
             assert_eq!((main_result(&next), next["execution_count"].as_u64()), ("False", Some(1)));
@@ -434,17 +511,21 @@ Chart()";
     #[tokio::test]
     async fn output_and_results_are_cut_at_the_limit() {
         in_both_modes(|mut session| async move {
-            session.limits.output_bytes = 1000;
-            let answer = session.python("print('x' * 5000)\n'y' * 5000").await;
-            assert!(text(&answer, "stdout").contains("cut at the limit of 1000 bytes"), "{answer}");
-            assert!(main_or_first(&answer).contains("was dropped"), "{answer}");
-            assert_eq!(main_result(&session.python("6 * 7").await), "42");
+            session.limits.output_bytes = 20_000;
+            let code = "import sys\nprint('\\0' * 50_000)\nprint('so', file=sys.stderr)\nfor n in range(99):\n    display('y' * 4_000)\n'z' * 4_000";
+            let output = session.run_with(json!({ "language": "python", "code": code })).await;
+            assert!(!output.is_error && output.text.len() <= 20_000, "{}", output.text.len());
+            let answer: serde_json::Value = serde_json::from_str(&output.text).unwrap();
+            assert!(text(&answer, "stdout").contains("\0\0\n[output cut at the limit of 20000 bytes; "), "{answer}");
+            assert_eq!(text(&answer, "stderr"), "so\n");
+            let results = answer["result"].as_array().unwrap();
+            assert_eq!(results.len(), 12, "{answer}");
+            assert!(results[11]["text/plain"].as_str().unwrap().contains("was dropped"), "{answer}");
+            let last = session.python("'z' * 90_000").await;
+            assert!(last["result"][0]["text/plain"].as_str().unwrap().contains("was dropped"), "{last}");
+            assert_eq!(main_result(&session.python("'kept'").await), "'kept'");
         })
         .await;
-    }
-
-    fn main_or_first(answer: &serde_json::Value) -> &str {
-        answer["result"][0]["text/plain"].as_str().unwrap()
     }
 
     #[tokio::test]

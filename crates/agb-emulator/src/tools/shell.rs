@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{ToolArgs, ToolLimits, ToolOutput};
-use crate::sandbox::{Invocation, OutputPipe, Process, Running, Sandbox};
+use crate::sandbox::{self, Invocation, OutputPipe, Process, Running, Sandbox};
 
 /// The service's own default.
 const DEFAULT_TIMEOUT_MS: f64 = 1000.0;
@@ -18,15 +18,15 @@ const DEFAULT_TIMEOUT_MS: f64 = 1000.0;
 ///
 /// Answers `{"stdout","stderr","exit_code"}` as JSON text, as an error with a `traceId` when the code is not 0. Over its
 /// time limit (`timeout_ms`, default 1,000, at most that of `limits`) the whole process group is killed. What the
-/// command left in the background goes on.
+/// command left in the background goes on. Output that one answer has no room for is cut, with a note.
 pub async fn call(sandbox: &Sandbox, args: &ToolArgs, limits: &ToolLimits) -> ToolOutput {
     let request = match Request::read(args, limits) {
         Ok(request) => request,
         Err(problem) => return ToolOutput::error(problem),
     };
-    let (sandbox, output_bytes) = (sandbox.clone(), limits.output_bytes);
+    let (sandbox, limits) = (sandbox.clone(), *limits);
     // In a task of its own: a caller that goes away must not leave the command without its time limit.
-    let work = tokio::spawn(async move { run(&sandbox, request, output_bytes).await });
+    let work = tokio::spawn(async move { run(&sandbox, request, &limits).await });
     work.await.unwrap_or_else(|error| ToolOutput::error(format!("the command could not be run: {error}")))
 }
 
@@ -87,13 +87,13 @@ fn wrong_type(name: &str, wanted: &str, value: &Value) -> String {
     format!("`{name}` must be {wanted}, not {}", super::type_name(value))
 }
 
-async fn run(sandbox: &Sandbox, request: Request, output_bytes: usize) -> ToolOutput {
+async fn run(sandbox: &Sandbox, request: Request, limits: &ToolLimits) -> ToolOutput {
     let running = match sandbox.running().await {
         Ok(running) => running,
         Err(error) => return ToolOutput::error(error.to_string()),
     };
     let trace_id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-    let started = start(running, &request, &trace_id, output_bytes);
+    let started = start(running, &request, &trace_id, limits.output_bytes);
     let (mut process, stdout, stderr) = match started {
         Ok(started) => started,
         Err(error) => return ToolOutput::error(format!("the shell could not be started: {error}")),
@@ -114,7 +114,10 @@ async fn run(sandbox: &Sandbox, request: Request, output_bytes: usize) -> ToolOu
         return ToolOutput::error(format!("{}; the command was ended", sandbox.released_error()));
     }
     match status {
-        Ok(status) => answer(&request, status, &stdout.take(), &stderr.take(), &trace_id),
+        Ok(status) => {
+            let (stdout, stderr) = sandbox::share(stdout.take(), stderr.take(), limits.room());
+            answer(&request, status, &stdout, &stderr, &trace_id)
+        }
         Err(error) => ToolOutput::error(format!("the shell's end could not be seen: {error}")),
     }
 }
@@ -174,7 +177,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sandbox::testing::{LIMITS, eventually, in_both_modes};
+    use crate::sandbox::testing::{LIMITS, eventually, in_both_modes, processes_with, unique_word};
 
     fn read(args: Value) -> Result<Request, String> {
         Request::read(args.as_object().unwrap(), &LIMITS)
@@ -258,7 +261,8 @@ mod tests {
     async fn over_its_time_limit_the_whole_group_is_killed() {
         in_both_modes(|session| async move {
             session.stdout("true").await;
-            let command = "echo $$ >leader; sleep 3141 & sleep 3142; echo never >after";
+            let word = unique_word();
+            let command = format!("sh -c 'sleep 300; : {word}' & sh -c 'sleep 300; : {word}'; echo never >after");
             let output = session.shell_with(json!({ "command": command, "timeout_ms": 500 })).await;
             assert!(output.is_error);
             assert!(
@@ -267,11 +271,7 @@ mod tests {
                 output.text
             );
             assert!(output.text.contains("500 ms"), "{}", output.text);
-            eventually("the group is gone", async || {
-                session.shell("grep -qa 314[12] /proc/[0-9]*/cmdline").await["exit_code"] == 1
-                    || cfg!(not(target_os = "linux"))
-            })
-            .await;
+            eventually("the group is gone", async || processes_with(&word).is_empty()).await;
             assert_eq!(session.shell("test -e after").await["exit_code"], 1);
         })
         .await;
@@ -295,10 +295,17 @@ mod tests {
     #[tokio::test]
     async fn output_is_cut_at_the_limit() {
         in_both_modes(|mut session| async move {
-            session.limits.output_bytes = 100;
-            let answer = session.shell("head -c 300000 /dev/zero | tr '\\0' x").await;
-            let stdout = answer["stdout"].as_str().unwrap();
-            assert!(stdout.contains("cut at the limit of 100 bytes; 299900 bytes were dropped"), "{stdout}");
+            session.limits.output_bytes = 10_000;
+            for byte in ["x", "\\0", "\""] {
+                let command = format!("echo before >&2; head -c 300000 /dev/zero | tr '\\0' '{byte}'; exit 3");
+                let output = session.shell_with(json!({ "command": command, "timeout_ms": 60_000 })).await;
+                assert!(output.is_error && output.text.len() <= 10_000, "{}", output.text.len());
+                assert!(output.text.len() > 5_000, "{}", output.text.len());
+                let answer: Value = serde_json::from_str(&output.text).unwrap();
+                assert_eq!((answer["exit_code"].as_i64(), answer["stderr"].as_str()), (Some(3), Some("before\n")));
+                let stdout = answer["stdout"].as_str().unwrap();
+                assert!(stdout.contains("[output cut at the limit of 10000 bytes; 29"), "{stdout}");
+            }
         })
         .await;
     }

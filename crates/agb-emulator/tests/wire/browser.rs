@@ -24,6 +24,10 @@ async fn without_a_chromium_the_answer_names_what_was_looked_for() {
     assert!(reply.failed(501, "NotImplemented").contains("/no/such/chromium"));
     let reply = peer.post(&format!("/internet/getCdpLink?sessionId={id}"), json!({})).await;
     assert!(reply.failed(400, "InvalidAction.NotFound").contains("not running"));
+    let reply = peer.get(&format!("/internet/getLink?sessionId={id}")).await;
+    assert!(reply.failed(400, "InvalidAction.NotFound").contains("not running"));
+    let (is_error, text) = peer.tool(&id, "screenshot", json!({})).await.tool();
+    assert!(is_error && text.contains("/no/such/chromium"), "{text}");
     for (tool, args) in [("page_use_navigate", json!({"url": "about:blank"})), ("page_use_screenshot", json!({}))] {
         let (is_error, text) = peer.tool(&id, tool, args).await.tool();
         assert!(is_error && text.contains("initialize it first"), "{text}");
@@ -65,8 +69,11 @@ async fn there_is_no_way_to_a_browser_that_is_not_there() {
 async fn the_agent_answers_its_script_at_once_and_as_a_task() {
     let peer = without_chromium().await;
     let id = browser_session(&peer).await;
-    let (is_error, text) = peer.tool(&id, "page_use_act", json!({"action": "x"})).await.tool();
-    assert!(is_error && text.contains("needs a model"), "{text}");
+    let asked = json!({"instruction": "x", "action": "x"});
+    for tool in ["page_use_act", "page_use_observe", "page_use_observe_async"] {
+        let (is_error, text) = peer.tool(&id, tool, asked.clone()).await.tool();
+        assert!(is_error && text.contains("needs a model"), "{tool}: {text}");
+    }
     let answer = AgentAnswer {
         tool: AgentTool::Extract,
         containing: None,

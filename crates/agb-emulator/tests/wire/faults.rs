@@ -13,7 +13,7 @@ use tokio::{
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    support::{CODE_IMAGE, Peer, http, until},
+    support::{CODE_IMAGE, Peer, eventually, http, until},
     ws::{Client, text},
 };
 
@@ -367,12 +367,7 @@ async fn a_half_open_web_socket_reads_and_writes_nothing_not_even_a_pong() {
             assert_eq!(text(&[client.next(&stream).await], "stdout"), "1\n");
         }
         // The frame was read: its code runs.
-        for _ in 0..2_000 {
-            if peer.file_is_there(id, "ran").await {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        eventually("the code has run", async || peer.file_is_there(id, "ran").await).await;
         peer.shell(id, "rm ran").await.data();
         client.socket.send(Message::Ping("are you there".into())).await.unwrap();
         let heard = tokio::time::timeout(SILENCE, client.socket.next()).await;

@@ -129,11 +129,11 @@ async fn finish_can_be_seen_for_thirty_seconds_and_the_emulator_remembers_longer
     peer.post("/mcp/releaseSession", json!({"sessionId": id})).await.data();
     peer.advance(20).await;
     assert_eq!(peer.status(&id).await, "FINISH");
-    assert_eq!(peer.view(&id).wire_status, Some("FINISH"));
+    assert_eq!(peer.view(&id).wire_status, "FINISH");
     peer.advance(11).await;
     assert_eq!(peer.status(&id).await, NO_SESSION);
     let view = peer.view(&id);
-    assert_eq!((view.state, view.wire_status), (SessionState::Released, None));
+    assert_eq!((view.state, view.wire_status), (SessionState::Released, "NOT_FOUND"));
     assert_eq!((view.time_left_s, view.lifetime_left_s), (0.0, 0.0));
 }
 

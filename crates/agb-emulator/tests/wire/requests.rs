@@ -89,7 +89,16 @@ async fn an_unknown_route_is_named_in_the_answer() {
     let peer = Peer::start().await;
     let unknown = peer.post("/mcp/noSuchThing", json!({})).await;
     assert!(unknown.failed(501, "NotImplemented").contains("POST /mcp/noSuchThing is not a route"));
-    peer.get("/mcp/createSession").await.failed(405, "MethodNotAllowed");
+    for (method, path, allowed) in [
+        (Method::GET, "/mcp/createSession", "POST"),
+        (Method::PUT, "/mcp/getSession", "POST"),
+        (Method::POST, "/sdk/ListSession", "GET"),
+        (Method::DELETE, "/object/c/x", "GET or PUT"),
+    ] {
+        let reply = peer.send(method.clone(), &peer.url(path), Vec::new(), &peer.bearer()).await;
+        let said = reply.failed(405, "MethodNotAllowed");
+        assert_eq!(said, format!("{path} does not answer to {method}; try {allowed}"));
+    }
 }
 
 #[tokio::test]

@@ -158,8 +158,12 @@ fn assert_envelope(reply: &Reply) {
 
 /// Waits until a condition holds; fails after 20 s, naming it.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    eventually(what, async || holds()).await;
+}
+
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     for _ in 0..4_000 {
-        if holds() {
+        if holds().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -34,6 +34,9 @@ const BUILT_IN: &[(&str, &str, &str)] = &[
     ("Shell with Large Letters", "xterm", "xterm -T 'Large Letters' -fs 18"),
 ];
 
+/// Kept where Chromium can't make a sandbox of its own.
+const NO_SANDBOX: &str = " --no-sandbox";
+
 /// An application that can be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct App {
@@ -65,6 +68,13 @@ impl App {
         })
     }
 
+    /// Of our own list: what the machine describes is started as it says.
+    fn keep_own_sandbox(&mut self) {
+        if BUILT_IN.iter().any(|(_, _, command)| *command == self.start_command) {
+            self.start_command = self.start_command.replace(NO_SANDBOX, "");
+        }
+    }
+
     fn to_json(&self) -> Value {
         match &self.work_directory {
             None => json!({"name": self.name, "start_cmd": self.start_command}),
@@ -93,7 +103,11 @@ pub(super) async fn installed(
 ) -> Result<Vec<Value>, String> {
     let programs: Vec<&str> = BUILT_IN.iter().map(|(_, program, _)| *program).collect();
     let text = desktop.script(LIST, &programs).await?;
-    Ok(select(&text, start_menu, on_desktop, ignore_system).iter().map(App::to_json).collect())
+    let mut apps = select(&text, start_menu, on_desktop, ignore_system);
+    if !desktop.is_confined {
+        apps.iter_mut().for_each(App::keep_own_sandbox);
+    }
+    Ok(apps.iter().map(App::to_json).collect())
 }
 
 fn select(text: &str, start_menu: bool, on_desktop: bool, ignore_system: bool) -> Vec<App> {
@@ -174,7 +188,7 @@ pub(super) async fn start(
             return Ok(processes);
         }
         if let (Some(status), true) = (has_ended, processes.is_empty()) {
-            return gone_already(command, status, last, errors.take().trim());
+            return gone_already(command, status, last, errors.take().text.trim());
         }
         if started.elapsed() > WINDOW_LIMIT {
             return Ok(processes);
@@ -359,6 +373,14 @@ Exec=notes
             json!({"name": "Drawing", "start_cmd": "draw --file %x", "work_directory": "/srv/draw"})
         );
         assert_eq!(apps[5].start_command, "xterm -e mutt");
+    }
+
+    #[test]
+    fn a_browser_keeps_its_own_sandbox_where_it_can_have_one() {
+        let mut apps = select("has chromium\n", true, false, true);
+        assert_eq!(apps[0].start_command, "chromium --no-sandbox --no-first-run");
+        apps[0].keep_own_sandbox();
+        assert_eq!(apps[0].start_command, "chromium --no-first-run");
     }
 
     #[test]

@@ -61,6 +61,8 @@ impl DesktopSlot {
 #[derive(Debug)]
 pub(super) struct Desktop {
     running: Arc<Running>,
+    /// Programs can make no sandbox of their own.
+    pub(super) is_confined: bool,
     variables: [(&'static str, String); 2],
     /// Held while mouse or keyboard are used: the steps of two calls must not mix.
     pub(super) input: Mutex<Layout>,
@@ -81,12 +83,20 @@ impl Desktop {
         let starting = started
             .map_err(|_| format!("the desktop was not ready after {} s", START_LIMIT.as_secs()))?
             .map_err(|error| format!("the desktop could not be started: {error}"))?;
-        let (display, authority) = read_ready(&starting.line, &starting.errors.take())?;
+        let (display, authority) = read_ready(&starting.line, &starting.errors.take().text)?;
         let variables = [("DISPLAY", display), ("XAUTHORITY", authority)];
         running.set_variables(variables.clone());
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn(attend(starting, stop.clone(), ended.clone().drop_guard()));
-        Ok(Desktop { running, variables, input: Mutex::default(), kept_in_front: Mutex::default(), stop, ended })
+        Ok(Desktop {
+            running,
+            is_confined: sandbox.host().confines(),
+            variables,
+            input: Mutex::default(),
+            kept_in_front: Mutex::default(),
+            stop,
+            ended,
+        })
     }
 
     /// The address of the X server.
@@ -173,7 +183,7 @@ async fn capture(running: Arc<Running>, mut command: tokio::process::Command, li
         process.kill().await;
         return Err(io::Error::other(format!("no end within {} s", limit.as_secs_f64())));
     };
-    Ok(Output { success: status?.success(), stdout, stderr: errors.take() })
+    Ok(Output { success: status?.success(), stdout, stderr: errors.take().into_text() })
 }
 
 /// A desktop's first process, and the line that it began with.

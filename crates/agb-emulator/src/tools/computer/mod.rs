@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 pub(crate) use self::desktop::DesktopSlot;
 use self::desktop::{Desktop, HEIGHT, WIDTH};
 use self::input::Place;
-pub(crate) use self::screen::Screenshots;
+pub(crate) use self::screen::{Screenshots, described};
 use super::{ToolArgs, ToolOutput};
 use crate::sandbox::Sandbox;
 

@@ -24,14 +24,13 @@ pub(super) async fn picture(desktop: &Desktop, format: &str) -> Result<Vec<u8>, 
 /// The answer of `screenshot`.
 pub(super) async fn screenshot(desktop: &Desktop, format: &str) -> Result<String, String> {
     let data = picture(desktop, format).await?;
-    let answer = json!({
-        "type": "screenshot",
-        "mime_type": format!("image/{format}"),
-        "width": WIDTH,
-        "height": HEIGHT,
-        "data": BASE64_STANDARD.encode(data),
-    });
-    Ok(answer.to_string())
+    Ok(described(format, u64::from(WIDTH), u64::from(HEIGHT), &BASE64_STANDARD.encode(data)))
+}
+
+/// A picture in base64, with what it is.
+pub(crate) fn described(format: &str, width: u64, height: u64, data: &str) -> String {
+    let mime_type = format!("image/{format}");
+    json!({ "type": "screenshot", "mime_type": mime_type, "width": width, "height": height, "data": data }).to_string()
 }
 
 /// The pictures that were answered as URLs; who has the URL may look, as with the service's storage.

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use tokio::net::unix::pipe::Receiver;
 
 const CHUNK_BYTES: usize = 1 << 16;
-/// Room for what a frame holds beside the data that is limited.
-const FRAME_OVERHEAD_BYTES: usize = 1024;
+/// Room for what a frame holds beside the data that is limited; most of it is for the error, which kernels cut at 10,000
+/// characters.
+const FRAME_OVERHEAD_BYTES: usize = 64 << 10;
 
 /// One event.
 #[derive(Debug, Deserialize)]

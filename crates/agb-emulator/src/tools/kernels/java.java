@@ -33,6 +33,7 @@ public class Kernel {
         "java.util.function.*", "java.util.prefs.*", "java.util.regex.*", "java.util.stream.*",
     };
     private static final int INTERRUPTS = 4;
+    private static final int ERROR_LENGTH = 10_000;
     private static final long BETWEEN_INTERRUPTS_MS = 400;
 
     private final OutputStream events;
@@ -103,7 +104,7 @@ public class Kernel {
         System.out.flush();
         System.err.flush();
         double seconds = (System.nanoTime() - started) / 1e9;
-        String said = error == null ? "null" : quote(error);
+        String said = error == null ? "null" : quote(error.substring(0, Math.min(error.length(), ERROR_LENGTH)));
         send("{\"run\":" + run + ",\"end\":true,\"count\":" + count + ",\"seconds\":"
             + String.format(Locale.ROOT, "%.6f", seconds) + ",\"error\":" + said + "}");
     }

@@ -5,7 +5,10 @@
 // main}, {run, end, ...}. What a cell prints goes to the real standard output and error.
 'use strict';
 {
-  const fs = require('fs');
+  // A cell may do with the names of the global scope what it likes.
+  const { Array, ArrayBuffer, Atomics, Buffer, Error, Int32Array, Number, Object, Promise, SharedArrayBuffer, String, SyntaxError, performance, process } = globalThis;
+  const { parse, stringify } = JSON;
+  const { writeSync } = require('fs');
   const inspector = require('inspector');
   const path = require('path');
   const { createRequire } = require('module');
@@ -13,6 +16,8 @@
   const { Worker, SHARE_ENV } = require('worker_threads');
 
   const EVENTS = 4;
+  // The longest text of an error; a stack on standard error has all of it.
+  const ERROR_LENGTH = 10_000;
   const READER = `
     const { parentPort, workerData: inCell } = require('worker_threads');
     const inspector = require('inspector');
@@ -57,8 +62,8 @@
   let count = 0;
 
   const send = (event) => {
-    let data = Buffer.from(JSON.stringify(event) + '\n');
-    while (data.length > 0) data = data.subarray(fs.writeSync(EVENTS, data));
+    let data = Buffer.from(stringify(event) + '\n');
+    while (data.length > 0) data = data.subarray(writeSync(EVENTS, data));
   };
 
   // ---- values
@@ -102,8 +107,8 @@
     const bundle = { 'text/plain': inspect(value) };
     if (!isPlain(value)) return bundle;
     try {
-      const text = JSON.stringify(value);
-      if (text !== undefined) bundle['application/json'] = JSON.parse(text);
+      const text = stringify(value);
+      if (text !== undefined) bundle['application/json'] = parse(text);
     } catch {
       // Circular, or a BigInt: only as text then.
     }
@@ -154,11 +159,47 @@
     return `const { ${parts.join(', ')} } = ${load};`;
   };
 
-  // Applies a change to the code but not to what its strings, templates and comments hold.
+  const COMMENT = /\/\/[^\n]*|\/\*[^]*?\*\//y;
+  const STRING = /'(?:\\[^]|[^'\\\n])*'|"(?:\\[^]|[^"\\\n])*"/y;
+  const REGEX = /\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\/\w*/y;
+  // From a template's beginning, or from the end of an expression in it, to the next expression or the template's end.
+  const TEMPLATE = /[`}](?:\\[^]|\$(?!\{)|[^`\\$])*(?:`|\$\{)/y;
+  // Behind anything else a slash divides.
+  const BEFORE_REGEX = /(?:^|[=(,:;!&|?{}[*%~^<>]|(?<!\+)\+|(?<!-)-|(?<![.\w$])(?:return|typeof|case|in|of|delete|void|throw|new|else|do|await|yield|instanceof)) ?$/;
+
+  // Applies a change to the code but not to what its strings, templates, regular expressions and comments hold.
   const outsideOfText = (code, change) => {
     const texts = [];
-    const pattern = /\/\/[^\n]*|\/\*[^]*?\*\/|'(?:\\[^]|[^'\\\n])*'|"(?:\\[^]|[^"\\\n])*"|`(?:\\[^]|[^`\\])*`/g;
-    const bare = code.replace(pattern, (text) => `\u0000${texts.push(text) - 1}\u0000`);
+    // For each template that is open, the braces that are open in its expression.
+    const braces = [];
+    let bare = '';
+    // The last of the code that is neither space nor comment.
+    let before = '';
+    const patternAt = (char, next) => {
+      if (char === '`' || (char === '}' && braces.at(-1) === 0)) return TEMPLATE;
+      if (char === "'" || char === '"') return STRING;
+      if (char !== '/') return undefined;
+      if (next === '/' || next === '*') return COMMENT;
+      return BEFORE_REGEX.test(before) ? REGEX : undefined;
+    };
+    for (let at = 0; at < code.length;) {
+      const pattern = patternAt(code[at], code[at + 1]);
+      if (pattern) pattern.lastIndex = at;
+      const text = pattern?.exec(code)?.[0];
+      if (text === undefined) {
+        if (braces.length > 0) braces.push(braces.pop() + ({ '{': 1, '}': -1 }[code[at]] ?? 0));
+        if (/\S/.test(code[at])) before = (before + code[at]).slice(-12);
+        else if (/\w$/.test(before)) before += ' ';
+        bare += code[at];
+        at += 1;
+        continue;
+      }
+      if (pattern === TEMPLATE && code[at] === '}') braces.pop();
+      if (pattern === TEMPLATE && text.endsWith('${')) braces.push(0);
+      if (pattern !== COMMENT) before = text.endsWith('${') ? '{' : 'text';
+      bare += `\u0000${texts.push(text) - 1}\u0000`;
+      at += text.length;
+    }
     return change(bare).replace(/\u0000(\d+)\u0000/g, (_, index) => texts[index]);
   };
 
@@ -183,8 +224,8 @@
   };
 
   const message = (error) => {
-    if (!types.isNativeError(error)) return `Uncaught ${inspect(error)}`;
-    return error.message ? `${error.name}: ${error.message}` : String(error.name);
+    if (!types.isNativeError(error)) return `Uncaught ${inspect(error)}`.slice(0, ERROR_LENGTH);
+    return (error.message ? `${error.name}: ${error.message}` : String(error.name)).slice(0, ERROR_LENGTH);
   };
 
   const report = (error) => {
@@ -214,7 +255,8 @@
     currentRun = run;
     count += 1;
     const started = performance.now();
-    const error = await runCell(code);
+    // A value that was thrown may throw itself when it is looked at.
+    const error = await runCell(code).catch(() => 'the error cannot be told');
     stopWaiting = () => {};
     reader.postMessage(run);
     send({ run, end: true, count, seconds: (performance.now() - started) / 1000, error });

@@ -15,13 +15,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::frames::{Event, Frame, Frames};
 use super::{command_line, is_interrupted_by_signal, preamble};
-use crate::sandbox::{Invocation, Language, OutputPipe, Process, Running, Sandbox};
+use crate::sandbox::{self, Invocation, Language, OutputPipe, Process, Running, Sandbox};
+use crate::tools::ToolLimits;
 
 /// Many may start at once on a small machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long an interrupted run may take to stop (docs/emulator.md, section Code).
 const INTERRUPT_GRACE: Duration = Duration::from_secs(2);
 const BETWEEN_INTERRUPTS: Duration = Duration::from_millis(600);
+/// What an item of the results has beside its data.
+const ITEM_OVERHEAD_BYTES: usize = ",\"isMainResult\":false,".len();
+/// How often a run says that a result was dropped.
+const MOST_NOTES: usize = 10;
 /// The longest piece of output that is told at once: with its frame it stays below what some clients take.
 const PIECE_BYTES: usize = 256 << 10;
 const REQUESTS_FD: i32 = 3;
@@ -44,7 +49,7 @@ pub(crate) struct Kernel {
 pub(crate) struct RunRequest {
     pub(crate) code: String,
     pub(crate) limit: Duration,
-    pub(crate) output_bytes: usize,
+    pub(crate) limits: ToolLimits,
     /// Who is told of the output as it comes, instead of at the end.
     pub(crate) live: Option<mpsc::Sender<Piece>>,
     /// Interrupts the run when it is cancelled.
@@ -107,7 +112,7 @@ impl Kernel {
             Ok(()) => Ok(kernel),
             Err(reason) => {
                 kernel.kill().await;
-                let errors = kernel.stderr.take();
+                let errors = kernel.stderr.take().text;
                 Err(format!("the {language} interpreter did not start: {reason} {}", errors.trim()))
             }
         }
@@ -152,12 +157,12 @@ impl Kernel {
     /// what that one left behind comes first in the output.
     pub(crate) async fn run(&mut self, request: &RunRequest, sandbox: &Sandbox) -> Outcome {
         self.last_run += 1;
-        self.frames.set_limit(request.output_bytes);
-        self.stdout.set_limit(request.output_bytes);
-        self.stderr.set_limit(request.output_bytes);
+        let output_bytes = request.limits.output_bytes;
+        self.frames.set_limit(output_bytes);
+        self.stdout.set_limit(output_bytes);
+        self.stderr.set_limit(output_bytes);
         let started = std::time::Instant::now();
-        let mut results =
-            Results { limit_bytes: request.output_bytes, live: request.live.clone(), ..Results::default() };
+        let mut results = Results::of(request);
 
         let ended = self.run_to_end(request, sandbox, &mut results).await;
         let mut outcome = self.outcome(ended, request.limit, sandbox, &mut results).await;
@@ -167,8 +172,8 @@ impl Kernel {
             () = request.cancel.cancelled() => {}
             () = results.tell_output(&self.stdout, &self.stderr) => {}
         }
-        outcome.stdout = self.stdout.take();
-        outcome.stderr = self.stderr.take();
+        let room = results.room_for_output(&mut outcome, request);
+        (outcome.stdout, outcome.stderr) = sandbox::share(self.stdout.take(), self.stderr.take(), room);
         outcome.results = results.items;
         if outcome.seconds == 0.0 {
             outcome.seconds = started.elapsed().as_secs_f64();
@@ -216,7 +221,7 @@ impl Kernel {
                 Ok(Frame::Event(event)) if event.run != Some(self.last_run) => {}
                 Ok(Frame::Event(event)) if event.end => return Ended::Finished(event),
                 Ok(Frame::Event(event)) => results.add(event).await,
-                Ok(Frame::TooLong(bytes)) => results.add_too_long(bytes).await,
+                Ok(Frame::TooLong(bytes)) => results.add_too_long(bytes, false).await,
                 // It is dying, or its code has closed what it must not close: then nothing more can be learned.
                 Ok(Frame::End) => is_open = false,
                 Err(error) => return Ended::Broken(error),
@@ -312,23 +317,46 @@ struct Results {
     items: Vec<Value>,
     bytes: usize,
     limit_bytes: usize,
+    dropped: usize,
     live: Option<mpsc::Sender<Piece>>,
 }
 
 impl Results {
+    /// What is told as it comes may be as long as the output; in one answer with the output, half as long.
+    fn of(request: &RunRequest) -> Self {
+        let live = request.live.clone();
+        let limit_bytes = if live.is_some() { request.limits.output_bytes } else { request.limits.room() / 2 };
+        Self { limit_bytes, live, ..Self::default() }
+    }
+
+    /// What the results and the error, which is cut if need be, leave of an answer's room.
+    fn room_for_output(&self, outcome: &mut Outcome, request: &RunRequest) -> usize {
+        if self.live.is_some() {
+            return usize::MAX;
+        }
+        let room = request.limits.room();
+        let Some(error) = &mut outcome.error else { return room.saturating_sub(self.bytes) };
+        error.truncate(sandbox::cut(error, room / 4).len());
+        room.saturating_sub(self.bytes + sandbox::json_len(error))
+    }
+
     async fn add(&mut self, event: Event) {
         let Some(data) = event.result else { return };
-        let size = Value::Object(data.clone()).to_string().len();
+        let size = Value::Object(data.clone()).to_string().len() + ITEM_OVERHEAD_BYTES;
         if self.bytes + size > self.limit_bytes {
-            self.push(too_long(size, self.limit_bytes), event.main).await;
+            self.add_too_long(size, event.main).await;
             return;
         }
         self.bytes += size;
         self.push(data, event.main).await;
     }
 
-    async fn add_too_long(&mut self, bytes: usize) {
-        self.push(too_long(bytes, self.limit_bytes), false).await;
+    /// Says that a result was dropped, if it was not said too often.
+    async fn add_too_long(&mut self, bytes: usize, is_main: bool) {
+        self.dropped += 1;
+        if self.dropped <= MOST_NOTES {
+            self.push(too_long(bytes, self.limit_bytes), is_main).await;
+        }
     }
 
     async fn push(&mut self, mut data: Map<String, Value>, is_main: bool) {

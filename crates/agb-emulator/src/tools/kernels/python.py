@@ -26,6 +26,8 @@ import traceback
 import types
 
 KERNEL_PID = os.getpid()
+# The longest text of an error; a traceback on standard error has all of it.
+ERROR_LENGTH = 10_000
 
 
 def private(descriptor):
@@ -355,8 +357,9 @@ class InstalledIPython(importlib.abc.MetaPathFinder):
 
         def exec_module(module):
             load(module)
-            for function in (display, publish_display_data):
-                if hasattr(module, function.__name__):
+            # Not by asking the module: one may answer with warnings for names that have moved.
+            for function in (display, publish_display_data, clear_output):
+                if function.__name__ in module.__dict__:
                     setattr(module, function.__name__, function)
 
         spec.loader.exec_module = exec_module
@@ -399,10 +402,10 @@ def translate_magics(code):
             return line
         indent, mark, rest = match.groups()
         if mark == "!":
-            return "%s__import__('os').system(%r) and None" % (indent, rest)
+            return "%s(__import__('os').system(%r), None)[1]" % (indent, rest)
         if mark.startswith("%pip"):
-            command = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'pip', *%r])" % rest.split()
-            return indent + command
+            pip = "[__import__('sys').executable, '-m', 'pip', *%r]" % rest.split()
+            return "%s(__import__('subprocess').run(%s), None)[1]" % (indent, pip)
         return indent + "pass"
 
     return "\n".join(translate(line) for line in code.split("\n"))
@@ -469,7 +472,7 @@ def run_cell(code):
 def report(error, name):
     """Writes the traceback without the kernel's own part to standard error; returns the error's own message."""
     if isinstance(error, SystemExit):
-        return None if error.code in (None, 0) else "SystemExit: %s" % (error.code,)
+        return None if error.code in (None, 0) else ("SystemExit: %s" % (error.code,))[:ERROR_LENGTH]
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_globals is globals():
         trace = trace.tb_next
@@ -482,7 +485,7 @@ def report(error, name):
     except Exception:
         message = "(its own message can't be made)"
     kind = type(error).__name__
-    return "%s: %s" % (kind, message) if message else kind
+    return ("%s: %s" % (kind, message))[:ERROR_LENGTH] if message else kind
 
 
 def flush():

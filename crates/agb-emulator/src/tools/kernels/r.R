@@ -115,7 +115,7 @@ local({
         try(show_plots(), silent = TRUE)
         flush(stdout())
         seconds <- format(proc.time()[["elapsed"]] - started, scientific = FALSE, nsmall = 3)
-        said <- if (is.null(error)) "null" else quote_json(error)
+        said <- if (is.null(error)) "null" else quote_json(substr(enc2utf8(error), 1, 10000))
         send("{\"run\":", state$run, ",\"end\":true,\"count\":", state$count, ",\"seconds\":", seconds,
             ",\"error\":", said, "}")
     }
