@@ -70,7 +70,9 @@ export async function upload(
   const fault = notUploadSource(source) ?? notText({ remotePath }) ?? optionFault(options) ?? uploadFault(options);
   if (fault) return withoutRequestId(refused(fault, fields));
 
-  const target = targetOf(session).native;
+  const { native: target, failure } = targetOf(session);
+  // Nobody would take what is read.
+  if (failure) return withoutRequestId(failed(failure, fields));
   const progress = progressOf(options?.progressCallback, "The progress callback of an upload");
   const report = await cancellable(options?.signal, (cancel) => {
     const rest = [remotePath, nativeOptions(options), cancel, progress] as const;
@@ -92,7 +94,8 @@ export async function download(
   const fault = notText({ remotePath }) ?? notDownloadTarget(target) ?? optionFault(options) ?? downloadFault(options);
   if (fault) return withoutRequestId(refused(fault, fields));
 
-  const from = targetOf(session).native;
+  const { native: from, failure } = targetOf(session);
+  if (failure) return withoutRequestId(failed(failure, fields));
   const progress = progressOf(options?.progressCallback, "The progress callback of a download");
   const report = await cancellable(options?.signal, (cancel) => {
     const rest = [nativeOptions(options), cancel, progress] as const;
