@@ -387,10 +387,15 @@ describe("answers that are no envelope", () => {
       (_, response) => reply(response, 200, ok(sessionData())),
       async (target) => {
         await withServer(
-          (_, response) => reply(response, 302, "", { Location: `${target.url}/mcp/createSession` }),
+          (_, response) =>
+            reply(response, 302, "", { Location: `${target.url}/mcp/createSession`, "x-request-id": "head-1" }),
           async ({ url }) => {
             const result = await agbAt(url).create({ imageId: CODE_IMAGE });
-            expect(result).toMatchObject({ success: false, errorMessage: expect.stringMatching(/302|redirect/i) });
+            expect(result).toMatchObject({
+              success: false,
+              requestId: "head-1",
+              errorMessage: expect.stringMatching(/302|redirect/i),
+            });
             expect(target.requests).toEqual([]);
           },
         );
