@@ -116,7 +116,8 @@ pub async fn act<T: CallTool>(tools: &T, input: &Map<String, Value>, page: &Page
     Ok(Acted { success: text.is_some(), message: text.unwrap_or_default(), request_id: reply.request_id })
 }
 
-/// As [`act`], as a task of the service that is polled for at most `timeout` of the options, in seconds (default 300).
+/// As [`act`], as a task of the service that is polled for at most `waitTimeoutS` of the options, else `timeout`, in
+/// seconds (default 300). The tool gets `timeout` alone.
 ///
 /// # Errors
 ///
@@ -324,7 +325,8 @@ fn plain_text(value: &Value) -> String {
 }
 
 fn task_limit_s(options: &Map<String, Value>) -> f64 {
-    options.get("timeout").and_then(Value::as_f64).unwrap_or(TASK_LIMIT_S)
+    let number = |name: &str| options.get(name).and_then(Value::as_f64);
+    number("waitTimeoutS").or_else(|| number("timeout")).unwrap_or(TASK_LIMIT_S)
 }
 
 /// Starts a task and gives its id.
