@@ -118,8 +118,8 @@ export class AGB {
    * released as soon as it turns up.
    *
    * With `recreate` the session is replaced when a call finds that it is gone for good, be it idle for too long or at the
-   * end of its longest life: another one is made with the same parameters, `restore` runs, and a call that can't have run
-   * in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
+   * end of its maximum lifetime: another one is made with the same parameters, `restore` runs, and a call that can't have
+   * run in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
    * stays, its id changes (event `recreated`). At most three times within ten minutes, and never after `delete`.
    *
    * @param params at least an `imageId`

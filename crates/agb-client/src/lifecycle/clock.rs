@@ -12,7 +12,7 @@ static OF_SERVICE: LazyLock<Mutex<BTreeMap<String, Weak<AtomicU64>>>> = LazyLock
 
 /// A monotonic clock with an offset. Clones share the offset.
 ///
-/// Only what the service counts in its own time (idle time-out, longest life) is measured with it. Limits of real work,
+/// Only what the service counts in its own time (idle time-out, maximum lifetime) is measured with it. Limits of real work,
 /// such as request deadlines, stay on real time.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
