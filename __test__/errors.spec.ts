@@ -1,5 +1,7 @@
 /** Errors: the classes, what a failed result carries, and what a caller hears when the service misbehaves. */
 
+import { PassThrough, Readable } from "node:stream";
+
 import {
   AGB,
   AGBError,
@@ -545,6 +547,24 @@ describe("fields that were assigned and can't be used", () => {
       errorMessage: expect.stringContaining(`${name} must be a string`),
     });
   });
+});
+
+it("a session that can't be replaced says so of every kind of call, and nothing is left waiting", async () => {
+  const session = await spec.agb.open({ imageId: CODE_IMAGE }, { recreate: true });
+  await new Session(clientOf(spec.emulator), session.getSessionId()).delete();
+  await session.getStatus();
+  using _fault = spec.emulator.faults.add({ operation: "createSession", kind: "status", status: 400, count: "always" });
+  const failure = { success: false, errorMessage: expect.stringMatching(/creating another failed/) };
+
+  const bytes = Buffer.alloc(1 << 20);
+  expect(await session.file.upload("package.json", "/tmp/x")).toMatchObject({ ...failure, bytesSent: 0 });
+  expect(await session.file.upload(bytes, "/tmp/x")).toMatchObject({ ...failure, bytesSent: 0 });
+  expect(await session.file.upload(Readable.from([bytes]), "/tmp/x")).toMatchObject({ ...failure, bytesSent: 0 });
+  const sink = new PassThrough();
+  expect(await session.file.download("/tmp/x", sink)).toMatchObject({ ...failure, bytesReceived: 0 });
+  expect(sink.destroyed).toBe(false);
+  expect(await session.code.run("1", "python", 5, { streamBeta: true })).toMatchObject(failure);
+  expect(await session.keepAlive()).toMatchObject(failure);
 });
 
 describe("arguments of the wrong kind are named", () => {
