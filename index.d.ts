@@ -764,7 +764,7 @@ interface KeepAliveStatus {
 }
 /** A time of the session that is running out. */
 interface ExpiringEvent {
-    /** `idle`: a fifth of the idle time-out is left; `lifetime`: two minutes of the longest life are left. */
+    /** `idle`: a fifth of the idle time-out is left; `lifetime`: two minutes of the maximum lifetime are left. */
     what: "idle" | "lifetime";
     /** What is left of it, in milliseconds. */
     remainingMs: number;
@@ -840,8 +840,13 @@ declare class BaseService {
 interface ActOptions {
     /** In words. */
     action: string;
-    /** For `actAsync`: how long to wait, in seconds (default 300). The service's tool gets it, too. */
+    /**
+     * For `actAsync`: how long to wait, in seconds (default 300). The service's tool gets it, too, in a unit that is not
+     * known; `waitTimeoutS` is for the wait alone.
+     */
     timeout?: number;
+    /** For `actAsync`: how long to wait, in seconds. Default: `timeout`. The service's tool does not get it. */
+    waitTimeoutS?: number;
     /** Values for the placeholders in `action`. */
     variables?: Record<string, string>;
     useVision?: boolean;
@@ -864,6 +869,8 @@ interface ObserveOptions {
     selector?: string;
     /** For `observeAsync`: how long to wait, in seconds (default 300). */
     timeout?: number;
+    /** For `observeAsync`: the same as `timeout`, and before it. */
+    waitTimeoutS?: number;
     iframes?: boolean;
     /** Milliseconds. */
     domSettleTimeoutMs?: number;
@@ -887,6 +894,8 @@ interface ExtractOptions {
     useVision?: boolean;
     /** For `extractAsync`: how long to wait, in seconds (default 300). */
     timeout?: number;
+    /** For `extractAsync`: the same as `timeout`, and before it. */
+    waitTimeoutS?: number;
     maxPage?: number;
     iframe?: boolean;
     /** Milliseconds. */
@@ -942,7 +951,7 @@ declare class BrowserAgent extends BaseService {
     /** Does something on a page, and waits for its end in one call of at most 60 seconds. */
     act(actionInput: ActOptions | ObserveResult, contextId?: number, pageId?: string): Promise<ActResult>;
     /**
-     * Does something on a page as a task of the service, for as long as `timeout` says.
+     * Does something on a page as a task of the service, for as long as `waitTimeoutS` or `timeout` says.
      * @throws {BrowserError} when the task did not start, or was not done in time
      */
     actAsync(actionInput: ActOptions | ObserveResult, contextId?: number, pageId?: string): Promise<ActResult>;
@@ -952,7 +961,7 @@ declare class BrowserAgent extends BaseService {
      */
     observe(options: ObserveOptions, contextId?: number, pageId?: string): Promise<Observation>;
     /**
-     * Looks for elements of a page as a task of the service, for as long as `timeout` says.
+     * Looks for elements of a page as a task of the service, for as long as `waitTimeoutS` or `timeout` says.
      * @throws {BrowserError} when the task did not start, was not done in time, or its answer can't be read
      */
     observeAsync(options: ObserveOptions, contextId?: number, pageId?: string): Promise<Observation>;
@@ -962,7 +971,7 @@ declare class BrowserAgent extends BaseService {
      */
     extract<T = unknown>(options: ExtractOptions, contextId?: number, pageId?: string): Promise<ExtractResult<T>>;
     /**
-     * Reads data from a page as a task of the service, for as long as `timeout` says.
+     * Reads data from a page as a task of the service, for as long as `waitTimeoutS` or `timeout` says.
      * @throws {BrowserError} when the task did not start, was not done in time, or its answer can't be read
      */
     extractAsync<T = unknown>(options: ExtractOptions, contextId?: number, pageId?: string): Promise<ExtractResult<T>>;
@@ -2689,8 +2698,8 @@ declare class AGB {
      * released as soon as it turns up.
      *
      * With `recreate` the session is replaced when a call finds that it is gone for good, be it idle for too long or at the
-     * end of its longest life: another one is made with the same parameters, `restore` runs, and a call that can't have run
-     * in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
+     * end of its maximum lifetime: another one is made with the same parameters, `restore` runs, and a call that can't have
+     * run in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
      * stays, its id changes (event `recreated`). At most three times within ten minutes, and never after `delete`.
      *
      * @param params at least an `imageId`
@@ -3236,7 +3245,10 @@ declare function logError(message: string, ...args: unknown[]): void;
 /** Makes fingerprints of a browser on this machine, for `BrowserOption.fingerprintFormat`. Nobody else is asked. */
 declare class BrowserFingerprintGenerator {
     #private;
-    /** `headless` (default false); `useChromeChannel` (default true) takes Google Chrome, else Playwright's Chromium. */
+    /**
+     * `headless` (default false); `useChromeChannel` (default true) takes Google Chrome, else Playwright's Chromium. The
+     * browser that `CHROMIUM_PATH` names comes before both.
+     */
     constructor(options?: {
         headless?: boolean;
         useChromeChannel?: boolean;

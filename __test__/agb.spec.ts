@@ -131,6 +131,19 @@ describe("new AGB", () => {
     expect(make).toThrow(/timeout/i);
   });
 
+  it.each([
+    [{ apiKey: 5 }, "apiKey must be a string, got number"],
+    [{ apiKey: "k", config: { timeoutMs: "5" } }, "config.timeoutMs must be a number, got string"],
+    [{ apiKey: "k", config: { endpoint: 5 } }, "config.endpoint must be a string, got number"],
+    [{ apiKey: "k", config: 5 }, "config must be an object, got number"],
+    [{ apiKey: "k", envFile: 5 }, "envFile must be a string, got number"],
+    [5, "expected the API key or the options, got number"],
+  ])("refuses %j and says what it takes", (options, message) => {
+    const error = thrownBy(() => new AGB(options as never)) as AGBError;
+    expect(error).toBeInstanceOf(AGBError);
+    expect(error.message).toBe(message);
+  });
+
   it("takes null options for not given, as callers without types write them", () => {
     const options = { apiKey: "key", config: { endpoint: null, timeoutMs: null }, envFile: null };
     expect(pick(new AGB(options as never))).toEqual(["key", "sdk-api.agb.cloud", 60_000]);

@@ -108,6 +108,9 @@ describe("with a script", () => {
       message: expect.stringMatching(/^Task act-task-\d+:buy timeout after 0\.2s$/),
       extra: { kind: "Timeout" },
     });
+    await expect(agent.actAsync({ action: "buy", timeout: 60, waitTimeoutS: 0.1 })).rejects.toThrow(/after 0\.1s$/);
+    const wrong = { action: "buy", waitTimeoutS: "1" } as never;
+    await expect(agent.actAsync(wrong)).rejects.toThrow("waitTimeoutS must be a finite number, got string");
   });
 
   it("an answer that can't be read is an error", async () => {

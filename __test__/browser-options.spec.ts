@@ -121,7 +121,7 @@ describe("options", () => {
     expect(JSON.stringify(option.toMap())).toBe(
       '{"useStealth":true,"userAgent":"Me/1","viewport":{"width":1,"height":2},"screen":{"width":3,"height":4},' +
         '"fingerprint":{"devices":["desktop"],"operatingSystems":["linux"],"locales":["de"]},' +
-        '"fingerprintPersistPath":"/tmp/browser_fingerprint/fingerprint.json","solveCaptchas":true,' +
+        '"fingerprintPersistPath":"/tmp/agb_browser_fingerprint/fingerprint.json","solveCaptchas":true,' +
         '"proxies":[{"type":"custom","server":"http://p:1"}],"extensionPath":"/x/","cmdArgs":[],' +
         '"defaultNavigateUrl":"chrome://version/","browserType":"chrome"}',
     );
@@ -187,7 +187,7 @@ describe("options", () => {
       expect(sent(options)).not.toHaveProperty("fingerprintRawData");
     }
     expect(sent({ fingerprintPersistPath: "/mine" }).fingerprintPersistPath).toBe(
-      "/tmp/browser_fingerprint/fingerprint.json",
+      "/tmp/agb_browser_fingerprint/fingerprint.json",
     );
   });
 });

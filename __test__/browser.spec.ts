@@ -1,7 +1,10 @@
 /** A session's browser: a real Chromium, and what is said without one. */
 
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 import {
   BrowserError,
@@ -9,6 +12,7 @@ import {
   type Browser as BrowserModule,
   BrowserOptionClass,
   type Emulator,
+  FingerprintFormat,
   type Session,
 } from "agbcloud-native";
 import { reply, withServer } from "./support/answers";
@@ -491,4 +495,47 @@ withChromium.describe("a real browser", () => {
       await local.close();
     }
   }, 120_000);
+
+  describe("generates the fingerprint of the browser that CHROMIUM_PATH names", () => {
+    const before = process.env.CHROMIUM_PATH;
+    const generator = new BrowserFingerprintGenerator({ headless: true });
+    let directory = "";
+    beforeAll(() => {
+      directory = mkdtempSync(join(tmpdir(), "agb-fingerprint-"));
+    });
+    beforeEach(() => {
+      process.env.CHROMIUM_PATH = CHROMIUM;
+    });
+    afterAll(() => {
+      rmSync(directory, { recursive: true, force: true });
+      if (before === undefined) delete process.env.CHROMIUM_PATH;
+      else process.env.CHROMIUM_PATH = before;
+    });
+
+    it("as an object", async () => {
+      const format = await generator.generateFingerprint();
+      expect(format?.fingerprint).toMatchObject({
+        screen: { colorDepth: 24 },
+        navigator: { language: expect.any(String) },
+      });
+      expect(format?.headers["user-agent"]).toBe(format?.fingerprint.navigator.userAgent);
+    }, 120_000);
+
+    it("as a file, which can be loaded", async () => {
+      const file = join(directory, "fingerprint.json");
+      expect(await generator.generateFingerprintToFile(file)).toBe(true);
+      const { fingerprint, headers } = FingerprintFormat.load(readFileSync(file, "utf8"));
+      expect(fingerprint.navigator.userAgent).toMatch(/Chrom/);
+      expect(headers).toHaveProperty("user-agent");
+      expect(await generator.generateFingerprintToFile(join(directory, "none", "f.json"))).toBe(false);
+    }, 120_000);
+
+    it("gives nothing when there is no such browser, and writes nothing", async () => {
+      process.env.CHROMIUM_PATH = join(directory, "no-chromium");
+      expect(await generator.generateFingerprint()).toBeNull();
+      const other = join(directory, "other.json");
+      expect(await generator.generateFingerprintToFile(other)).toBe(false);
+      expect(existsSync(other)).toBe(false);
+    }, 120_000);
+  });
 });

@@ -1,5 +1,7 @@
 /** Errors: the classes, what a failed result carries, and what a caller hears when the service misbehaves. */
 
+import { PassThrough, Readable } from "node:stream";
+
 import {
   AGB,
   AGBError,
@@ -92,9 +94,10 @@ describe("a failed result", () => {
   });
 });
 
+type Call = [string, () => Promise<{ success: boolean; requestId?: string; errorMessage?: string }>];
+
 /** Every public call that sends a request, for a session at `agb`. */
-function calls(agb: AGB): [string, () => Promise<{ success: boolean; requestId?: string; errorMessage?: string }>][] {
-  const session = new Session(agb, "s-1");
+function calls(agb: AGB, session = new Session(agb, "s-1")): Call[] {
   return [
     ["create", () => agb.create({ imageId: CODE_IMAGE })],
     ["get", () => agb.get("s-1")],
@@ -114,6 +117,20 @@ function calls(agb: AGB): [string, () => Promise<{ success: boolean; requestId?:
     ["file.readFile", () => session.file.readFile("/x")],
     ["file.writeFile", () => session.file.writeFile("/x", "y")],
     ["delete", () => session.delete()],
+  ];
+}
+
+/** More calls, one of each kind of result. */
+function moreCalls(agb: AGB, session: Session): Call[] {
+  return [
+    ["code.run, streamed", () => session.code.run("1", "python", 5, { streamBeta: true })],
+    ["file.upload", () => session.file.upload(Buffer.from("x"), "/tmp/x")],
+    ["file.download", () => session.file.download("/tmp/x", "/tmp/never-written")],
+    ["computer.mouse.move", () => session.computer.mouse.move(1, 1)],
+    ["context.list", () => agb.context.list()],
+    ["context.clear", () => agb.context.clear("c-1")],
+    ["session.context.info", () => session.context.info()],
+    ["agb.delete", () => agb.delete(session)],
   ];
 }
 
@@ -373,10 +390,15 @@ describe("answers that are no envelope", () => {
       (_, response) => reply(response, 200, ok(sessionData())),
       async (target) => {
         await withServer(
-          (_, response) => reply(response, 302, "", { Location: `${target.url}/mcp/createSession` }),
+          (_, response) =>
+            reply(response, 302, "", { Location: `${target.url}/mcp/createSession`, "x-request-id": "head-1" }),
           async ({ url }) => {
             const result = await agbAt(url).create({ imageId: CODE_IMAGE });
-            expect(result).toMatchObject({ success: false, errorMessage: expect.stringMatching(/302|redirect/i) });
+            expect(result).toMatchObject({
+              success: false,
+              requestId: "head-1",
+              errorMessage: expect.stringMatching(/302|redirect/i),
+            });
             expect(target.requests).toEqual([]);
           },
         );
@@ -410,6 +432,193 @@ describe("answers that are no envelope", () => {
         }
       },
     );
+  });
+});
+
+describe("fields that were assigned and can't be used", () => {
+  const assigned: [string, (agb: AGB) => unknown, RegExp][] = [
+    ["an empty key", (agb) => Object.assign(agb, { apiKey: "" }), /API key is required/],
+    ["a key that is no text", (agb) => Object.assign(agb, { apiKey: 5 }), /apiKey must be a string, got number/],
+    ["a time-out of 0", ({ config }) => Object.assign(config, { timeoutMs: 0 }), /timeoutMs is "0"/],
+    ["a time-out that is no number", ({ config }) => Object.assign(config, { timeoutMs: "5" }), /got string/],
+    ["an endpoint that is none", ({ config }) => Object.assign(config, { endpoint: "::bad" }), /"::bad" is not an/],
+  ];
+
+  it.each(assigned)(
+    "%s: every call resolves with a failure that says so, and nothing is sent",
+    async (_, assign, text) => {
+      const agb = clientOf(spec.emulator);
+      const session = sessionOf(await agb.create({ imageId: CODE_IMAGE }));
+      // Were it asked, the environment would have a key that works.
+      const saved = process.env.AGB_API_KEY;
+      process.env.AGB_API_KEY = spec.emulator.apiKey;
+      try {
+        assign(agb);
+        const requests = await spec.requestsOf(async () => {
+          for (const [name, call] of [...calls(agb), ...moreCalls(agb, session)]) {
+            const result = await call();
+            expect([name, result]).toEqual([name, expect.objectContaining({ success: false })]);
+            expect([name, result.errorMessage]).toEqual([name, expect.stringMatching(text)]);
+          }
+          expect(() => session.lifecycle).toThrow(AGBError);
+          await expect(session[Symbol.asyncDispose]()).rejects.toThrow(SessionError);
+          await expect(agb.listAll().next()).rejects.toThrow(AGBError);
+        });
+        expect(requests).toEqual([]);
+      } finally {
+        if (saved === undefined) delete process.env.AGB_API_KEY;
+        else process.env.AGB_API_KEY = saved;
+      }
+    },
+  );
+
+  it("the results are those of the surface, with its words", async () => {
+    const agb = clientOf(spec.emulator);
+    agb.config.endpoint = "::bad";
+    const why = /: the endpoint "::bad" is not an http\(s\) URL or host/.source;
+    const text = (prefix: string) => expect.stringMatching(new RegExp(`^${prefix}${why}`));
+    expect(await agb.list()).toEqual({
+      requestId: "",
+      success: false,
+      errorMessage: text("Failed to list sessions"),
+      sessionIds: [],
+      nextToken: "",
+      maxResults: 0,
+      totalCount: 0,
+    });
+    expect(await agb.create({ imageId: CODE_IMAGE })).toEqual({
+      requestId: "",
+      success: false,
+      errorMessage: text("Failed to create session"),
+    });
+    expect(await agb.get("s-1")).toEqual({
+      requestId: "",
+      success: false,
+      errorMessage: text("Failed to get session s-1"),
+      session: null,
+    });
+    expect(await agb.getSession("s-1")).toEqual({
+      requestId: "",
+      httpStatusCode: 0,
+      code: "",
+      success: false,
+      errorMessage: text("Failed to get session s-1"),
+    });
+    const session = new Session(agb, "s-1");
+    expect((await session.command.execute("true")).errorMessage).toEqual(text("Failed to execute command"));
+    expect((await session.callMcpTool("shell", {})).errorMessage).toEqual(text("Failed to call MCP tool shell"));
+    const streamed = await session.code.run("1", "python", 5, { streamBeta: true });
+    expect(streamed.errorMessage).toEqual(text("Failed to run code"));
+  });
+
+  it("what is put right works again, and nothing was forgotten", async () => {
+    const session = await spec.create();
+    const agb = session.getAgb() as AGB;
+    const { timeoutMs } = agb.config;
+    agb.config.timeoutMs = 0;
+    expect(await session.keepAlive()).toMatchObject({ success: false });
+    agb.config.timeoutMs = timeoutMs;
+    expect(await session.keepAlive()).toMatchObject({ success: true });
+    expect(session.lifecycle.idleRemainingMs).toBeGreaterThan(0);
+  });
+
+  it.each([undefined, null, 5])("a session whose id is %p says so", async (id) => {
+    const ofSession = calls(spec.agb, new Session(spec.agb, id as never)).slice(4);
+    for (const [name, call] of ofSession) {
+      const result = await call();
+      expect([name, result]).toEqual([name, expect.objectContaining({ success: false })]);
+      expect([name, result.errorMessage]).toEqual([name, expect.stringContaining("sessionId must be a string, got")]);
+    }
+  });
+
+  it("a session without a client says so", async () => {
+    const result = await new Session(undefined as never, "s-1").keepAlive();
+    expect(result).toMatchObject({ success: false, requestId: "", errorMessage: expect.stringMatching(/./) });
+  });
+
+  it.each([
+    ["token", { token: 5 }],
+    ["linkUrl", { linkUrl: 5 }],
+    ["wsUrl", { wsUrl: {} }],
+    ["name", { mcpTools: [{ name: 5 }] }],
+  ])("a %s that is no text says so", async (name, fields) => {
+    const session = Object.assign(new Session(spec.agb, "s-1"), fields);
+    expect(await session.callMcpTool("shell", {})).toMatchObject({
+      success: false,
+      errorMessage: expect.stringContaining(`${name} must be a string`),
+    });
+  });
+});
+
+it("a session that can't be replaced says so of every kind of call, and nothing is left waiting", async () => {
+  const session = await spec.agb.open({ imageId: CODE_IMAGE }, { recreate: true });
+  await new Session(clientOf(spec.emulator), session.getSessionId()).delete();
+  await session.getStatus();
+  using _fault = spec.emulator.faults.add({ operation: "createSession", kind: "status", status: 400, count: "always" });
+  const failure = { success: false, errorMessage: expect.stringMatching(/creating another failed/) };
+
+  const bytes = Buffer.alloc(1 << 20);
+  expect(await session.file.upload("package.json", "/tmp/x")).toMatchObject({ ...failure, bytesSent: 0 });
+  expect(await session.file.upload(bytes, "/tmp/x")).toMatchObject({ ...failure, bytesSent: 0 });
+  expect(await session.file.upload(Readable.from([bytes]), "/tmp/x")).toMatchObject({ ...failure, bytesSent: 0 });
+  const sink = new PassThrough();
+  expect(await session.file.download("/tmp/x", sink)).toMatchObject({ ...failure, bytesReceived: 0 });
+  expect(sink.destroyed).toBe(false);
+  expect(await session.code.run("1", "python", 5, { streamBeta: true })).toMatchObject(failure);
+  expect(await session.keepAlive()).toMatchObject(failure);
+});
+
+describe("arguments of the wrong kind are named", () => {
+  it.each([[[1]], ["x"], [5], [true]])("args and labels %p", async (value) => {
+    const session = new Session(spec.agb, "s-1");
+    const requests = await spec.requestsOf(async () => {
+      const called = await session.callMcpTool("shell", value as never);
+      expect(called.errorMessage).toMatch(/^args must be an object, got /);
+      const listed = await spec.agb.list(value as never);
+      expect(listed.errorMessage).toMatch(/^labels must be an object, got /);
+      await expect(spec.agb.listAll(value as never).next()).rejects.toThrow(/^labels must be an object, got /);
+    });
+    expect(requests).toEqual([]);
+  });
+
+  it("a symbol is named, too", async () => {
+    const result = await new Session(spec.agb, "s-1").file.writeFile("/x", "a", Symbol("mode") as never);
+    expect(result).toMatchObject({ success: false, errorMessage: expect.stringContaining("Symbol(mode)") });
+  });
+});
+
+describe("what native code throws by itself", () => {
+  const { reporting } = jest.requireActual<{ reporting<T extends object>(native: T): T }>("../dist/support/stand-in");
+  const native = reporting({
+    field: 7,
+    give: async (value: number) => value,
+    reject: () => Promise.reject(new Error("native code panicked: oh")),
+    raise() {
+      throw new Error("can't convert");
+    },
+  });
+
+  it("is an AGBError of the kind Internal", async () => {
+    await expect(native.reject()).rejects.toThrow(AGBError);
+    await expect(native.reject()).rejects.toMatchObject({
+      message: "Internal error of agbcloud-native, please report it: native code panicked: oh",
+      extra: { kind: "Internal" },
+      cause: new Error("native code panicked: oh"),
+    });
+    expect(() => native.raise()).toThrow(AGBError);
+  });
+
+  it("what it gives stays as it is", async () => {
+    expect(native.field).toBe(7);
+    expect(await native.give(8)).toBe(8);
+  });
+
+  it("covers what can't be converted", async () => {
+    const { agbTargetOf } = jest.requireActual("../dist/support/target");
+    const { client, apiKey } = spec.agb;
+    const call = () => agbTargetOf(client, apiKey).get(5);
+    expect(call).toThrow(AGBError);
+    expect(call).toThrow(/^Internal error of agbcloud-native.*convert/);
   });
 });
 

@@ -1,6 +1,6 @@
 /** The life of a session: what keeps it alive, what does not, how it ends, and what calls say after its end. */
 
-import { type AGB, type ApiResponse, type Emulator, Session } from "agbcloud-native";
+import { AGB, type ApiResponse, type Emulator, Session } from "agbcloud-native";
 import { CODE_IMAGE, type SpecEmulator, sessionOf, useEmulator, withEmulator } from "./support/emulator";
 import { until } from "./support/wait";
 
@@ -41,6 +41,15 @@ describe("the idle timer", () => {
     expect(await kept.getStatus()).toMatchObject({ success: true, status: "RUNNING" });
     expect((await kept.command.execute("echo alive", 20_000)).stdout).toBe("alive\n");
     expect((await spec.agb.list({}, 1, 100)).sessionIds).toContain(kept.getSessionId());
+  });
+
+  it("is that of the client also when its endpoint names the emulator localhost", async () => {
+    const endpoint = spec.emulator.url.replace("127.0.0.1", "localhost");
+    const agb = new AGB({ apiKey: spec.emulator.apiKey, config: { endpoint } });
+    const session = sessionOf(await agb.create({ imageId: CODE_IMAGE, idleReleaseTimeout: 60 }));
+    await spec.emulator.advance(40_000);
+    expect(session.lifecycle.idleRemainingMs).toBeLessThanOrEqual(20_000);
+    expect(await session.delete()).toMatchObject({ success: true });
   });
 
   it("never releases early", async () => {

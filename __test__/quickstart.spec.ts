@@ -54,6 +54,7 @@ describe("--cloud", () => {
   beforeAll(async () => {
     emulator = await startEmulator();
   });
+  afterEach(() => emulator?.faults.clear());
   afterAll(() => emulator?.close());
 
   it("runs the same job on the service of AGB_ENDPOINT, and waits until the session is released", async () => {
@@ -89,12 +90,53 @@ describe("--cloud", () => {
     expect(stderr).toMatch(/quickstart failed: create: .+/);
   });
 
-  it.each(["SIGINT", "SIGTERM"] as const)("deletes its sessions on %s while it waits", async (signal) => {
+  it("takes a look that failed for no release", async () => {
+    emulator.faults.add({ kind: "status", operation: "getSessionInfo", status: 500, count: "always" });
+    const looks = () => emulator.journal().filter(({ operation }) => operation === "getSessionInfo").length;
+    const program = startNode(PROGRAM, ["--cloud"], emulator.env);
+    await program.line(/Now waiting/);
+    const before = looks();
+    await until("it has looked twice", () => looks() >= before + 2);
+    expect(program.printed.stdout).not.toMatch(/released, because/);
+
+    emulator.faults.clear();
+    await emulator.advance(65_000);
+    const { code, stdout } = await program.ended;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/on a released session: success false/);
+    emulator.expectNoLiveSessions();
+  });
+
+  it("deletes the session when it still runs code after its release", async () => {
+    const body = { success: true, code: "ok", requestId: "r", data: { status: "FINISH" } };
+    emulator.faults.add({ kind: "status", operation: "getSessionInfo", status: 200, body, count: "always" });
+    const program = startNode(PROGRAM, ["--cloud"], emulator.env);
+    const { code, stderr, stdout } = await program.ended;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: expect.not.stringContaining("No session is left") });
+    expect(stderr).toMatch(/still runs code/);
+    emulator.expectNoLiveSessions();
+  });
+
+  it("deletes its sessions when its terminal is closed", async () => {
+    const program = startNode(PROGRAM, ["--cloud"], emulator.env);
+    await program.line(/Now waiting/);
+    program.child.stdout?.destroy();
+    program.child.stderr?.destroy();
+    program.child.kill("SIGHUP");
+    expect((await program.ended).code).toBe(129);
+    emulator.expectNoLiveSessions();
+  });
+
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)("deletes its sessions on %s while it waits", async (signal, expected) => {
     const program = startNode(PROGRAM, ["--cloud"], emulator.env);
     await program.line(/Now waiting/);
     program.child.kill(signal);
     const { code, stdout } = await program.ended;
-    expect(code).toBe(130);
+    expect(code).toBe(expected);
     expect(stdout).toMatch(/deleted session\S+$/m);
     emulator.expectNoLiveSessions();
   });

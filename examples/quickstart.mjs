@@ -7,6 +7,7 @@
  * Whatever happens, Ctrl-C included, every session it made is deleted before it ends.
  */
 
+import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { styleText } from "node:util";
 
@@ -37,12 +38,15 @@ const started = Date.now();
 let advanced = 0;
 let stopping = false;
 
-for (const signal of ["SIGINT", "SIGTERM"]) {
+// A closed terminal or pipe must not end the program before it has deleted its sessions.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   process.once(signal, async () => {
     stopping = true;
     console.log(`\n${signal}: deleting what is left.`);
     await cleanUp();
-    process.exit(130);
+    process.exit(128 + constants.signals[signal]);
   });
 }
 
@@ -71,8 +75,9 @@ async function run() {
   await letGo(session);
 
   const late = await session.code.run("print('hello?')", "python");
+  if (late.success) throw new Error("the session still runs code after its release");
+  if (isNotFound(late)) mine.delete(session);
   await tell(session, "code.run", `on a released session: success ${late.success}, “${late.errorMessage}”`);
-  mine.delete(session);
 
   const other = await create();
   must(await agb.delete(other), "delete");
@@ -148,11 +153,20 @@ async function letGo(session) {
       "\n  Its status is asked meanwhile; that does not keep it alive.\n",
   );
   const since = Date.now();
-  while ((await session.getStatus()).status === "RUNNING") {
+  while (!isReleased(await session.getStatus())) {
     if (Date.now() - since > LONGEST_WAIT_SECONDS * 1_000) throw new Error("the service has not released the session");
     await sleep(LOOK_EVERY_MS);
   }
   await tell(session, "…", "released, because nobody kept it alive");
+}
+
+/** A look that failed says nothing of the session; only an answer that it is gone does. */
+function isReleased(look) {
+  return ["FINISH", "DELETING", "DELETED"].includes(look.status) || isNotFound(look);
+}
+
+function isNotFound({ code = "" }) {
+  return /^Invalid(Mcp)?Session\.NotFound$/.test(code);
 }
 
 async function advance(seconds) {
@@ -173,10 +187,15 @@ function cleanUp() {
 }
 
 async function deleteAll() {
-  for (const { session } of await Promise.all(creating)) if (session) mine.add(session);
+  for (const { value } of await Promise.allSettled(creating)) if (value?.session) mine.add(value.session);
   for (const session of mine) {
-    const { success, errorMessage } = await agb.delete(session);
-    console.log(`  deleted ${shortId(session)}${success ? "" : `: ${errorMessage}`}`);
+    const result = await agb.delete(session);
+    if (result.success || isNotFound(result)) {
+      console.log(`  deleted ${shortId(session)}`);
+    } else {
+      console.log(`  could not delete ${session.getSessionId()}: ${result.errorMessage}`);
+      process.exitCode = 1;
+    }
   }
   await emulator?.close();
 }

@@ -24,7 +24,7 @@ const session = await agb.open(
 try {
   session.on("recreated", ({ oldId, newId }) => show("recreated", `${oldId !== newId ? "another id" : "the same id"}`));
 
-  // Somebody else deletes it; so would its idle time-out, or the end of its longest life.
+  // Somebody else deletes it; so would its idle time-out, or the end of its maximum lifetime.
   const deletions = await new AGB().deleteAll(labels);
   show("deleted elsewhere", deletions.length);
 

@@ -45,8 +45,8 @@ pub struct NativeAgbOptions {
     pub timeout_ms: Option<f64>,
     /// A file to read instead of `.env`.
     pub env_file: Option<String>,
-    /// Where `.env` is looked for.
-    pub directory: String,
+    /// Where `.env` is looked for; nowhere when absent.
+    pub directory: Option<String>,
     /// The variables that concern the client.
     pub environment: HashMap<String, String>,
     /// The language of the facade, for the service's statistics.
@@ -100,7 +100,7 @@ pub fn open_agb(env: &Env, options: NativeAgbOptions) -> Result<Outcome<NativeAg
         endpoint: options.endpoint,
         timeout_ms: options.timeout_ms,
         env_file: options.env_file.map(Into::into),
-        directory: Some(options.directory.into()),
+        directory: options.directory.map(Into::into),
         env: options.environment.into_iter().collect(),
         sdk: SdkIdentity { language: options.language, version: options.version, release: is_release() },
         exit,

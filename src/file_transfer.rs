@@ -151,6 +151,12 @@ impl NativeByteWriter {
         promise(env, async move { writer.end().await })
     }
 
+    /// Lets go of what no upload has taken: writing ends.
+    #[napi]
+    pub fn close(&self) {
+        drop(take(&self.pipe));
+    }
+
     /// Says that there will be no more, and why: the upload fails.
     #[napi]
     pub fn fail<'env>(&self, env: &'env Env, reason: String) -> Result<PromiseRaw<'env, ()>> {
@@ -194,6 +200,12 @@ impl NativeByteReader {
                 Arrived::Broken => None,
             }
         })
+    }
+
+    /// Lets go of what no download has taken: reading ends.
+    #[napi]
+    pub fn close(&self) {
+        drop(take(&self.pipe));
     }
 
     /// Says that the content was taken, or why not; the download waits for it.

@@ -18,10 +18,20 @@ import { type CreateSessionParams, type CreateSessionParamsOptions, mountsOf } f
 import { notSignal, whileListening } from "./support/abort";
 import { detailed, failed, isFailure, refused } from "./support/call";
 import { notFunction as notCallback } from "./support/callback";
-import { jsonOf, kindOf, notBoolean, notFunction, notNumber, notText, optional, optionalNumber } from "./support/check";
+import {
+  jsonOf,
+  kindOf,
+  notBoolean,
+  notFunction,
+  notNumber,
+  notObject,
+  notText,
+  optional,
+  optionalNumber,
+} from "./support/check";
 import { exitOptions } from "./support/exit";
 import { inspectAs } from "./support/inspect";
-import { bindClient, nativeAgbOf, openAgb } from "./support/target";
+import { agbTargetOf, bindClient, nativeAgbOf, openAgb } from "./support/target";
 import type {
   DeleteResult,
   GetSessionResult,
@@ -75,6 +85,10 @@ export class AGB {
    */
   constructor(options?: AGBOptions | string) {
     const sources: AGBOptions = typeof options === "string" ? { apiKey: options } : (options ?? {});
+    if (typeof sources !== "object") {
+      const text = `expected the API key or the options, got ${kindOf(sources)}`;
+      throw new AGBError(text, { kind: "InvalidArgument" });
+    }
     const exit = exitOptions(sources.releaseOnExit);
     const opened = openAgb({ ...sources, exit });
     this.apiKey = opened.apiKey;
@@ -93,7 +107,7 @@ export class AGB {
   async create(params?: CreateSessionParams | CreateSessionParamsOptions | null): Promise<SessionResult> {
     const read = nativeParams(params);
     if ("fault" in read) return refused(read.fault, {});
-    const outcome = await nativeAgbOf(this.client, this.apiKey).create(read.native);
+    const outcome = await agbTargetOf(this.client, this.apiKey).create(read.native);
     if (isFailure(outcome)) return failed(outcome, {});
     return this.#sessionResult(outcome);
   }
@@ -104,8 +118,8 @@ export class AGB {
    * released as soon as it turns up.
    *
    * With `recreate` the session is replaced when a call finds that it is gone for good, be it idle for too long or at the
-   * end of its longest life: another one is made with the same parameters, `restore` runs, and a call that can't have run
-   * in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
+   * end of its maximum lifetime: another one is made with the same parameters, `restore` runs, and a call that can't have
+   * run in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
    * stays, its id changes (event `recreated`). At most three times within ten minutes, and never after `delete`.
    *
    * @param params at least an `imageId`
@@ -170,7 +184,7 @@ export class AGB {
     if (typeof sessionId !== "string" || sessionId.trim() === "") {
       return refused("sessionId is required", { session: null });
     }
-    const outcome = await nativeAgbOf(this.client, this.apiKey).get(sessionId);
+    const outcome = await agbTargetOf(this.client, this.apiKey).get(sessionId);
     if (isFailure(outcome)) return failed(outcome, { session: null });
     return this.#sessionResult(outcome);
   }
@@ -180,7 +194,7 @@ export class AGB {
     if (typeof sessionId !== "string" || sessionId.trim() === "") {
       return refused("sessionId is required", { httpStatusCode: 0, code: "" });
     }
-    const outcome = await nativeAgbOf(this.client, this.apiKey).getSession(sessionId);
+    const outcome = await agbTargetOf(this.client, this.apiKey).getSession(sessionId);
     if (isFailure(outcome)) {
       return failed(outcome, { httpStatusCode: outcome.httpStatusCode ?? 0, code: outcome.code });
     }
@@ -196,18 +210,21 @@ export class AGB {
    * @param limit sessions a page; default 10
    */
   async list(labels?: Record<string, string>, page?: number, limit?: number): Promise<SessionListResult> {
-    const fault = notNumber({ page, limit });
+    const fault = notObject({ labels }) ?? notNumber({ page, limit });
     if (fault) return refused(fault, { sessionIds: [], nextToken: "", maxResults: 0, totalCount: 0 });
     const json = jsonOf(labels ?? {});
     if ("fault" in json) {
       const errorMessage = `Failed to list sessions: ${json.fault}`;
       return refused(errorMessage, { sessionIds: [], nextToken: "", maxResults: 0, totalCount: 0 });
     }
-    const outcome = await nativeAgbOf(this.client, this.apiKey).list(
+    const outcome = await agbTargetOf(this.client, this.apiKey).list(
       json.text,
       optionalNumber(page),
       optionalNumber(limit),
     );
+    if (isFailure(outcome)) {
+      return failed(outcome, { sessionIds: [] as string[], nextToken: "", maxResults: 0, totalCount: 0 });
+    }
     if ("failure" in outcome) {
       const { failure, maxResults, totalCount } = outcome;
       return failed(failure, { sessionIds: [] as string[], nextToken: "", maxResults, totalCount });
@@ -323,6 +340,8 @@ function deletedSession({ sessionId, requestId, failure }: NativeDeletion): Dele
 }
 
 function labelsText(labels: Record<string, string>): string {
+  const fault = notObject({ labels });
+  if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
   const json = jsonOf(labels);
   if ("fault" in json) throw new AGBError(`labels can't be sent: ${json.fault}`, { kind: "InvalidArgument" });
   return json.text;
@@ -370,10 +389,7 @@ function nativeLease({
   autoKeepAlive,
 }: CreateSessionParamsOptions): { native: NativeCreateParams["lease"] } | { fault: string } {
   if (lease === undefined || lease === null) return { native: undefined };
-  if (typeof lease !== "object" || Array.isArray(lease)) {
-    return { fault: `lease must be an object, got ${kindOf(lease)}` };
-  }
-  const fault = notNumber({ "lease.ttlS": lease.ttlS });
+  const fault = notObject({ lease }) ?? notNumber({ "lease.ttlS": lease.ttlS });
   if (fault) return { fault };
   if (autoKeepAlive === false) return { fault: "a lease keeps the session alive: autoKeepAlive must not be false" };
   return { native: { ttlS: optional(lease.ttlS) } };

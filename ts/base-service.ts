@@ -1,6 +1,6 @@
 import type { SessionLike } from "./session-like";
 import { failed, isFailure, present, refused } from "./support/call";
-import { jsonOf, notText, optionalNumber } from "./support/check";
+import { jsonOf, notObject, notText, optionalNumber } from "./support/check";
 import { targetOf } from "./support/target";
 import type { McpToolResult, OperationResult } from "./types";
 
@@ -12,7 +12,7 @@ export async function callTool(
   readTimeout?: number,
   connectTimeout?: number,
 ): Promise<McpToolResult> {
-  const fault = notText({ name });
+  const fault = notText({ name }) ?? notObject({ args });
   if (fault) return refused(fault, {});
   const json = jsonOf(args ?? {});
   if ("fault" in json) return refused(`Failed to call MCP tool ${name}: ${json.fault}`, { data: "" });

@@ -2,9 +2,10 @@
  * Configuration: what the program, the environment and `.env` say. Precedence and defaults are the native client's.
  */
 
-import { errorOf } from "./errors";
+import { AGBError, errorOf } from "./errors";
 import { type NativeFailure, native } from "./native";
 import { isFailure } from "./support/call";
+import { kindOf, notObject, notText } from "./support/check";
 
 /** Where the service is and how long a request may take. */
 export interface Config {
@@ -40,8 +41,14 @@ export function relevantEnvironment(): Record<string, string> {
   return relevant;
 }
 
-/** What the native client resolves options from. @internal */
+/**
+ * What the native client resolves options from.
+ * @throws {AGBError} for a value of the wrong kind
+ * @internal
+ */
 export function configurationSources(options: ConfigOptions | undefined, envFile: string | undefined) {
+  const fault = configFault(options, envFile);
+  if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
   return {
     endpoint: options?.endpoint ?? undefined,
     timeoutMs: options?.timeoutMs ?? undefined,
@@ -49,6 +56,15 @@ export function configurationSources(options: ConfigOptions | undefined, envFile
     directory: process.cwd(),
     environment: relevantEnvironment(),
   };
+}
+
+function configFault(options: ConfigOptions | null | undefined, envFile: unknown): string | undefined {
+  const { endpoint, timeoutMs } = options ?? {};
+  const fault =
+    notObject({ config: options }) ?? notText({ "config.endpoint": endpoint ?? "", envFile: envFile ?? "" });
+  // Which numbers can be used says the native client.
+  if (fault || typeof (timeoutMs ?? 0) === "number") return fault;
+  return `config.timeoutMs must be a number, got ${kindOf(timeoutMs)}`;
 }
 
 /** The configuration when nothing is set anywhere: the public service, 60 seconds. */

@@ -2,7 +2,7 @@ import { ClearanceTimeoutError } from "./errors";
 import type { NativeAgb, NativeClearState, NativeContextRecord, NativeFailure, NativeFileUrl } from "./native";
 import { detailed, failed, isFailure, present, refused } from "./support/call";
 import { notNumber, notText, optionalNumber } from "./support/check";
-import { nativeAgbOf } from "./support/target";
+import { agbTargetOf, nativeAgbOf } from "./support/target";
 import type {
   ClearContextResult,
   ContextFileListResult,
@@ -42,7 +42,7 @@ export class ContextService {
   readonly #agb: AGBLike;
 
   static {
-    nativeAgbOfContexts = (contexts) => contexts.#native();
+    nativeAgbOfContexts = (contexts) => nativeAgbOf(contexts.#agb.client, contexts.#agb.apiKey);
   }
 
   constructor(agb: AGBLike) {
@@ -190,7 +190,7 @@ export class ContextService {
   }
 
   #native(): NativeAgb {
-    return nativeAgbOf(this.#agb.client, this.#agb.apiKey);
+    return agbTargetOf(this.#agb.client, this.#agb.apiKey);
   }
 }
 

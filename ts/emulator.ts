@@ -4,6 +4,7 @@ import { type NativeEmulator, native } from "./native";
 import { isFailure, present } from "./support/call";
 import { jsonOf, kindOf, notText, notTexts, notWhole } from "./support/check";
 import { inspectAs } from "./support/inspect";
+import { reporting } from "./support/stand-in";
 import { VERSION } from "./version";
 
 /** As far as the clients' clock goes. */
@@ -146,7 +147,7 @@ export class Emulator {
     const faults = options?.faults?.map(faultJson);
     const started = await native.startEmulator(present({ ...defaults, ...options, faults }));
     if (isFailure(started)) throw errorOf(started);
-    return new Emulator(started);
+    return new Emulator(reporting(started));
   }
 
   /** The address, for `config.endpoint` or `AGB_ENDPOINT`. */

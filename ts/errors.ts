@@ -135,3 +135,18 @@ function made(failure: NativeFailure, ErrorClass: typeof AGBError | typeof APIEr
   if (failure.cause !== undefined) error.cause = new Error(failure.cause);
   return error;
 }
+
+/** The failure that an error tells: the way back from {@link errorOf}, for methods that resolve. @internal */
+export function failureOf(error: unknown): NativeFailure {
+  const known: Partial<NativeFailure> = error instanceof AGBError ? error.extra : {};
+  return {
+    operation: "",
+    attempts: 0,
+    code: "",
+    kind: "InvalidArgument",
+    requestId: "",
+    retryable: false,
+    ...known,
+    errorMessage: error instanceof Error ? error.message : String(error),
+  };
+}

@@ -3,6 +3,7 @@ import { AGBError, errorOf } from "./errors";
 import type { NativeExtension, NativeExtensions, NativeFailure } from "./native";
 import { isFailure, refusal } from "./support/call";
 import { notText, notTexts } from "./support/check";
+import { reporting } from "./support/stand-in";
 
 /** A browser extension that is stored in a context. */
 export class Extension {
@@ -72,7 +73,7 @@ export class ExtensionsService {
     if (!(agb.context instanceof ContextService)) throw new AGBError("AGB instance must have a context service");
     const fault = notText({ contextId: contextId ?? "" });
     if (fault) throw errorOf(refusal(fault));
-    this.#native = nativeAgbOfContexts(agb.context).extensions(contextId ?? "");
+    this.#native = reporting(nativeAgbOfContexts(agb.context).extensions(contextId ?? ""));
     // A failure is told by the method that needs the context, and fails once more.
     this.#native.open().catch(() => undefined);
   }

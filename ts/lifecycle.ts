@@ -77,7 +77,7 @@ export interface KeepAliveStatus {
 
 /** A time of the session that is running out. */
 export interface ExpiringEvent {
-  /** `idle`: a fifth of the idle time-out is left; `lifetime`: two minutes of the longest life are left. */
+  /** `idle`: a fifth of the idle time-out is left; `lifetime`: two minutes of the maximum lifetime are left. */
   what: "idle" | "lifetime";
   /** What is left of it, in milliseconds. */
   remainingMs: number;

@@ -4,7 +4,8 @@ import type { KeepAliveOptions } from "./lifecycle";
 /** Where a browser keeps its data, extensions and fingerprint in a session (docs/protocol.md, section "Mounts"). */
 const BROWSER_DATA_PATH = "/tmp/agb_browser_data";
 const EXTENSIONS_PATH = "/tmp/extensions/";
-const FINGERPRINT_PATH = "/tmp/agb_browser_fingerprint";
+/** @internal */
+export const FINGERPRINT_DIRECTORY = "/tmp/agb_browser_fingerprint";
 /** What of a browser's data is kept. */
 const BROWSER_DATA_KEPT = ["/Local State", "/Default/Cookies", "/Default/Cookies-journal"];
 
@@ -74,7 +75,7 @@ export class BrowserContext {
 function fingerprintSync(contextId: string): ContextSync {
   return new ContextSync(
     contextId,
-    FINGERPRINT_PATH,
+    FINGERPRINT_DIRECTORY,
     newSyncPolicy({ uploadPolicy: newUploadPolicy({ autoUpload: false }) }),
   );
 }

@@ -27,7 +27,7 @@ import { jsonOf, notNumber, notText, optional, optionalNumber } from "./support/
 import { inspectAs } from "./support/inspect";
 import { giveBack } from "./support/loan";
 import { sharedText } from "./support/shared-text";
-import { bindSession, faceSession, nativeOf, targetOf } from "./support/target";
+import { bindSession, faceSession, nativeOf, openTargetOf, targetOf } from "./support/target";
 import type {
   DeleteResult,
   McpTool,
@@ -190,7 +190,7 @@ export class Session {
 
   /** Lets the session live on when the program ends, though its `AGB` has `releaseOnExit`. */
   detach(): void {
-    targetOf(this).native.detach();
+    openTargetOf(this).native.detach();
     this.#isDetached = true;
   }
 
@@ -199,7 +199,7 @@ export class Session {
    * @throws {AGBError} when its `AGB` has no `releaseOnExit`
    */
   adopt(): void {
-    if (!targetOf(this).native.adopt()) {
+    if (!openTargetOf(this).native.adopt()) {
       throw new AGBError("adopt() needs an AGB with releaseOnExit: nothing would release the session");
     }
     this.#isDetached = false;
@@ -210,7 +210,7 @@ export class Session {
    * what others do with the session it does not see.
    */
   get lifecycle(): SessionLifecycle {
-    return lifecycleOf(targetOf(this).native.lifecycle());
+    return lifecycleOf(openTargetOf(this).native.lifecycle());
   }
 
   /**
@@ -226,20 +226,20 @@ export class Session {
     const read = nativeKeepAlive(options ?? true);
     if ("fault" in read) throw new AGBError(read.fault, { kind: "InvalidArgument" });
     const native = read.native ?? {};
-    const failure = targetOf(this).native.startKeepAlive(native);
+    const failure = openTargetOf(this).native.startKeepAlive(native);
     if (failure) throw errorOf(failure);
     this.#keepAlive = native;
   }
 
   /** Ends the keep-alive; nothing happens where there is none. */
   stopKeepAlive(): void {
-    targetOf(this).native.stopKeepAlive();
+    openTargetOf(this).native.stopKeepAlive();
     this.#keepAlive = "stopped";
   }
 
   /** How the keep-alive is doing; `null` when none was started. */
   keepAliveStatus(): KeepAliveStatus | null {
-    const status = targetOf(this).native.keepAliveStatus();
+    const status = openTargetOf(this).native.keepAliveStatus();
     return status ? keepAliveStatusOf(status) : null;
   }
 
@@ -250,7 +250,7 @@ export class Session {
    * @param reason what for, for those who debug it
    */
   hold(reason = ""): SessionHold {
-    const hold = new SessionHold(String(reason), targetOf(this).native.hold(), () => this.#holds.delete(hold));
+    const hold = new SessionHold(String(reason), openTargetOf(this).native.hold(), () => this.#holds.delete(hold));
     this.#holds.add(hold);
     return hold;
   }
@@ -306,9 +306,11 @@ export class Session {
   async [Symbol.asyncDispose](): Promise<void> {
     if (giveBack(this)) return this.#closeListeners();
     await this.#recovery?.end();
-    const { state, confirmed } = this.lifecycle;
-    if (state === "released" && confirmed) return;
-    const { native } = targetOf(this);
+    const { native, failure } = targetOf(this);
+    if (!failure) {
+      const { state, confirmed } = native.lifecycle();
+      if (state === "released" && confirmed) return;
+    }
     const outcome = await native.delete(false);
     if (!isFailure(outcome) || outcome.kind === "SessionNotFound") return;
     // Nobody will try again.

@@ -63,7 +63,7 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned());
-    format!("Internal error of agbcloud-native, please report it: {text}")
+    format!("native code panicked: {text}")
 }
 
 /// Turns a settled value into a JavaScript value, on the JavaScript thread.

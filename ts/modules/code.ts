@@ -141,7 +141,9 @@ export class Code extends BaseService {
   ): Promise<NativeStreamed | null | undefined> {
     if (typeof this.session.wsUrl !== "string") return { execution: NO_EXECUTION, failure: refusal(NO_WEB_SOCKET) };
     const { native, route } = targetOf(this.session);
-    return native.codeStream(route, code, language, optionalNumber(timeoutS) ?? DEFAULT_TIMEOUT_S, cancel, onEvent);
+    const limit = optionalNumber(timeoutS) ?? DEFAULT_TIMEOUT_S;
+    const streamed = await native.codeStream(route, code, language, limit, cancel, onEvent);
+    return streamed && isFailure(streamed) ? { execution: NO_EXECUTION, failure: streamed } : streamed;
   }
 }
 

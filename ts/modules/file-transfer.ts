@@ -70,7 +70,9 @@ export async function upload(
   const fault = notUploadSource(source) ?? notText({ remotePath }) ?? optionFault(options) ?? uploadFault(options);
   if (fault) return withoutRequestId(refused(fault, fields));
 
-  const target = targetOf(session).native;
+  const { native: target, failure } = targetOf(session);
+  // Nobody would take what is read.
+  if (failure) return withoutRequestId(failed(failure, fields));
   const progress = progressOf(options?.progressCallback, "The progress callback of an upload");
   const report = await cancellable(options?.signal, (cancel) => {
     const rest = [remotePath, nativeOptions(options), cancel, progress] as const;
@@ -92,7 +94,8 @@ export async function download(
   const fault = notText({ remotePath }) ?? notDownloadTarget(target) ?? optionFault(options) ?? downloadFault(options);
   if (fault) return withoutRequestId(refused(fault, fields));
 
-  const from = targetOf(session).native;
+  const { native: from, failure } = targetOf(session);
+  if (failure) return withoutRequestId(failed(failure, fields));
   const progress = progressOf(options?.progressCallback, "The progress callback of a download");
   const report = await cancellable(options?.signal, (cancel) => {
     const rest = [nativeOptions(options), cancel, progress] as const;
@@ -104,14 +107,14 @@ export async function download(
   return downloadResult(report, remotePath, localPath);
 }
 
-function uploadResult(report: NativeUpload, path: string): UploadResult {
-  const { requestIdUploadUrl, requestIdSync, httpStatus, etag, bytesSent, failure } = report;
+function uploadResult(report: Partial<NativeUpload>, path: string): UploadResult {
+  const { requestIdUploadUrl, requestIdSync, httpStatus, etag, bytesSent = 0, failure } = report;
   const fields = present({ requestIdUploadUrl, requestIdSync, httpStatus, etag, bytesSent, path });
   return failure ? withoutRequestId(failed(failure, fields)) : { success: true, ...fields };
 }
 
-function downloadResult(report: NativeDownload, path: string, localPath: string): DownloadResult {
-  const { requestIdDownloadUrl, requestIdSync, httpStatus, bytesReceived, failure } = report;
+function downloadResult(report: Partial<NativeDownload>, path: string, localPath: string): DownloadResult {
+  const { requestIdDownloadUrl, requestIdSync, httpStatus, bytesReceived = 0, failure } = report;
   const fields = present({ requestIdDownloadUrl, requestIdSync, httpStatus, bytesReceived, path, localPath });
   return failure ? withoutRequestId(failed(failure, fields)) : { success: true, ...fields };
 }
@@ -126,14 +129,16 @@ function withoutRequestId<Result extends { requestId: string }>(result: Result):
 async function cancellable<Report extends { failure?: NativeFailure }>(
   signal: AbortSignal | null | undefined,
   work: (cancel: InstanceType<typeof native.NativeCancel>) => Promise<Report>,
-): Promise<Report> {
+): Promise<Report | { failure: NativeFailure }> {
   if (signal?.aborted) throw signal.reason;
   const cancel = new native.NativeCancel();
-  const report = await whileListening(
+  const outcome = await whileListening(
     signal,
     () => cancel.cancel(),
     () => work(cancel),
   );
+  // A transfer that never began, as its session could not be replaced, has no report.
+  const report = isFailure(outcome) ? { failure: outcome as NativeFailure } : outcome;
   // What was complete before the abort stays a success.
   if (signal?.aborted && report.failure) throw signal.reason;
   return report;

@@ -6,7 +6,7 @@ import { notSignal, whileListening } from "../support/abort";
 import { failed, isFailure, present, refused } from "../support/call";
 import { guarded } from "../support/callback";
 import { kindOf, notFunction, notNumber, notText, notTexts } from "../support/check";
-import { targetOf } from "../support/target";
+import { openTargetOf, targetOf } from "../support/target";
 import type {
   BinaryFileContentResult,
   BoolResult,
@@ -208,7 +208,7 @@ export class FileSystem extends BaseService {
    */
   async writeFile(path: string, content: string, mode: WriteMode = "overwrite"): Promise<BoolResult> {
     if (!WRITE_MODES.includes(mode)) {
-      return refused(`Invalid write mode: ${mode}. Must be one of overwrite, append, create_new`, {});
+      return refused(`Invalid write mode: ${String(mode)}. Must be one of overwrite, append, create_new`, {});
     }
     const fault = notText({ path, content });
     if (fault) return refused(fault, {});
@@ -266,7 +266,7 @@ export class FileSystem extends BaseService {
     if (fault) throw invalid(fault);
     const tell = guarded("The callback that watches a directory", callback);
     let stopped = false;
-    const { native, route } = targetOf(this.session);
+    const { native, route } = openTargetOf(this.session);
     const watch = native.fileWatch(route, path, interval ?? 1000, (events) => {
       // An answer may be on its way when the watch is stopped.
       if (!stopped) tell(Array.from(events, (event) => ({ ...event })));

@@ -50,6 +50,15 @@ export function notBoolean(values: Record<string, unknown>): string | undefined 
   return undefined;
 }
 
+/** The first of the named values that was given and is no object, as a message; undefined when there is none. */
+export function notObject(values: Record<string, unknown>): string | undefined {
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined || value === null || (typeof value === "object" && !Array.isArray(value))) continue;
+    return `${name} must be an object, got ${kindOf(value)}`;
+  }
+  return undefined;
+}
+
 /** The first of the named values that is not a function, as a message; undefined when all are. */
 export function notFunction(values: Record<string, unknown>): string | undefined {
   for (const [name, value] of Object.entries(values)) {

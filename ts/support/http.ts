@@ -8,6 +8,7 @@ import type { HttpResponse } from "../http-client";
 import { type NativeHttpClient, type NativeHttpRecord, native } from "../native";
 import { detailed, isFailure } from "./call";
 import { optionalNumber } from "./check";
+import { reporting } from "./stand-in";
 
 /** A body as it is sent. */
 export type HttpBody = string | Uint8Array;
@@ -32,7 +33,7 @@ export interface HttpRequest {
 export function openHttp(config: Config): NativeHttpClient {
   const opened = native.openHttpClient(configurationSources(config, undefined));
   if (isFailure(opened)) throw errorOf(opened);
-  return opened;
+  return reporting(opened);
 }
 
 /**

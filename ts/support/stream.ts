@@ -48,13 +48,19 @@ export async function filled<Report>(
     try {
       return await upload(writer);
     } finally {
+      writer.close();
       source.destroy();
     }
   }
   const bytes = Buffer.from(source.buffer as ArrayBuffer, source.byteOffset, source.byteLength);
   const writer = native.NativeByteWriter.repeatable(bytes.length);
   void writeBytes(bytes, writer);
-  return upload(writer);
+  try {
+    return await upload(writer);
+  } finally {
+    // Should the upload never have begun, as its session could not be replaced, nobody reads.
+    writer.close();
+  }
 }
 
 /** Never rejects, and ends with the upload. */
@@ -102,6 +108,7 @@ export async function drained<Report extends { failure?: NativeFailure }>(
   const stop = new AbortController();
   const reading = readInto(target, reader, stop.signal);
   const report = await download(reader);
+  reader.close();
   // The target may be waiting for something else than us.
   if (report.failure) stop.abort(new Error(report.failure.errorMessage));
   await reading;

@@ -8,10 +8,11 @@
 
 import { Client } from "../client";
 import { type Config, configurationSources, loadConfig } from "../config";
-import { errorOf, SessionError } from "../errors";
+import { AGBError, errorOf, failureOf, SessionError } from "../errors";
 import {
   type NativeAgb,
   type NativeExitOptions,
+  type NativeFailure,
   type NativeHttpClient,
   type NativeRoute,
   type NativeSession,
@@ -21,9 +22,11 @@ import type { SessionLike } from "../session-like";
 import type { McpTool } from "../types";
 import { VERSION } from "../version";
 import { isFailure } from "./call";
+import { notText } from "./check";
 import { watchSignalListeners } from "./exit";
 import { openHttp } from "./http";
 import { isGivenBack } from "./loan";
+import { failing, reporting } from "./stand-in";
 
 /** Where a tool call goes, as far as the session decides it. */
 interface Route {
@@ -70,13 +73,32 @@ export interface Sources {
 }
 
 /**
- * Opens a native client.
+ * Opens a native client from what the program, the environment and `.env` say.
  * @throws {AuthenticationError} without an API key
  * @throws {AGBError} when the configuration can't be used
  */
 export function openAgb({ apiKey, config, envFile, exit }: Sources): NativeAgb {
+  return open(configurationSources(config, envFile), apiKey, exit);
+}
+
+/** Opens a native client with this key and no other: were it empty, the environment might have one that nobody meant. */
+function openAgbWith(apiKey: string, config: Config, exit: NativeExitOptions | undefined): NativeAgb {
+  const { endpoint, timeoutMs, environment } = configurationSources(config, undefined);
+  const { AGB_API_KEY: _, ...withoutKey } = environment;
+  return open({ endpoint, timeoutMs, environment: withoutKey }, apiKey, exit);
+}
+
+type NativeOptions = Parameters<typeof native.openAgb>[0];
+
+function open(
+  sources: Omit<NativeOptions, "language" | "version">,
+  apiKey: string | undefined,
+  exit: NativeExitOptions | undefined,
+): NativeAgb {
+  const fault = notText({ apiKey: apiKey ?? "" });
+  if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
   const opened = native.openAgb({
-    ...configurationSources(config, envFile),
+    ...sources,
     apiKey: apiKey || undefined,
     language: "typescript",
     version: VERSION,
@@ -84,7 +106,7 @@ export function openAgb({ apiKey, config, envFile, exit }: Sources): NativeAgb {
   });
   if (isFailure(opened)) throw errorOf(opened);
   if (exit) watchSignalListeners();
-  return opened;
+  return reporting(opened);
 }
 
 /** Remembers which native client stands behind a `Client`. */
@@ -93,7 +115,19 @@ export function bindClient(client: Client, opened: NativeAgb, exit?: NativeExitO
   clients.set(client, { native: opened, apiKey, endpoint, timeoutMs, exit });
 }
 
-/** The native client for what a `Client` and an API key say now; a new one when they have changed. */
+/** The native client for asynchronous calls. Where it can't be had, each call fails. */
+export function agbTargetOf(client: unknown, apiKey: string): NativeAgb {
+  try {
+    return nativeAgbOf(client, apiKey);
+  } catch (error) {
+    return failing(failureOf(error));
+  }
+}
+
+/**
+ * The native client for what a `Client` and an API key say now; a new one when they have changed.
+ * @throws {AGBError} when they can't be used
+ */
 export function nativeAgbOf(client: unknown, apiKey: string): NativeAgb {
   const key = typeof client === "object" && client !== null ? client : undefined;
   const config: Config | undefined = key instanceof Client ? key.config : undefined;
@@ -101,7 +135,7 @@ export function nativeAgbOf(client: unknown, apiKey: string): NativeAgb {
   if (known && known.apiKey === apiKey && isAs(known, config)) return known.native;
 
   const exit = known?.exit;
-  const opened = openAgb({ apiKey, config: config ?? loadConfig(), exit });
+  const opened = openAgbWith(apiKey, config ?? loadConfig(), exit);
   // Keyed by what the caller configured, so that the next call finds it under the same words.
   const { endpoint, timeoutMs } = config ?? opened;
   if (key) clients.set(key, { native: opened, apiKey, endpoint, timeoutMs, exit });
@@ -113,7 +147,7 @@ export function nativeHttpOf(client: Client): NativeHttpClient {
   const { config } = client;
   const known = clients.get(client);
   if (known && isAs(known, config)) {
-    known.http ??= known.native.httpClient();
+    known.http ??= reporting(known.native.httpClient());
     return known.http;
   }
   const alone = lonely.get(client);
@@ -130,7 +164,7 @@ function isAs(known: Config, config: Config | undefined): boolean {
 /** Remembers which native session stands behind a session that was just made. */
 export function bindSession(session: SessionLike, bound: NativeSession): void {
   const agb = nativeAgbOf(session.getClient(), session.getApiKey());
-  sessions.set(session, { native: bound, agb, id: session.getSessionId(), route: routeOf(session) });
+  sessions.set(session, { native: reporting(bound), agb, id: session.getSessionId(), route: routeOf(session) });
 }
 
 /** Sees to it that the calls of a session are made as `facing` makes them. */
@@ -138,43 +172,74 @@ export function faceSession(session: SessionLike, facing: Facing): void {
   facings.set(session, facing);
 }
 
-/** The native session of a call, and its route where that differs from what the native session knows. */
-export function targetOf(session: SessionLike): { native: NativeSession; route: NativeRoute | undefined } {
+/** Whom a call goes to. */
+export interface Target {
+  native: NativeSession;
+  /** The session's route, where it differs from what the native session knows. */
+  route: NativeRoute | undefined;
+  /** Why no call will succeed. */
+  failure?: NativeFailure;
+}
+
+/**
+ * The native session of an asynchronous call. Where it can't be had, the call fails.
+ * @throws {SessionError} when the session was given back to its pool
+ */
+export function targetOf(session: SessionLike): Target {
+  refuseGivenBack(session);
+  try {
+    return openTargetOf(session);
+  } catch (error) {
+    const failure = failureOf(error);
+    return { native: failing(failure), route: undefined, failure };
+  }
+}
+
+/**
+ * The native session of a synchronous call.
+ * @throws {AGBError} when it can't be had
+ */
+export function openTargetOf(session: SessionLike): Target {
   const bound = boundSession(session);
   const route = isRoute(bound.route, session) ? undefined : routeOf(session);
   return { native: facings.get(session)?.(route) ?? bound.native, route };
 }
 
-/** The native session itself. */
+/**
+ * The native session itself.
+ * @throws {AGBError} when it can't be had
+ */
 export function nativeOf(session: SessionLike): NativeSession {
   return boundSession(session).native;
 }
 
+function refuseGivenBack(session: SessionLike): void {
+  if (!isGivenBack(session)) return;
+  const text = `the session ${session.getSessionId()} was given back to its pool; somebody else may have it`;
+  throw new SessionError(text, { kind: "InvalidArgument" });
+}
+
 function boundSession(session: SessionLike): BoundSession {
-  if (isGivenBack(session)) {
-    const text = `the session ${session.getSessionId()} was given back to its pool; somebody else may have it`;
-    throw new SessionError(text, { kind: "InvalidArgument" });
-  }
-  const agb = nativeAgbOf(session.getClient(), session.getApiKey());
+  refuseGivenBack(session);
   const id = session.getSessionId();
+  const fault = notText({ sessionId: id });
+  if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
+  const agb = nativeAgbOf(session.getClient(), session.getApiKey());
   const known = sessions.get(session);
   if (known && known.agb === agb && known.id === id) return known;
 
   const route: Route = { linkUrl: "", token: "", toolList: "", tools: [], wsUrl: "" };
-  const bound: BoundSession = { native: agb.attach(id), agb, id, route };
+  const bound: BoundSession = { native: reporting(agb.attach(id)), agb, id, route };
   sessions.set(session, bound);
   return bound;
 }
 
 function routeOf(session: SessionLike): Route {
-  const tools = toolsOf(session).map(({ name, server }) => ({ name: name ?? "", server: server ?? "" }));
-  return {
-    linkUrl: session.linkUrl ?? "",
-    token: session.token ?? "",
-    toolList: toolListOf(session),
-    tools,
-    wsUrl: session.wsUrl ?? "",
-  };
+  const tools = toolsOf(session).map((tool) => ({ name: tool?.name ?? "", server: tool?.server ?? "" }));
+  const texts = { linkUrl: session.linkUrl ?? "", token: session.token ?? "", wsUrl: session.wsUrl ?? "" };
+  const fault = notText(texts) ?? tools.map(notText).find((text) => text !== undefined);
+  if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
+  return { ...texts, tools, toolList: toolListOf(session) };
 }
 
 function isRoute(route: Route, session: SessionLike): boolean {

@@ -785,13 +785,7 @@ fn labels_of(params: &CreateParams) -> Option<Map<String, Value>> {
 fn check_created(answer: &Answer, data: &SessionData) -> Result<()> {
     let operation = endpoint::CREATE_SESSION.operation;
     let verdict = answer.data_object().and_then(|data| js::either_case(data, "success"));
-    if verdict == Some(&Value::Bool(false)) {
-        let said = answer.data_object().map(|data| js::text(data, "errMsg")).filter(|text| !text.is_empty());
-        let refusal = answer.refusal(operation, Fallback::DataFirst);
-        let text = said.unwrap_or_else(|| refusal.message());
-        return Err(answer.error(refusal.kind(), text, operation));
-    }
-    if !answer.is_success() {
+    if verdict == Some(&Value::Bool(false)) || !answer.is_success() {
         return Err(answer.refusal(operation, Fallback::DataFirst));
     }
     if data.session_id.is_empty() {

@@ -28,7 +28,7 @@ pub enum ErrorKind {
     Http,
     /// The service refused: an envelope with `success: false`.
     Api,
-    /// The session is unknown, was deleted, or was released after its idle time-out or its longest life.
+    /// The session is unknown, was deleted, or was released after its idle time-out or its maximum lifetime.
     SessionNotFound,
     /// The tool ran and reported a failure.
     Tool,

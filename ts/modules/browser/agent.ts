@@ -11,8 +11,13 @@ import { browserErrorOf } from "./failure";
 export interface ActOptions {
   /** In words. */
   action: string;
-  /** For `actAsync`: how long to wait, in seconds (default 300). The service's tool gets it, too. */
+  /**
+   * For `actAsync`: how long to wait, in seconds (default 300). The service's tool gets it, too, in a unit that is not
+   * known; `waitTimeoutS` is for the wait alone.
+   */
   timeout?: number;
+  /** For `actAsync`: how long to wait, in seconds. Default: `timeout`. The service's tool does not get it. */
+  waitTimeoutS?: number;
   /** Values for the placeholders in `action`. */
   variables?: Record<string, string>;
   useVision?: boolean;
@@ -37,6 +42,8 @@ export interface ObserveOptions {
   selector?: string;
   /** For `observeAsync`: how long to wait, in seconds (default 300). */
   timeout?: number;
+  /** For `observeAsync`: the same as `timeout`, and before it. */
+  waitTimeoutS?: number;
   iframes?: boolean;
   /** Milliseconds. */
   domSettleTimeoutMs?: number;
@@ -62,6 +69,8 @@ export interface ExtractOptions {
   useVision?: boolean;
   /** For `extractAsync`: how long to wait, in seconds (default 300). */
   timeout?: number;
+  /** For `extractAsync`: the same as `timeout`, and before it. */
+  waitTimeoutS?: number;
   maxPage?: number;
   iframe?: boolean;
   /** Milliseconds. */
@@ -156,7 +165,7 @@ export class BrowserAgent extends BaseService {
   }
 
   /**
-   * Does something on a page as a task of the service, for as long as `timeout` says.
+   * Does something on a page as a task of the service, for as long as `waitTimeoutS` or `timeout` says.
    * @throws {BrowserError} when the task did not start, or was not done in time
    */
   async actAsync(actionInput: ActOptions | ObserveResult, contextId = 0, pageId?: string): Promise<ActResult> {
@@ -181,7 +190,7 @@ export class BrowserAgent extends BaseService {
   }
 
   /**
-   * Looks for elements of a page as a task of the service, for as long as `timeout` says.
+   * Looks for elements of a page as a task of the service, for as long as `waitTimeoutS` or `timeout` says.
    * @throws {BrowserError} when the task did not start, was not done in time, or its answer can't be read
    */
   async observeAsync(options: ObserveOptions, contextId = 0, pageId?: string): Promise<Observation> {
@@ -205,7 +214,7 @@ export class BrowserAgent extends BaseService {
   }
 
   /**
-   * Reads data from a page as a task of the service, for as long as `timeout` says.
+   * Reads data from a page as a task of the service, for as long as `waitTimeoutS` or `timeout` says.
    * @throws {BrowserError} when the task did not start, was not done in time, or its answer can't be read
    */
   async extractAsync<T = unknown>(options: ExtractOptions, contextId = 0, pageId?: string): Promise<ExtractResult<T>> {
@@ -247,6 +256,8 @@ function objectText(argument: Record<string, unknown>): string {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new BrowserError(`${name} must be an object, got ${kindOf(value)}`);
   }
+  const fault = notNumber({ waitTimeoutS: (value as { waitTimeoutS?: unknown }).waitTimeoutS });
+  if (fault) throw new BrowserError(fault);
   const json = jsonOf(value);
   if ("fault" in json) throw new BrowserError(`${name} can't be sent: ${json.fault}`);
   return json.text;

@@ -53,7 +53,10 @@ export class BrowserFingerprintGenerator {
   readonly #headless: boolean;
   readonly #useChromeChannel: boolean;
 
-  /** `headless` (default false); `useChromeChannel` (default true) takes Google Chrome, else Playwright's Chromium. */
+  /**
+   * `headless` (default false); `useChromeChannel` (default true) takes Google Chrome, else Playwright's Chromium. The
+   * browser that `CHROMIUM_PATH` names comes before both.
+   */
   constructor(options: { headless?: boolean; useChromeChannel?: boolean } = {}) {
     this.#headless = options?.headless ?? false;
     this.#useChromeChannel = options?.useChromeChannel ?? true;
@@ -107,8 +110,9 @@ export class BrowserFingerprintGenerator {
   async #generate(): Promise<FingerprintFormat> {
     const browser = await loadPlaywright().chromium.launch({
       headless: this.#headless,
-      args: ["--start-maximized"],
-      ...(this.#useChromeChannel ? { channel: "chrome" } : {}),
+      // Chromium refuses to run as root with its sandbox.
+      args: ["--start-maximized", ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])],
+      ...this.#whichBrowser(),
     });
     try {
       const context = await browser.newContext({ viewport: null });
@@ -119,6 +123,12 @@ export class BrowserFingerprintGenerator {
     } finally {
       await browser.close();
     }
+  }
+
+  #whichBrowser(): { executablePath?: string; channel?: string } {
+    const executablePath = process.env.CHROMIUM_PATH;
+    if (executablePath) return { executablePath };
+    return this.#useChromeChannel ? { channel: "chrome" } : {};
   }
 }
 

@@ -1,4 +1,5 @@
 import { logWarn } from "../../logger";
+import { FINGERPRINT_DIRECTORY } from "../../session-params";
 import { kindOf } from "../../support/check";
 import { FingerprintFormat } from "./fingerprint";
 import { type BrowserProxy, BrowserProxyClass } from "./proxy";
@@ -50,8 +51,8 @@ export interface BrowserOption {
 }
 
 const DEFAULT_EXTENSION_PATH = "/tmp/extensions/";
-/** Where the service keeps a fingerprint inside the session. */
-const FINGERPRINT_PATH = "/tmp/browser_fingerprint/fingerprint.json";
+/** Where the service keeps a fingerprint inside the session: where its context is mounted. */
+const FINGERPRINT_PATH = `${FINGERPRINT_DIRECTORY}/fingerprint.json`;
 
 /** Browser options, checked. */
 export class BrowserOptionClass implements BrowserOption {

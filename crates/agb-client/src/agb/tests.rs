@@ -78,6 +78,8 @@ async fn a_refused_creation_says_why() {
     let suspended = json!({"success": true, "data": {"success": false, "errMsg": "account status is invalid: CEASED"}});
     assert_eq!(say(200, suspended).await.message(), "account status is invalid: CEASED");
     assert_eq!(say(200, json!({"success": true, "data": {"success": false}})).await.message(), "Unknown error");
+    let contradiction = json!({"success": true, "message": "Success", "data": {"success": false}});
+    assert_eq!(say(200, contradiction).await.message(), "Unknown error");
     assert_eq!(say(400, json!({"success": false, "message": "quota exceeded"})).await.message(), "quota exceeded");
     assert_eq!(say(200, json!({"success": true})).await.message(), "Session ID not found in response");
     let refused = say(401, json!({"success": false, "code": "AccessDenied", "message": "bad key"})).await;

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use url::Url;
+use url::{Host, Url};
 
 /// Clocks by the origin of their service. Weak, so that a port that is used again starts with a fresh clock.
 static OF_SERVICE: LazyLock<Mutex<BTreeMap<String, Weak<AtomicU64>>>> = LazyLock::new(Mutex::default);
 
 /// A monotonic clock with an offset. Clones share the offset.
 ///
-/// Only what the service counts in its own time (idle time-out, longest life) is measured with it. Limits of real work,
+/// Only what the service counts in its own time (idle time-out, maximum lifetime) is measured with it. Limits of real work,
 /// such as request deadlines, stay on real time.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
@@ -27,10 +27,9 @@ impl Clock {
     }
 
     /// The clock that everything in this process shares that talks to, or is, the service at `base_url`. Only scheme,
-    /// host and port count; a text that is no URL is its own key.
+    /// host and port count, and all names of this machine's loopback are one host; a text that is no URL is its own key.
     pub fn of_service(base_url: &str) -> Self {
-        let origin =
-            Url::parse(base_url).map_or_else(|_| base_url.to_owned(), |url| url.origin().ascii_serialization());
+        let origin = Url::parse(base_url).map_or_else(|_| base_url.to_owned(), origin);
         let mut clocks = OF_SERVICE.lock().unwrap_or_else(PoisonError::into_inner);
         clocks.retain(|_, offset| offset.strong_count() > 0);
         if let Some(offset_ns) = clocks.get(&origin).and_then(Weak::upgrade) {
@@ -82,6 +81,20 @@ pub struct Moment {
     pub(crate) date: SystemTime,
 }
 
+fn origin(mut url: Url) -> String {
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name.trim_end_matches('.') == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
+    };
+    if is_loopback {
+        // Any URL with a host takes another one.
+        let _ = url.set_host(Some("localhost"));
+    }
+    url.origin().ascii_serialization()
+}
+
 /// A hundred years: far beyond any test, and far from the end of what an `Instant` can hold.
 const MAX_OFFSET_NS: u64 = 100 * 365 * 24 * 3_600 * 1_000_000_000;
 
@@ -107,6 +120,20 @@ mod tests {
         emulator.advance(Duration::from_secs(60));
         assert!(client.now() - before >= Duration::from_secs(60));
         assert!(other.now() - before < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn all_names_of_the_loopback_are_one_service() {
+        let emulator = Clock::of_service("http://127.0.0.1:44");
+        let names = ["localhost", "LocalHost", "localhost.", "127.0.0.9", "[::1]", "[::ffff:127.0.0.1]"];
+        for name in names {
+            assert_eq!(Clock::of_service(&format!("http://{name}:44/x")).id(), emulator.id(), "{name}");
+        }
+        for other in
+            ["http://localhost:45", "https://localhost:44", "http://192.168.0.1:44", "http://localhost.example:44"]
+        {
+            assert_ne!(Clock::of_service(other).id(), emulator.id(), "{other}");
+        }
     }
 
     #[test]

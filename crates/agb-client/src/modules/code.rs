@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::loose_json::{is_set, number_arg, number_of, optional_text, parse, text_of, texts_of};
+use super::loose_json::{number_of, optional_text, parse, text_of, texts_of};
 use super::{Wording, time_limit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tool::{CallTool, ToolArgs, ToolLimits};
+use crate::wire::js::{is_truthy, number};
 
 pub mod stream;
 
@@ -89,7 +90,7 @@ pub async fn run<T: CallTool>(tools: &T, code: &str, language: &str, timeout_s: 
     let mut args = ToolArgs::new();
     args.insert("code".into(), code.into());
     args.insert("language".into(), canonical.into());
-    args.insert("timeout_s".into(), number_arg(timeout_s));
+    args.insert("timeout_s".into(), number(timeout_s));
     let limits = ToolLimits { work: Some(work), ..ToolLimits::default() };
 
     let reply = tools.call_tool(TOOL, args, limits).await.map_err(|error| WORDING.explain(error))?;
@@ -122,7 +123,7 @@ fn read(text: &str) -> Result<Execution> {
         return Ok(plain(text));
     };
     let answer = unwrap(outer);
-    if is_set(answer.get("isError")) {
+    if is_truthy(answer.get("isError")) {
         return Err(Error::new(ErrorKind::Tool, format!("Error in response: {}", error_texts(&answer))));
     }
     if answer.get("result").is_some_and(Value::is_array) {
@@ -134,7 +135,7 @@ fn read(text: &str) -> Result<Execution> {
     if answer.contains_key("content") {
         return read_legacy(&answer);
     }
-    if is_set(answer.get("executionError")) {
+    if is_truthy(answer.get("executionError")) {
         return Ok(read_present(&answer));
     }
     // Of an unknown form, the text as it came tells more than anything made of it.
@@ -230,7 +231,7 @@ fn outcome(error: Option<ExecutionError>) -> Execution {
 }
 
 fn error_object(answer: &Map<String, Value>) -> Option<ExecutionError> {
-    let error = answer.get("error").filter(|error| is_set(Some(error)))?;
+    let error = answer.get("error").filter(|error| is_truthy(Some(error)))?;
     if !error.is_object() {
         return Some(ExecutionError { name: "UnknownError".into(), value: text_of(error), traceback: String::new() });
     }
@@ -243,7 +244,7 @@ fn error_object(answer: &Map<String, Value>) -> Option<ExecutionError> {
 }
 
 fn error_text(answer: &Map<String, Value>) -> Option<ExecutionError> {
-    let error = answer.get("executionError").filter(|error| is_set(Some(error)))?;
+    let error = answer.get("executionError").filter(|error| is_truthy(Some(error)))?;
     Some(ExecutionError { name: "ExecutionError".into(), value: text_of(error), traceback: String::new() })
 }
 
@@ -294,7 +295,7 @@ fn read_fields(fields: &Map<String, Value>) -> ExecutionResult {
         latex: text(&["text/latex", "latex"]),
         json: first(&["application/json", "json"]).cloned(),
         chart: first(&["application/vnd.vegalite.v4+json", "application/vnd.vegalite.v5+json", "chart"]).cloned(),
-        is_main_result: is_set(first(&["isMainResult", "is_main_result"])),
+        is_main_result: is_truthy(first(&["isMainResult", "is_main_result"])),
     }
 }
 

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::loose_json::{number_arg, number_of, optional_text, parse};
+use super::loose_json::{number_of, optional_text, parse};
 use super::{Wording, is_refusal, time_limit};
 use crate::error::{Error, Result};
 use crate::tool::{CallTool, ToolArgs, ToolLimits};
+use crate::wire::js::number;
 
 const TOOL: &str = "shell";
 const WORDING: Wording = Wording::same("Failed to execute command");
@@ -63,7 +64,7 @@ pub async fn execute<T: CallTool>(
 fn arguments(command: &str, timeout_ms: f64, cwd: Option<&str>, envs: Option<Vec<(String, String)>>) -> ToolArgs {
     let mut args = ToolArgs::new();
     args.insert("command".into(), command.into());
-    args.insert("timeout_ms".into(), number_arg(timeout_ms));
+    args.insert("timeout_ms".into(), number(timeout_ms));
     if let Some(cwd) = cwd {
         args.insert("cwd".into(), cwd.into());
     }

@@ -11,9 +11,10 @@ use serde_json::Value;
 pub use self::lists::{Items, active_window, app_start, installed_apps, list_root_windows, visible_apps};
 pub use self::screenshot::{Screenshot, take_screenshot};
 use super::Wording;
-use super::loose_json::{number_arg, number_of, parse};
+use super::loose_json::{number_of, parse};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tool::{CallTool, ToolArgs, ToolLimits, ToolReply};
+use crate::wire::js::number;
 
 /// The buttons of a mouse; the last is a double click.
 pub const MOUSE_BUTTONS: [&str; 4] = ["left", "right", "middle", "double_left"];
@@ -352,14 +353,14 @@ fn coordinate(tool: &'static str, name: &str, value: f64) -> Result<Value> {
     if !value.is_finite() {
         return Err(refuse(tool, format!("Invalid {name}: {value}. Must be a finite number of pixels")));
     }
-    Ok(number_arg(value))
+    Ok(number(value))
 }
 
 fn whole(tool: &'static str, name: &str, value: f64, least: f64) -> Result<Value> {
     if !value.is_finite() || value.fract() != 0.0 || value < least {
         return Err(refuse(tool, format!("Invalid {name}: {value}. Must be a whole number of at least {least}")));
     }
-    Ok(number_arg(value))
+    Ok(number(value))
 }
 
 fn one_of(tool: &'static str, name: &str, value: &str, allowed: &[&str]) -> Result<Value> {

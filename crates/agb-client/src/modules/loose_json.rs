@@ -49,26 +49,6 @@ pub(super) fn number_of(value: &Value) -> Option<f64> {
     }
 }
 
-/// Does the value count as yes? Everything but an absent one, null, false, zero and empty text does.
-pub(super) fn is_set(value: Option<&Value>) -> bool {
-    match value {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(flag)) => *flag,
-        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(Value::Array(_) | Value::Object(_)) => true,
-    }
-}
-
-/// A number for a tool's arguments: a whole one without a fraction, as the service's own clients send it.
-pub(super) fn number_arg(value: f64) -> Value {
-    const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
-    if value.fract() == 0.0 && value.abs() <= LARGEST_EXACT {
-        return Value::from(value as i64);
-    }
-    Value::from(value)
-}
-
 /// `1.0` reads as `1`; integers keep all their digits.
 fn number_text(number: &Number) -> String {
     match number.as_f64() {
@@ -169,13 +149,6 @@ mod tests {
         assert_eq!(texts_of(Some(&json!("one"))), ["one"]);
         assert_eq!(texts_of(Some(&json!(["a", null, 2, ""]))), ["a", "2", ""]);
         assert_eq!(texts_of(Some(&json!(false))), ["false"]);
-    }
-
-    #[test]
-    fn numbers_go_out_whole_where_they_are_whole() {
-        assert_eq!(number_arg(60.0).to_string(), "60");
-        assert_eq!(number_arg(0.5).to_string(), "0.5");
-        assert_eq!(number_arg(1e18).to_string(), "1e+18");
     }
 
     #[test]

@@ -161,11 +161,11 @@ impl Http {
         let mut response =
             client.execute(http_request).await.map_err(|error| send_failure(error, &host, request.deadline))?;
         let status = response.status();
-        if status.is_redirection() {
-            return Err(redirected(status.as_u16(), &host));
-        }
         let headers = std::mem::take(response.headers_mut());
         let request_id = header_text(&headers, "x-request-id");
+        if status.is_redirection() {
+            return Err(redirected(status.as_u16(), &host).with_request_id(request_id));
+        }
         let retry_after = retry_after(&headers);
         let body = whole_body(response, &host, request.deadline)
             .await
@@ -207,12 +207,14 @@ impl Http {
                 response.upgrade().await.map_err(|error| receive_failure(error, &host, request.deadline))?;
             return Ok(Upgrade::Switched(headers, connection));
         }
-        if status.is_redirection() {
-            return Err(redirected(status.as_u16(), &host));
-        }
         let headers = std::mem::take(response.headers_mut());
         let request_id = header_text(&headers, "x-request-id");
-        let body = whole_body(response, &host, request.deadline).await?;
+        if status.is_redirection() {
+            return Err(redirected(status.as_u16(), &host).with_request_id(request_id));
+        }
+        let body = whole_body(response, &host, request.deadline)
+            .await
+            .map_err(|error| error.with_request_id(request_id.clone()).with_http_status(status.as_u16()))?;
         Ok(Upgrade::Refused(RawReply { status: status.as_u16(), request_id, body, headers, retry_after: None }))
     }
 

@@ -142,17 +142,19 @@ fn gzip_of_zeros(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_error_that_names_status_and_host() {
+async fn a_redirect_is_an_error_that_names_status_host_and_request_id() {
     let target = Server::start(|_| ok(&json!({}))).await;
     let location = target.url.clone();
     let server = Server::start(move |_| {
         let mut response = reply(307, "");
         response.headers_mut().insert(LOCATION, location.parse().unwrap());
+        response.headers_mut().insert("x-request-id", "head-1".parse().unwrap());
         response
     })
     .await;
     let error = status_error(server.agb()).await;
     assert_eq!((error.kind(), error.http_status()), (ErrorKind::Http, Some(307)));
+    assert_eq!(error.request_id(), "head-1");
     assert!(error.message().contains("307") && error.message().contains(&server.url["http://".len()..]), "{error}");
     assert!(target.seen().is_empty());
 }

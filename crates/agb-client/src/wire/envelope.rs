@@ -176,9 +176,7 @@ impl Answer {
     fn spoken(&self, fallback: Fallback) -> Option<String> {
         let from_data = match fallback {
             Fallback::Plain | Fallback::Status => None,
-            Fallback::DataFirst => {
-                self.data_object().and_then(|data| data.get("errMsg")).and_then(Value::as_str).map(str::to_owned)
-            }
+            Fallback::DataFirst => self.data_object().map(|data| js::text(data, "errMsg").to_owned()),
             Fallback::Tool(_) => {
                 let output = ToolOutput::read(self.data());
                 if output.is_error {
@@ -188,7 +186,8 @@ impl Answer {
                 }
             }
         };
-        let message = Some(self.message().to_owned());
+        // What an envelope says that tells of success is no reason of a failure.
+        let message = (!self.is_success()).then(|| self.message().to_owned());
         [from_data, message].into_iter().flatten().find(|text| !text.is_empty())
     }
 }
@@ -333,6 +332,16 @@ mod tests {
         assert_eq!(refusal(400, both.clone(), Fallback::Plain), "m");
         assert_eq!(refusal(400, both, Fallback::DataFirst), "d");
         assert_eq!(refusal(400, json!({"message": "m", "data": {"errMsg": ""}}), Fallback::DataFirst), "m");
+    }
+
+    #[test]
+    fn the_message_of_a_successful_envelope_explains_no_failure() {
+        let body = json!({"success": true, "message": "Success", "data": {"isError": true}});
+        for (fallback, words) in
+            [(Fallback::Plain, "Unknown error"), (Fallback::DataFirst, "Unknown error"), (Fallback::Tool("x"), "x")]
+        {
+            assert_eq!(refusal(200, body.clone(), fallback), words);
+        }
     }
 
     #[test]

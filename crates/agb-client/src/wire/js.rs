@@ -70,6 +70,7 @@ mod tests {
         assert_eq!(number(300.0).to_string(), "300");
         assert_eq!(number(-1.0).to_string(), "-1");
         assert_eq!(number(0.5).to_string(), "0.5");
+        assert_eq!(number(1e18).to_string(), "1e+18");
         assert_eq!(number(f64::NAN), Value::Null);
         assert_eq!(number(f64::INFINITY), Value::Null);
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::super::loose_json::{number_arg, parse};
+use super::super::loose_json::parse;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tool::{CallTool, ToolArgs, ToolLimits, ToolReply};
 use crate::wire::browser::{self as wire, read_observed};
+use crate::wire::js::number;
 
 pub use crate::wire::browser::Observed;
 
@@ -83,12 +84,12 @@ pub async fn navigate<T: CallTool>(tools: &T, url: &str) -> Result<PageText> {
 pub async fn screenshot<T: CallTool>(tools: &T, wanted: &PageScreenshot) -> Result<PageText> {
     let mut args = page_args(&wanted.page);
     args.insert("full_page".into(), wanted.full_page.into());
-    args.insert("quality".into(), number_arg(wanted.quality));
+    args.insert("quality".into(), number(wanted.quality));
     if let Some(clip) = &wanted.clip {
         args.insert("clip".into(), Value::Object(clip.clone()));
     }
     if let Some(timeout_ms) = wanted.timeout_ms {
-        args.insert("timeout".into(), number_arg(timeout_ms));
+        args.insert("timeout".into(), number(timeout_ms));
     }
     let limits = limits(wanted.timeout_ms);
     said(tools.call_tool("page_use_screenshot", args, limits).await, "Screenshot failed")
@@ -116,7 +117,8 @@ pub async fn act<T: CallTool>(tools: &T, input: &Map<String, Value>, page: &Page
     Ok(Acted { success: text.is_some(), message: text.unwrap_or_default(), request_id: reply.request_id })
 }
 
-/// As [`act`], as a task of the service that is polled for at most `timeout` of the options, in seconds (default 300).
+/// As [`act`], as a task of the service that is polled for at most `waitTimeoutS` of the options, else `timeout`, in
+/// seconds (default 300). The tool gets `timeout` alone.
 ///
 /// # Errors
 ///
@@ -234,7 +236,7 @@ fn json_of(reply: &ToolReply, text: &str, task: &str) -> Result<Value> {
 
 fn page_args(page: &Page) -> ToolArgs {
     let mut args = ToolArgs::new();
-    args.insert("context_id".into(), number_arg(page.context_id));
+    args.insert("context_id".into(), number(page.context_id));
     if let Some(page_id) = &page.page_id {
         args.insert("page_id".into(), page_id.as_str().into());
     }
@@ -324,7 +326,8 @@ fn plain_text(value: &Value) -> String {
 }
 
 fn task_limit_s(options: &Map<String, Value>) -> f64 {
-    options.get("timeout").and_then(Value::as_f64).unwrap_or(TASK_LIMIT_S)
+    let number = |name: &str| options.get(name).and_then(Value::as_f64);
+    number("waitTimeoutS").or_else(|| number("timeout")).unwrap_or(TASK_LIMIT_S)
 }
 
 /// Starts a task and gives its id.

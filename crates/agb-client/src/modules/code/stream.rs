@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::super::loose_json::{is_set, number_arg, number_of, text_of};
+use super::super::loose_json::{number_of, text_of};
 use super::super::time_limit;
 use super::{Execution, ExecutionError, ExecutionResult, TOOL, canonical_language};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::RoutedSession;
 use crate::transport::{Deadline, MAX_ANSWER_BYTES, MAY_HAVE_RUN, redact};
+use crate::wire::js::{is_truthy, number};
 
 /// The server that runs code where the session's tool list names none.
 const DEFAULT_SERVER: &str = "wuying_codespace";
@@ -93,7 +94,7 @@ pub async fn stream(
 ) -> std::result::Result<Execution, StreamFailure> {
     let canonical = canonical_language(language)?;
     let limit = time_limit(TOOL, "timeout", timeout_s, "seconds", 1.0)?;
-    let params = json!({ "language": canonical, "timeoutS": number_arg(timeout_s), "code": code });
+    let params = json!({ "language": canonical, "timeoutS": number(timeout_s), "code": code });
     let mut data = Map::new();
     data.insert("method".into(), TOOL.into());
     data.insert("mode".into(), "stream".into());
@@ -262,8 +263,8 @@ impl Collector {
     }
 
     fn finished(self, end: &Map<String, Value>, request_id: String) -> Execution {
-        let said = end.get("executionError").filter(|error| is_set(Some(error))).map(text_of);
-        let in_end = end.get("error").filter(|error| is_set(Some(error))).map(read_error);
+        let said = end.get("executionError").filter(|error| is_truthy(Some(error))).map(text_of);
+        let in_end = end.get("error").filter(|error| is_truthy(Some(error))).map(read_error);
         let error = self.error.or(in_end).or_else(|| said.clone().map(plain_error));
         let has_failed = end.get("status").and_then(Value::as_str) == Some("failed");
         let success = error.is_none() && !has_failed;
@@ -330,12 +331,12 @@ fn read_result(payload: &Value) -> ExecutionResult {
     let none = Map::new();
     let mime = fields.get("mime").and_then(Value::as_object).unwrap_or(&none);
     let is_main = first(fields, &["isMainResult", "is_main_result"]);
-    ExecutionResult { is_main_result: is_set(is_main), ..super::read_fields(mime) }
+    ExecutionResult { is_main_result: is_truthy(is_main), ..super::read_fields(mime) }
 }
 
 fn read_error(payload: &Value) -> ExecutionError {
     let Value::Object(fields) = payload else { return plain_error(text_of(payload)) };
-    let trace = fields.get("traceId").filter(|trace| is_set(Some(trace)));
+    let trace = fields.get("traceId").filter(|trace| is_truthy(Some(trace)));
     ExecutionError {
         name: first(fields, &["code"]).map_or_else(|| "ExecutionError".to_owned(), text_of),
         value: first(fields, &["message", "error"]).map(text_of).unwrap_or_default(),

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::super::loose_json::{number_arg, parse};
+use super::super::loose_json::parse;
 use super::super::{Wording, time_limit};
 use super::{call, misread};
 use crate::error::Result;
 use crate::tool::{CallTool, ToolArgs, ToolLimits, ToolReply};
+use crate::wire::js::number;
 
 /// Request id and items of a list.
 pub type Items = (String, Vec<Value>);
@@ -23,7 +24,7 @@ pub async fn list_root_windows<T: CallTool>(tools: &T, timeout_ms: f64) -> Resul
     const WORDING: Wording = Wording::same("Failed to list root windows");
     let work = time_limit(TOOL, "timeout", timeout_ms, "milliseconds", 1000.0)?;
     let mut args = ToolArgs::new();
-    args.insert("timeout_ms".into(), number_arg(timeout_ms));
+    args.insert("timeout_ms".into(), number(timeout_ms));
     let limits = ToolLimits { work: Some(work), ..ToolLimits::default() };
     let reply = tools.call_tool(TOOL, args, limits).await.map_err(|error| WORDING.explain(error))?;
     items(TOOL, reply, "Failed to parse windows JSON")

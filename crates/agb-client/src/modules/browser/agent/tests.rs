@@ -128,6 +128,15 @@ async fn a_task_that_is_not_done_in_time_fails_by_its_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_wait_may_have_a_limit_of_its_own_which_the_tool_does_not_get() {
+    let tools = tasks(&[Ok(r#"{"is_done":false}"#)]);
+    let options = object(json!({"action": "buy", "timeout": 20, "waitTimeoutS": 7}));
+    let error = act_async(&tools, &options, &Page::default()).await.unwrap_err();
+    assert_eq!(error.message(), "Task t-1:buy timeout after 7s");
+    assert_eq!(tools.calls()[0].args.to_string(), r#"{"context_id":0,"action":"buy","timeout":20}"#);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_observed_element_has_the_default_limit_and_is_named_by_its_method() {
     let element = object(json!({"method": "click", "arguments": {}, "timeout": 1}));
     let error = act_async(&tasks(&[Ok("")]), &element, &Page::default()).await.unwrap_err();
