@@ -207,6 +207,15 @@ describe("the sessions that are released", () => {
     });
   });
 
+  /** A program that prints the id of its session is ended by SIGTERM, as without the package, and its session with it. */
+  async function expectReleasedAtSigterm(program: Running): Promise<void> {
+    const line = await program.line(/^id /);
+    program.child.kill("SIGTERM");
+    const { code, signal, stderr } = await program.ended;
+    expect({ code, signal, stderr }).toEqual({ code: null, signal: "SIGTERM", stderr: "" });
+    expect(isAlive(line.slice(3))).toBe(false);
+  }
+
   it("are a worker's too, where the main thread never loads the package", async () => {
     const program = startModule(
       `import { Worker } from "node:worker_threads";
@@ -218,11 +227,7 @@ describe("the sessions that are released", () => {
        new Worker(source, { eval: true, env: process.env }).on("message", (id) => console.log("id", id));`,
       emulator.env,
     );
-    const line = await program.line(/^id /);
-    program.child.kill("SIGTERM");
-    const { code, signal, stderr } = await program.ended;
-    expect({ code, signal, stderr }).toEqual({ code: null, signal: "SIGTERM", stderr: "" });
-    expect(isAlive(line.slice(3))).toBe(false);
+    await expectReleasedAtSigterm(program);
   });
 
   it("are a worker's too, when the main thread has listened to the signal and listens no more", async () => {
@@ -249,11 +254,7 @@ describe("the sessions that are released", () => {
        });`,
       emulator.env,
     );
-    const line = await program.line(/^id /);
-    program.child.kill("SIGTERM");
-    const { code, signal, stderr } = await program.ended;
-    expect({ code, signal, stderr }).toEqual({ code: null, signal: "SIGTERM", stderr: "" });
-    expect(isAlive(line.slice(3))).toBe(false);
+    await expectReleasedAtSigterm(program);
   });
 
   const living = () => emulator.sessions().filter(({ id }) => isAlive(id)).length;

@@ -110,9 +110,14 @@ function compare(subjects, figures) {
       return [subject.name, values.includes(undefined) ? undefined : median(values)];
     });
     const ours = medians.find(([subject]) => subject === OURS)[1];
-    const cells = medians.map(([subject, value]) => [subject, value && { median: value, ratio: value / ours }]);
+    const cells = medians.map(([subject, value]) => [subject, value === undefined ? value : figureOf(value, ours)]);
     return { name, title, unit, subjects: Object.fromEntries(cells) };
   });
+}
+
+/** There is no ratio to nothing, as which a little memory may be measured. */
+function figureOf(value, ours) {
+  return ours > 0 ? { median: value, ratio: value / ours } : { median: value };
 }
 
 function median(values) {
@@ -127,7 +132,7 @@ function table(subjects, result) {
   const cell = (figure, unit, isOurs) => {
     if (!figure) return "";
     const value = `${figure.median.toFixed(figure.median < 10 ? 2 : 0)} ${unit}`;
-    return isOurs ? value : `${value} (${figure.ratio.toFixed(1)} ×)`;
+    return isOurs || figure.ratio === undefined ? value : `${value} (${figure.ratio.toFixed(1)} ×)`;
   };
   return [
     "",

@@ -8,7 +8,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
 import { SessionError } from "./errors";
-import type { NativeFailure, NativeFoundSession, NativeRoute, NativeSession, NativeStreamed } from "./native";
+import type { NativeFailure, NativeFoundSession, NativeRoute, NativeSession } from "./native";
 import { failureOf, isFailure } from "./support/call";
 import { atMost } from "./support/patience";
 
@@ -72,36 +72,6 @@ const UNTOUCHED: ReadonlySet<string> = new Set(
     status: true,
     stopKeepAlive: true,
   } satisfies Record<Immediate | "status", true>),
-);
-
-/** Methods that tell of a failure beside what they have done until then. */
-type Streaming = {
-  [Name in keyof NativeSession]: NativeSession[Name] extends (...args: never[]) => Promise<infer Outcome>
-    ? "failure" extends keyof NonNullable<Outcome>
-      ? Name
-      : never
-    : never;
-}[keyof NativeSession];
-
-const NO_EXECUTION: NativeStreamed["execution"] = {
-  requestId: "",
-  success: false,
-  executionTime: 0,
-  stdout: [],
-  stderr: [],
-  results: [],
-  errorMessage: "",
-};
-
-/** What they give that have done nothing. */
-const NOTHING_DONE: ReadonlyMap<string, object> = new Map(
-  Object.entries({
-    codeStream: { execution: NO_EXECUTION },
-    fileUpload: { bytesSent: 0 },
-    fileUploadBytes: { bytesSent: 0 },
-    fileDownload: { bytesReceived: 0 },
-    fileDownloadBytes: { bytesReceived: 0 },
-  } satisfies Record<Streaming, object>),
 );
 
 /** A run of `restore`. What it starts belongs to it while it lasts. */
@@ -173,7 +143,7 @@ export class Recovery {
   async #call(name: string, args: unknown[], route: NativeRoute | undefined): Promise<object | null | undefined> {
     const before = this.#handle.current();
     const fault = await this.#ready();
-    if (fault) return failedAs(name, fault);
+    if (fault) return fault;
     // Another call may put another session behind the handle meanwhile.
     const [native, id] = [this.#handle.current(), this.#idOf()];
     // A route that was assigned to the fields of the lost session says nothing of the new one.
@@ -185,9 +155,9 @@ export class Recovery {
 
     const hasNotRun = failure.kind === "SessionNotFound" && mark.isUntouched();
     const unreplaced = await this.#replace(native);
-    if (unreplaced) return failedAs(name, unreplaced, outcome ?? {});
-    // What is streamed may be used up.
-    if (!hasNotRun || NOTHING_DONE.has(name)) return failedAs(name, lost(failure, id, this.#idOf()), outcome ?? {});
+    if (unreplaced) return inPlaceOf(outcome, unreplaced);
+    // What is streamed, and tells of its failure beside, may be used up.
+    if (!hasNotRun || !isFailure(outcome)) return inPlaceOf(outcome, lost(failure, id, this.#idOf()));
     return this.#method(name)(...withoutRoute(args, route));
   }
 
@@ -274,10 +244,9 @@ export class Recovery {
   }
 }
 
-/** A failure as a method gives it, with what it gave. */
-function failedAs(name: string, failure: NativeFailure, given: object = {}): object {
-  const nothing = NOTHING_DONE.get(name);
-  return nothing ? { ...nothing, ...given, failure } : failure;
+/** One failure in the place of another: where that stands beside what was done until then, this does, too. */
+function inPlaceOf(outcome: object, failure: NativeFailure): object {
+  return isFailure(outcome) ? failure : { ...outcome, failure };
 }
 
 function failureWith(errorMessage: string, code: string): NativeFailure {
