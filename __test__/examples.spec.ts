@@ -92,7 +92,7 @@ const EXPECTED: Record<string, Expectation> = {
       /struck +2$/,
       /a lost answer +success false: .*may have been executed/,
       /it ran +1$/,
-      /a lost creation +found again, created$/,
+      /a lost creation +found again, idle$/,
     ],
   },
   "labels.mjs": {
