@@ -17,6 +17,8 @@ import { parseSkip } from "./needs.mjs";
 
 const RESULT = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/;
 const IGNORED = /^test (.+) \.\.\. ignored(?:, (.*))?$/;
+/** How the reason begins why something is ignored that is no test: another test starts it in a process of its own. */
+const HELPER = "helper: ";
 const OUTPUT_OF = /^---- (.+) stdout ----$/;
 
 /**
@@ -39,7 +41,7 @@ export function tallyCargo(output) {
       tally.passed += Number(result[1]);
       tally.failed += Number(result[2]);
       if (Number(result[1]) + Number(result[2]) + Number(result[3]) > 0) tally.lines.push(line);
-    } else if (ignored) {
+    } else if (ignored && !ignored[2]?.startsWith(HELPER)) {
       tally.skips.push({ need: "ignored", what: `cargo: ${ignored[1]}`, reason: ignored[2] });
     } else if (skip && !skippedTests.has(test)) {
       skippedTests.add(test);

@@ -10,6 +10,7 @@ test a::works ... ok
 test a::needs_python ... ok
 test a::needs_more ... ok
 test a::slow ... ignored, takes minutes
+test a::killed ... ignored, helper: what the next test kills
 
 successes:
 
@@ -19,7 +20,7 @@ skipped: needs python3-venv
 skipped: needs namespaces (Operation not permitted)
 skipped: needs namespaces (again)
 
-test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s
+test result: ok. 3 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.01s
 
    Doc-tests agb_client
 test result: FAILED. 0 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s

@@ -154,7 +154,7 @@ async fn an_interpreter_that_does_not_work_is_passed_over_and_named() {
 }
 
 #[tokio::test]
-#[ignore = "the process that the next test kills"]
+#[ignore = "helper: the process that the next test kills"]
 async fn helper_that_starts_processes_and_waits() {
     let Ok(spec) = std::env::var(HELPER) else { return };
     let (mode, word) = spec.split_once(' ').unwrap();
