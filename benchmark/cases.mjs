@@ -18,10 +18,10 @@ export const CASES = {
   load: { title: "loading the library in a new process", unit: "ms" },
   call: { title: "one `keepAlive()`, one after the other", unit: "ms" },
   parallel: { title: "`keepAlive()`, many at a time, each", unit: "ms" },
-  loopDelay: { title: "longest wait of the event loop meanwhile (99th percentile)", unit: "ms" },
+  loopDelay: { title: "wait of the event loop meanwhile, 99th percentile", unit: "ms" },
   memory: { title: "memory (RSS) of the process after that", unit: "MiB" },
   readFile: { title: "reading a text file of the session, 5 MB", unit: "ms" },
   delete: { title: "creating a session and deleting it, until it is gone", unit: "ms" },
   upload: { title: "uploading a file of 64 MiB, until it is in the session", unit: "ms" },
-  uploadMemory: { title: "memory (RSS) that the upload added at most", unit: "MiB" },
+  peakMemory: { title: "memory (RSS) of the process at most, over all of this", unit: "MiB" },
 };

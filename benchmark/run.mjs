@@ -62,10 +62,7 @@ async function findSubjects(print) {
   const script = (name, env = {}) => ({
     name,
     env,
-    command: (sizes) => [
-      process.execPath,
-      ["--expose-gc", `${root}/benchmark/subject.mjs`, name, JSON.stringify(sizes)],
-    ],
+    command: (sizes) => [process.execPath, [`${root}/benchmark/subject.mjs`, name, JSON.stringify(sizes)]],
   });
   const subjects = [script(OURS), script("fetch")];
   const axios = await peer("axios");

@@ -4,6 +4,7 @@
 //! blanks at both ends of a directory entry's name are lost. That is the protocol's limit, not this module's.
 
 use std::future::Future;
+use std::pin::pin;
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -34,6 +35,8 @@ const MAX_SIZED: u64 = (2 << 30) - 1;
 
 /// How many files [`read_multiple`] reads at the same time.
 const CONCURRENT_READS: usize = 4;
+/// Chunks of one file that are read at the same time: each takes a whole way to the service and back.
+const CONCURRENT_CHUNKS: usize = 4;
 
 /// Standard base64 with all its padding; what the unused bits of the last character are doesn't matter.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -295,24 +298,35 @@ async fn read_one_of_many<T: CallTool>(tools: &T, path: &str) -> Result<(String,
     }
 }
 
-/// Reads up to `size`. A short chunk isn't the end yet, as the service may give less than was asked for; an empty one
-/// is: the file has shrunk.
+/// Reads up to `size`, some chunks ahead. A short chunk isn't the end yet, as the service may give less than was asked
+/// for; an empty one is: the file has shrunk.
 async fn read_sized<T: CallTool>(tools: &T, path: &str, size: u64) -> Result<Vec<u8>> {
     if size > MAX_SIZED {
         return Err(too_large(format!("File is too large to be read at once: {path} has {size} bytes")));
     }
+    let size = size as usize;
     let mut content = Vec::new();
-    loop {
-        let left = size.saturating_sub(content.len() as u64);
-        if left == 0 {
-            return Ok(content);
+    let mut ahead = CONCURRENT_CHUNKS;
+    while content.len() < size {
+        let chunks = (content.len()..size).step_by(CHUNK_SIZE).map(|offset| {
+            let length = CHUNK_SIZE.min(size - offset);
+            async move { (length, read_chunk(tools, path, offset, length).await) }
+        });
+        let mut chunks = pin!(stream::iter(chunks).buffered(ahead));
+        while let Some((length, chunk)) = chunks.next().await {
+            let chunk = chunk?;
+            if chunk.is_empty() {
+                return Ok(content);
+            }
+            content.extend_from_slice(&chunk);
+            if chunk.len() < length {
+                // Those behind it were asked for at the wrong place, and so would be the next ones.
+                ahead = 1;
+                break;
+            }
         }
-        let chunk = read_chunk(tools, path, content.len(), CHUNK_SIZE.min(left as usize)).await?;
-        if chunk.is_empty() {
-            return Ok(content);
-        }
-        content.extend_from_slice(&chunk);
     }
+    Ok(content)
 }
 
 /// Reads up to the first chunk that isn't full: more requests beyond the end might be refused.
@@ -658,7 +672,8 @@ mod tests {
     async fn a_file_that_shrank_ends_at_the_empty_chunk() {
         let tools = sized("200000", vec![1; 60_000]).tools(no_fault);
         assert_eq!(read_bytes(&tools, "/f").await.unwrap().1.len(), 60_000);
-        assert_eq!(ranges(&tools), [(0, 51_200), (51_200, 51_200), (60_000, 51_200)]);
+        let ahead = [(0, 51_200), (51_200, 51_200), (102_400, 51_200), (153_600, 46_400)];
+        assert_eq!(ranges(&tools), [ahead.as_slice(), &[(60_000, 51_200)]].concat());
     }
 
     #[tokio::test]
@@ -679,9 +694,10 @@ mod tests {
             disk.answer(tool, &args)
         });
         assert!(read_bytes(&tools, "/f").await.unwrap().1 == content);
+        // After the first one nothing is read ahead any more.
         assert_eq!(
             ranges(&tools).iter().map(|range| range.0).collect::<Vec<_>>(),
-            [0, 20_000, 40_000, 60_000, 80_000, 100_000]
+            [0, 51_200, 102_400, 20_000, 40_000, 60_000, 80_000, 100_000]
         );
     }
 
