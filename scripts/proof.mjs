@@ -5,7 +5,7 @@
  *   node scripts/proof.mjs [COUNT] [PROOF…]
  *
  * COUNT says how often each program is run; default 20. PROOF is one of "exit matrix", "blocked event loop" and "many
- * sessions"; default all. The others keep what their last run gave.
+ * sessions"; default all. The others keep their sections of the document.
  */
 
 import { existsSync } from "node:fs";
@@ -27,15 +27,12 @@ const SIZES = [0, 1, 100];
 const TIMEOUT_MS = 2_000;
 const REPORT = `${cache}/logs/exit-matrix.jsonl`;
 const DOCUMENT = `${root}/docs/reliability.md`;
-/** The sections of the document, each as its last run gave it. */
-const SECTIONS = `${cache}/proof`;
 
-/** Each proof gives a section of the document. */
+/** Each proof gives the section of the document that has its name. */
 const PROOFS = { "exit matrix": exitMatrix, "blocked event loop": blockedEventLoop, "many sessions": manySessions };
 
 /** Every end of a program, with each number of sessions. */
 async function exitMatrix(count) {
-  await mkdir(`${cache}/logs`, { recursive: true });
   await rm(REPORT, { force: true });
   const { code, output } = await run(
     process.execPath,
@@ -203,22 +200,25 @@ async function main() {
     process.exitCode = 1;
     return;
   }
-  await mkdir(SECTIONS, { recursive: true });
+  await mkdir(`${cache}/logs`, { recursive: true });
+  const sections = await writtenSections();
   for (const name of wanted) {
     const ok = await step(name, async () => {
       const { section, ...result } = await PROOFS[name](count);
-      if (section) await writeFile(`${SECTIONS}/${name}.md`, section);
+      if (section) sections.set(name, section);
       return result;
     });
     if (!ok) process.exitCode = 1;
   }
-  await writeDocument();
+  const ordered = Object.keys(PROOFS).flatMap((name) => sections.get(name) ?? []);
+  await writeFile(DOCUMENT, `${[heading(), ...ordered].join("\n\n")}\n`);
 }
 
-async function writeDocument() {
-  const files = Object.keys(PROOFS).map((name) => `${SECTIONS}/${name}.md`);
-  const sections = files.filter((file) => existsSync(file)).map((file) => readFile(file, "utf8"));
-  await writeFile(DOCUMENT, `${[heading(), ...(await Promise.all(sections))].join("\n\n")}\n`);
+/** The sections of the document as it is, by the names of their proofs. */
+async function writtenSections() {
+  const text = existsSync(DOCUMENT) ? await readFile(DOCUMENT, "utf8") : "";
+  const sections = text.split(/^(?=## )/m).slice(1);
+  return new Map(sections.map((section) => [/^## (.+)/.exec(section)[1].toLowerCase(), section.trim()]));
 }
 
 function heading() {
