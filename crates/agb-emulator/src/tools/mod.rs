@@ -35,9 +35,10 @@ pub struct ToolLimits {
 }
 
 impl ToolLimits {
-    /// The room that an answer in JSON has for texts of any length, in bytes of JSON.
+    /// The room that an answer in JSON has for texts of any length, in bytes of JSON: never none, as most answers need less
+    /// beside them than is set aside for it.
     pub(crate) fn room(&self) -> usize {
-        self.output_bytes.saturating_sub(ENVELOPE_BYTES)
+        self.output_bytes.saturating_sub(ENVELOPE_BYTES).max(self.output_bytes / 2)
     }
 }
 

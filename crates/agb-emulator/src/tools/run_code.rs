@@ -519,11 +519,65 @@ import { sep } from 'path';
             assert!(text(&answer, "stdout").contains("\0\0\n[output cut at the limit of 20000 bytes; "), "{answer}");
             assert_eq!(text(&answer, "stderr"), "so\n");
             let results = answer["result"].as_array().unwrap();
-            assert_eq!(results.len(), 12, "{answer}");
+            // Two that had room, ten notes of others, and one of the main result.
+            assert_eq!(results.len(), 13, "{answer}");
             assert!(results[11]["text/plain"].as_str().unwrap().contains("was dropped"), "{answer}");
+            assert!(main_result(&answer).contains("was dropped"), "{answer}");
             let last = session.python("'z' * 90_000").await;
             assert!(last["result"][0]["text/plain"].as_str().unwrap().contains("was dropped"), "{last}");
             assert_eq!(main_result(&session.python("'kept'").await), "'kept'");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn half_a_character_costs_no_state() {
+        in_both_modes(|session| async move {
+            session.javascript("var kept = 7").await;
+            for (code, part) in [
+                ("throw new Error('🙂'.repeat(6000))", "Error: 🙂"),
+                ("throw new Error('x' + '🙂'.repeat(6000))", "Error: x🙂"),
+                ("throw new Error('\\ud83d')", "Error: \u{fffd}"),
+                ("throw '🙂'.repeat(6000)", "Uncaught '🙂"),
+            ] {
+                let answer = session.javascript(code).await;
+                assert!(answer["executionError"].as_str().unwrap().starts_with(part), "{code}: {answer}");
+            }
+            let halves = session.javascript(r"[{ '\ud83d': '\udc00' }, '\\ud83d', '\\\ud83d', '🙂']").await;
+            let data = &halves["result"][0]["application/json"];
+            assert_eq!(data, &json!([{ "\u{fffd}": "\u{fffd}" }, r"\ud83d", "\\\u{fffd}", "🙂"]), "{halves}");
+            assert_eq!(main_result(&session.javascript("kept").await), "7");
+            if !has(&session, Language::Java, "jdk") {
+                return;
+            }
+            session.run("java", "int kept = 7;").await;
+            for code in ["\"🙂\".repeat(6000)", "\"x\" + \"🙂\".repeat(6000)", r#""\ud83d""#] {
+                let answer = session.run("java", &format!("throw new Error({code});")).await;
+                assert!(answer["executionError"].as_str().unwrap().starts_with("java.lang.Error: "), "{answer}");
+            }
+            assert_eq!(main_result(&session.run("java", r#""\ud83d""#).await), "\"\u{fffd}\"");
+            assert_eq!(main_result(&session.run("java", "kept").await), "7");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_no_answer_can_hold_is_named_and_costs_no_state() {
+        in_both_modes(|session| async move {
+            let deep = session.javascript("var kept = []; for (let n = 0; n < 500; n++) kept = [kept]; kept").await;
+            assert!(deep["result"][0]["text/plain"].as_str().unwrap().contains("could not be read"), "{deep}");
+            assert_eq!(main_result(&session.javascript("kept.length").await), "1");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told_where_an_answer_has_little_room() {
+        in_both_modes(|mut session| async move {
+            session.limits.output_bytes = 1_500;
+            let answer = session.python("print('x' * 900)\nraise ValueError('y' * 900)").await;
+            assert!(answer["executionError"].as_str().unwrap().starts_with("ValueError: yyy"), "{answer}");
+            assert!(text(&answer, "stdout").starts_with("xxx"), "{answer}");
         })
         .await;
     }

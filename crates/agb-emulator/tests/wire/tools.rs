@@ -130,5 +130,6 @@ async fn an_answer_that_is_too_long_does_not_leave_the_emulator() {
     let reply = peer.shell(&id, "head -c 100000 /dev/zero | tr '\\0' x").await;
     let (_, text) = reply.tool();
     assert!(text.len() <= 2_000, "{} bytes", text.len());
-    assert!(!peer.shell(&id, "echo small").await.tool().0, "the session lives on");
+    let small: Value = serde_json::from_str(&peer.shell(&id, "echo small").await.tool().1).unwrap();
+    assert_eq!(small["stdout"], "small\n", "the session lives on");
 }

@@ -35,6 +35,8 @@ pub(super) enum Frame {
     Event(Event),
     /// A line over the limit, of so many bytes; its content was dropped.
     TooLong(usize),
+    /// A line that is no event: an object nests too deeply, or a cell has written into the pipe itself.
+    Odd(serde_json::Error),
     /// Every writer has closed the pipe.
     End,
 }
@@ -60,7 +62,7 @@ impl Frames {
 
     pub(super) async fn next(&mut self) -> io::Result<Frame> {
         loop {
-            if let Some(frame) = self.take_line()? {
+            if let Some(frame) = self.take_line() {
                 return Ok(frame);
             }
             self.receiver.readable().await?;
@@ -74,20 +76,19 @@ impl Frames {
         }
     }
 
-    fn take_line(&mut self) -> io::Result<Option<Frame>> {
+    fn take_line(&mut self) -> Option<Frame> {
         let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') else {
             if self.pending.len() > self.limit_bytes {
                 self.dropped_bytes += self.pending.len();
                 self.pending.clear();
             }
-            return Ok(None);
+            return None;
         };
         let line: Vec<u8> = self.pending.drain(..=end).collect();
         let length = std::mem::take(&mut self.dropped_bytes);
         if length > 0 || line.len() > self.limit_bytes {
-            return Ok(Some(Frame::TooLong(length + line.len())));
+            return Some(Frame::TooLong(length + line.len()));
         }
-        let event = serde_json::from_slice(&line).map_err(io::Error::from)?;
-        Ok(Some(Frame::Event(event)))
+        Some(serde_json::from_slice(&line).map_or_else(Frame::Odd, Frame::Event))
     }
 }

@@ -104,7 +104,7 @@ public class Kernel {
         System.out.flush();
         System.err.flush();
         double seconds = (System.nanoTime() - started) / 1e9;
-        String said = error == null ? "null" : quote(error.substring(0, Math.min(error.length(), ERROR_LENGTH)));
+        String said = error == null ? "null" : quote(cut(error));
         send("{\"run\":" + run + ",\"end\":true,\"count\":" + count + ",\"seconds\":"
             + String.format(Locale.ROOT, "%.6f", seconds) + ",\"error\":" + said + "}");
     }
@@ -228,17 +228,28 @@ public class Kernel {
         }
     }
 
+    /** Not in the middle of a character. */
+    private static String cut(String text) {
+        if (text.length() <= ERROR_LENGTH) {
+            return text;
+        }
+        boolean isInCharacter = Character.isHighSurrogate(text.charAt(ERROR_LENGTH - 1));
+        return text.substring(0, isInCharacter ? ERROR_LENGTH - 1 : ERROR_LENGTH);
+    }
+
+    /** A text in JSON. Half of a surrogate pair is no character: whoever reads UTF-8 refuses it. */
     private static String quote(String text) {
         StringBuilder quoted = new StringBuilder("\"");
-        for (char character : text.toCharArray()) {
+        text.codePoints().forEach(character -> {
             if (character == '"' || character == '\\') {
-                quoted.append('\\').append(character);
-            } else if (character < ' ' || Character.isSurrogate(character)) {
-                quoted.append(String.format("\\u%04x", (int) character));
+                quoted.append('\\').appendCodePoint(character);
+            } else if (character < ' ') {
+                quoted.append(String.format("\\u%04x", character));
             } else {
-                quoted.append(character);
+                boolean isHalf = Character.getType(character) == Character.SURROGATE;
+                quoted.appendCodePoint(isHalf ? '\ufffd' : character);
             }
-        }
+        });
         return quoted.append('"').toString();
     }
 

@@ -61,8 +61,11 @@
   let stopWaiting = () => {};
   let count = 0;
 
+  // Half of a surrogate pair, which JSON writes as an escape, is no character: whoever reads UTF-8 refuses it.
+  const withoutHalves = (json) => json.replace(/\\(?:ud[89a-f]..|.)/g, (escape) => (escape.startsWith('\\ud') ? '\\ufffd' : escape));
+
   const send = (event) => {
-    let data = Buffer.from(stringify(event) + '\n');
+    let data = Buffer.from(withoutHalves(stringify(event)) + '\n');
     while (data.length > 0) data = data.subarray(writeSync(EVENTS, data));
   };
 
@@ -224,9 +227,12 @@
   };
 
   const message = (error) => {
-    if (!types.isNativeError(error)) return `Uncaught ${inspect(error)}`.slice(0, ERROR_LENGTH);
-    return (error.message ? `${error.name}: ${error.message}` : String(error.name)).slice(0, ERROR_LENGTH);
+    if (!types.isNativeError(error)) return cut(`Uncaught ${inspect(error)}`);
+    return cut(error.message ? `${error.name}: ${error.message}` : String(error.name));
   };
+
+  // Not in the middle of a character.
+  const cut = (text) => (text.length > ERROR_LENGTH ? text.slice(0, ERROR_LENGTH).replace(/[\ud800-\udbff]$/, '') : text);
 
   const report = (error) => {
     if (error instanceof Exit) return error.code === 0 ? null : `process.exit(${error.code})`;

@@ -172,7 +172,10 @@ impl Kernel {
             () = request.cancel.cancelled() => {}
             () = results.tell_output(&self.stdout, &self.stderr) => {}
         }
-        let room = results.room_for_output(&mut outcome, request);
+        if request.live.is_none() {
+            outcome.cut_error(request.limits.room() / 4);
+        }
+        let room = results.room_for_output(&outcome, request);
         (outcome.stdout, outcome.stderr) = sandbox::share(self.stdout.take(), self.stderr.take(), room);
         outcome.results = results.items;
         if outcome.seconds == 0.0 {
@@ -222,6 +225,7 @@ impl Kernel {
                 Ok(Frame::Event(event)) if event.end => return Ended::Finished(event),
                 Ok(Frame::Event(event)) => results.add(event).await,
                 Ok(Frame::TooLong(bytes)) => results.add_too_long(bytes, false).await,
+                Ok(Frame::Odd(error)) => results.add_note(format!("could not be read: {error}"), false).await,
                 // It is dying, or its code has closed what it must not close: then nothing more can be learned.
                 Ok(Frame::End) => is_open = false,
                 Err(error) => return Ended::Broken(error),
@@ -309,6 +313,12 @@ impl Outcome {
         let error = Some(format!("{what}: its state is lost, the next run starts a new one"));
         Outcome { error, is_lost: true, ..Outcome::default() }
     }
+
+    fn cut_error(&mut self, json_bytes: usize) {
+        if let Some(error) = &mut self.error {
+            error.truncate(sandbox::cut(error, json_bytes).len());
+        }
+    }
 }
 
 /// What one run shows, up to a limit; its output too, where somebody is told of it as it comes.
@@ -329,15 +339,13 @@ impl Results {
         Self { limit_bytes, live, ..Self::default() }
     }
 
-    /// What the results and the error, which is cut if need be, leave of an answer's room.
-    fn room_for_output(&self, outcome: &mut Outcome, request: &RunRequest) -> usize {
+    /// What the results and the error leave of an answer's room.
+    fn room_for_output(&self, outcome: &Outcome, request: &RunRequest) -> usize {
         if self.live.is_some() {
             return usize::MAX;
         }
-        let room = request.limits.room();
-        let Some(error) = &mut outcome.error else { return room.saturating_sub(self.bytes) };
-        error.truncate(sandbox::cut(error, room / 4).len());
-        room.saturating_sub(self.bytes + sandbox::json_len(error))
+        let error_bytes = outcome.error.as_deref().map_or(0, sandbox::json_len);
+        request.limits.room().saturating_sub(self.bytes + error_bytes)
     }
 
     async fn add(&mut self, event: Event) {
@@ -351,11 +359,18 @@ impl Results {
         self.push(data, event.main).await;
     }
 
-    /// Says that a result was dropped, if it was not said too often.
     async fn add_too_long(&mut self, bytes: usize, is_main: bool) {
+        let limit_bytes = self.limit_bytes;
+        let note = format!("of {bytes} bytes was dropped: the limit of all results is {limit_bytes} bytes");
+        self.add_note(note, is_main).await;
+    }
+
+    /// Says in a result's place why it is not there: of the main one always, of others until it was said too often.
+    async fn add_note(&mut self, why: String, is_main: bool) {
         self.dropped += 1;
-        if self.dropped <= MOST_NOTES {
-            self.push(too_long(bytes, self.limit_bytes), is_main).await;
+        if is_main || self.dropped <= MOST_NOTES {
+            let text = format!("[a result {why}]");
+            self.push(Map::from_iter([("text/plain".to_owned(), text.into())]), is_main).await;
         }
     }
 
@@ -394,9 +409,4 @@ impl Results {
             }
         }
     }
-}
-
-fn too_long(bytes: usize, limit_bytes: usize) -> Map<String, Value> {
-    let text = format!("[a result of {bytes} bytes was dropped: the limit of all results is {limit_bytes} bytes]");
-    Map::from_iter([("text/plain".to_owned(), text.into())])
 }
