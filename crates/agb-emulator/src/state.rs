@@ -145,7 +145,7 @@ pub(crate) struct Session {
     pub(crate) token: Secret,
     pub(crate) has_link: bool,
     pub(crate) sandbox: Sandbox,
-    pub(crate) browser: SessionBrowser,
+    pub(crate) browser: Arc<SessionBrowser>,
     /// What the file tools remember of it.
     pub(crate) files: SessionFiles,
     pub(crate) contexts: SessionContexts,
@@ -356,7 +356,7 @@ impl Sessions {
         let sandbox = Sandbox::new(self.host.clone(), &id);
         let files = SessionFiles::default();
         let session = Arc::new(Session {
-            browser: SessionBrowser::new(sandbox.clone(), files.clone(), self.browsers.clone()),
+            browser: Arc::new(SessionBrowser::new(sandbox.clone(), files.clone(), self.browsers.clone())),
             sandbox,
             files,
             contexts: SessionContexts::new(new.mounts),

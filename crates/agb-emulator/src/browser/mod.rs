@@ -14,6 +14,7 @@ mod chromium;
 mod fingerprint;
 mod launch;
 mod pages;
+mod picture;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -81,15 +82,23 @@ impl SessionBrowser {
 
     /// Starts the browser with an option map, if none is running, and gives its port. `data` is where a context for its
     /// data is mounted, if one is.
-    pub(crate) async fn start(&self, option: &Map<String, Value>, data: Option<&str>) -> Result<u16, NoBrowser> {
-        let mut running = self.running.lock().await;
-        if let Some(chromium) = running.as_ref().filter(|chromium| !chromium.has_ended()) {
-            return Ok(chromium.port());
-        }
-        let chromium = self.launch(option, data).await?;
-        let port = chromium.port();
-        *running = Some(Arc::new(chromium));
-        Ok(port)
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        option: &Map<String, Value>,
+        data: Option<&str>,
+    ) -> Result<u16, NoBrowser> {
+        let (browser, option, data) = (Arc::clone(self), option.clone(), data.map(str::to_owned));
+        let starting = async move {
+            let mut running = browser.running.lock().await;
+            if let Some(chromium) = alive(running.as_ref()) {
+                return Ok(chromium.port());
+            }
+            let chromium = browser.launch(&option, data.as_deref()).await?;
+            let port = chromium.port();
+            *running = Some(Arc::new(chromium));
+            Ok(port)
+        };
+        to_its_end(starting).await.unwrap_or_else(|reason| Err(NoBrowser::Failed(reason)))
     }
 
     async fn launch(&self, option: &Map<String, Value>, data: Option<&str>) -> Result<Chromium, NoBrowser> {
@@ -111,27 +120,133 @@ impl SessionBrowser {
 
     /// A picture, `png` or `jpeg`, of what the browser shows. Where none is running, one is started for the picture alone:
     /// the next start may have other options.
-    pub(crate) async fn view(&self, format: &str) -> Result<View, String> {
-        if let Ok(chromium) = self.running().await {
-            return chromium.view(format).await;
-        }
-        let _nothing_else_starts = self.running.lock().await;
-        let chromium = self.launch(&Map::new(), None).await.map_err(|reason| reason.to_string())?;
-        let view = chromium.view(format).await;
-        chromium.stop().await;
-        view
+    pub(crate) async fn view(self: &Arc<Self>, format: &str) -> Result<View, String> {
+        let (browser, format) = (Arc::clone(self), format.to_owned());
+        let viewing = async move {
+            let running = browser.running.lock().await;
+            if let Some(chromium) = alive(running.as_ref()) {
+                drop(running);
+                return chromium.view(&format).await;
+            }
+            let chromium = browser.launch(&Map::new(), None).await.map_err(|reason| reason.to_string())?;
+            let view = chromium.view(&format).await;
+            chromium.stop().await;
+            drop(running);
+            view
+        };
+        to_its_end(viewing).await?
     }
 
     /// The running browser.
     pub(crate) async fn running(&self) -> Result<Arc<Chromium>, NoBrowser> {
-        let running = self.running.lock().await;
-        running.as_ref().filter(|chromium| !chromium.has_ended()).cloned().ok_or(NoBrowser::Stopped)
+        alive(self.running.lock().await.as_ref()).ok_or(NoBrowser::Stopped)
     }
 
     /// Ends the browser, letting it write its data first. Says whether one was there.
-    pub(crate) async fn stop(&self) -> bool {
-        let Some(chromium) = self.running.lock().await.take() else { return false };
-        chromium.stop().await;
-        true
+    pub(crate) async fn stop(self: &Arc<Self>) -> bool {
+        let browser = Arc::clone(self);
+        let stopping = async move {
+            let mut running = browser.running.lock().await;
+            let Some(chromium) = running.take() else { return false };
+            chromium.stop().await;
+            drop(running);
+            true
+        };
+        to_its_end(stopping).await.unwrap_or(false)
+    }
+}
+
+fn alive(running: Option<&Arc<Chromium>>) -> Option<Arc<Chromium>> {
+    running.filter(|chromium| !chromium.has_ended()).cloned()
+}
+
+/// In a task of its own: a caller that goes away must not leave a browser half started or half stopped, as the next one
+/// uses the same data.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
+    tokio::spawn(work).await.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::sandbox::testing::{self, eventually, in_session};
+    use crate::sandbox::{HostOptions, Isolation};
+
+    /// Speaks as much of the protocol as is needed here, and does not start while another one uses its data.
+    const CHROMIUM: &str = r#"#!/usr/bin/env python3
+import json, os, sys, time
+data = next(text for text in sys.argv if text.startswith("--user-data-dir=")).split("=", 1)[1]
+os.mkdir(data + "/in-use")
+print("DevTools listening on ws://127.0.0.1:1/x", file=sys.stderr, flush=True)
+PNG = "iVBORw0KGgoAAAANSUhEUgAAABQAAAAeCAYAAADN"
+ANSWER = {"targetInfos": [{"type": "page", "targetId": "p"}], "sessionId": "s", "data": PNG}
+pending = b""
+while chunk := os.read(3, 65536):
+    *messages, pending = (pending + chunk).split(b"\0")
+    for message in messages:
+        os.write(4, json.dumps({"id": json.loads(message)["id"], "result": ANSWER}).encode() + b"\0")
+time.sleep(0.3)
+os.rmdir(data + "/in-use")
+"#;
+
+    /// Runs a test with a browser, and with a way to wait until one uses its data.
+    async fn with_browser<F: Future<Output = ()>>(test: impl FnOnce(Arc<SessionBrowser>, testing::Session) -> F) {
+        let place = tempfile::tempdir().unwrap();
+        let program = place.path().join("chromium");
+        std::fs::write(&program, CHROMIUM).unwrap();
+        for path in [place.path(), &program] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let host = testing::host(Isolation::Plain, HostOptions::default()).await.unwrap();
+        in_session(host, |session| {
+            let browsers = Arc::new(Browsers::new(Some(program)));
+            test(Arc::new(SessionBrowser::new(session.sandbox.clone(), SessionFiles::default(), browsers)), session)
+        })
+        .await;
+    }
+
+    async fn in_use(session: &testing::Session) {
+        let test = "test -e $TMPDIR/agb_browser_data/in-use";
+        eventually("a browser runs", async || session.shell(test).await["exit_code"] == 0).await;
+    }
+
+    #[tokio::test]
+    async fn there_is_one_browser_at_a_time() {
+        with_browser(|browser, _| async move {
+            let options = Map::new();
+            let (one, two, port) =
+                tokio::join!(browser.view("png"), browser.view("png"), browser.start(&options, None));
+            let (one, two) = (one.unwrap(), two.unwrap());
+            assert_eq!((one.width, one.height, port), (20, 30, Ok(1)));
+            assert_eq!(two.data, one.data);
+            let (was_there, port) = tokio::join!(browser.stop(), browser.start(&options, None));
+            assert_eq!((was_there, port), (true, Ok(1)));
+            assert!(browser.stop().await);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_leaves_no_browser_to_the_next_one() {
+        with_browser(|browser, session| async move {
+            let options = Map::new();
+            tokio::select! {
+                biased;
+                view = browser.view("png") => assert!(view.is_ok(), "{view:?}"),
+                () = in_use(&session) => {}
+            }
+            assert_eq!(browser.start(&options, None).await, Ok(1));
+            assert!(browser.running().await.is_ok());
+            tokio::select! {
+                biased;
+                _ = browser.stop() => panic!("it takes some time to end"),
+                () = in_use(&session) => {}
+            }
+            assert_eq!(browser.start(&options, None).await, Ok(1));
+            assert!(browser.stop().await);
+        })
+        .await;
     }
 }

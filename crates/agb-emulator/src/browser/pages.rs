@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::chromium::Chromium;
+use super::picture;
 
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// How long a page may load before the answer says that it still does.
@@ -26,7 +29,7 @@ pub(crate) struct Shot {
 /// A picture of what a browser shows.
 #[derive(Debug)]
 pub(crate) struct View {
-    /// In CSS pixels, which are those of the picture.
+    /// In pixels of the picture.
     pub(crate) width: u64,
     pub(crate) height: u64,
     /// The file, in base64.
@@ -103,10 +106,9 @@ impl Chromium {
     }
 
     async fn take_view(&self, page: &str, format: &str) -> Result<View, String> {
-        let metrics = self.call(page, "Page.getLayoutMetrics", json!({})).await?;
-        let side = |name: &str| metrics.pointer(&format!("/cssLayoutViewport/{name}")).and_then(Value::as_u64);
-        let (width, height) = (side("clientWidth").unwrap_or_default(), side("clientHeight").unwrap_or_default());
         let data = self.capture(page, json!({ "format": format })).await?;
+        let file = BASE64_STANDARD.decode(&data).map_err(|error| error.to_string())?;
+        let (width, height) = picture::size(&file).ok_or_else(|| format!("the browser gave no {format} file"))?;
         Ok(View { width, height, data })
     }
 

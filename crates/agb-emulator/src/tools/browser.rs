@@ -1,5 +1,6 @@
 //! The tools `page_use_*` and `stopChrome` (docs/protocol.md, section Tools).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,7 +13,7 @@ const DEFAULT_SHOT_MS: f64 = 30_000.0;
 
 /// Runs a browser tool; `None`: it is none.
 pub(crate) async fn call(
-    browser: &SessionBrowser,
+    browser: &Arc<SessionBrowser>,
     name: &str,
     args: &ToolArgs,
     limits: &ToolLimits,
@@ -35,7 +36,7 @@ pub(crate) async fn call(
     })
 }
 
-async fn stop(browser: &SessionBrowser) -> ToolOutput {
+async fn stop(browser: &Arc<SessionBrowser>) -> ToolOutput {
     ToolOutput::ok(if browser.stop().await { "The browser was stopped" } else { "No browser was running" })
 }
 
@@ -55,7 +56,7 @@ async fn screenshot(browser: &SessionBrowser, args: &ToolArgs, limits: &ToolLimi
 }
 
 /// The answer of `screenshot` on images without a desktop: what the browser shows.
-pub(super) async fn view(browser: &SessionBrowser, args: &ToolArgs) -> ToolOutput {
+pub(super) async fn view(browser: &Arc<SessionBrowser>, args: &ToolArgs) -> ToolOutput {
     let format = args.get("format").and_then(Value::as_str).unwrap_or("png");
     let view = browser.view(format).await;
     output(view.map(|view| computer::described(format, view.width, view.height, &view.data)))
