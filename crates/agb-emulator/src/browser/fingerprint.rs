@@ -16,7 +16,7 @@ const LIMITS: ToolLimits = ToolLimits { output_bytes: 1 << 20, time: Duration::f
 const DEFAULT_SYSTEM: &str = "linux";
 
 /// The user agent for an option map. Without one of its own, `fingerprintPersistPath` in the session decides, if there is a
-/// fingerprint; otherwise the one that is used from now on is written there.
+/// fingerprint; if there is no file, the one that is used from now on is written there.
 ///
 /// # Errors
 /// Why the fingerprint can't be kept.
@@ -33,12 +33,15 @@ pub(super) async fn user_agent(
         return Ok(wanted.as_ref().and_then(agent_of));
     };
     let store = Store { sandbox, files, path: &path };
-    if let Some(agent) = store.read().await.as_ref().and_then(agent_of) {
+    let not_kept = |reason| format!("its fingerprint can't be kept: {reason}");
+    let kept = store.read().await.map_err(not_kept)?;
+    if let Some(agent) = kept.as_deref().and_then(|text| agent_of(&serde_json::from_str(text).ok()?)) {
         return Ok(Some(agent));
     }
     let fingerprint = wanted.or_else(|| of_system(DEFAULT_SYSTEM));
-    if let Some(fingerprint) = &fingerprint {
-        store.write(fingerprint).await.map_err(|reason| format!("its fingerprint can't be kept: {reason}"))?;
+    // A file that is there and holds no fingerprint is not ours to replace.
+    if let (Some(fingerprint), None) = (&fingerprint, kept) {
+        store.write(fingerprint).await.map_err(not_kept)?;
     }
     Ok(fingerprint.as_ref().and_then(agent_of))
 }
@@ -89,9 +92,12 @@ struct Store<'a> {
 }
 
 impl Store<'_> {
-    /// `None`: there is none that can be read.
-    async fn read(&self) -> Option<Value> {
-        serde_json::from_str(&self.call("read_file", json!({ "path": self.path })).await.ok()?).ok()
+    /// `None`: there is no file.
+    async fn read(&self) -> Result<Option<String>, String> {
+        match self.call("read_file", json!({ "path": self.path })).await {
+            Err(reason) if filesystem::says_not_found(&reason) => Ok(None),
+            answer => answer.map(Some),
+        }
     }
 
     async fn write(&self, fingerprint: &Value) -> Result<(), String> {
@@ -164,6 +170,12 @@ mod tests {
             let other = format!("{home}/other.json");
             assert!(agent(&other, json!({})).await.unwrap().unwrap().contains("Linux x86_64"));
             assert!(session.stdout(&format!("cat {other}")).await.contains("Linux x86_64"));
+            session.stdout(&format!("echo mine >{other}")).await;
+            let used = agent(&other, json!({ "fingerprintRawData": raw("Raw/3") })).await;
+            assert_eq!(used.unwrap().unwrap(), "Raw/3");
+            assert_eq!(session.stdout(&format!("cat {other}")).await, "mine");
+            let reason = agent(&home, json!({})).await.unwrap_err();
+            assert!(reason.starts_with("its fingerprint can't be kept: Is a directory"), "{reason}");
             let reason = agent("/proc/nowhere/x.json", json!({})).await.unwrap_err();
             assert!(reason.starts_with("its fingerprint can't be kept: "), "{reason}");
         })

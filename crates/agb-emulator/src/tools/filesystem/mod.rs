@@ -82,6 +82,11 @@ impl SessionFiles {
     }
 }
 
+/// Whether a tool failed because the file is not there.
+pub(crate) fn says_not_found(text: &str) -> bool {
+    text.starts_with("File not found: ")
+}
+
 /// Runs a file tool on the session's files as its shell sees them; `None` when `name` is not a file tool.
 ///
 /// Failures are answers (`is_error`) that name the path and the reason, among them arguments that don't fit the
