@@ -96,3 +96,49 @@ impl Reports {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::sandbox::process::START;
+
+    /// Keeps a log of its calls.
+    const GREP: &str = "#!/bin/sh\necho call >>\"${0%/*}/calls\"\nPATH=/usr/bin:/bin exec grep \"$@\"\n";
+
+    #[tokio::test]
+    async fn the_supervisor_does_not_wait_for_the_parents_of_those_it_killed() {
+        if cfg!(not(target_os = "linux")) {
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        let grep = place.path().join("grep");
+        std::fs::write(&grep, GREP).unwrap();
+        std::fs::set_permissions(&grep, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let marker = "4611686018427387905";
+        // Its parent, this test, does not wait for it before the supervisor has ended.
+        let mut process = std::process::Command::new("/bin/sh")
+            .args(["-c", START, "sh", "", "/", "/bin/sh", "-c", "echo started; exec sleep 1000"])
+            .env(MARKER_NAME, marker)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        io::BufRead::read_line(&mut io::BufReader::new(process.stdout.take().unwrap()), &mut line).unwrap();
+        assert_eq!(line, "started\n");
+
+        let status = Command::new("/bin/sh")
+            .args(["-c", SUPERVISOR, "sh", marker])
+            .env("PATH", format!("{}:{SYSTEM_PATH}", place.path().display()))
+            .stdin(Stdio::null())
+            .status()
+            .await
+            .unwrap();
+
+        assert!(status.success());
+        let calls = std::fs::read_to_string(place.path().join("calls")).unwrap().lines().count();
+        assert!(calls < 10, "{calls} looks");
+        assert!(!process.wait().unwrap().success());
+    }
+}
