@@ -11,7 +11,7 @@ use serde_json::Map;
 use crate::{
     browser::Browsers,
     sandbox::{Host, HostOptions, Isolation},
-    state::{EndReason, FINISH_VISIBLE, NewSession, SessionView, Sessions},
+    state::{EndReason, FINISH_VISIBLE, MAXIMUM_LIFETIME, NewSession, SessionView, Sessions},
 };
 
 /// The shortest time, on its clock, between two looks for what is due.
@@ -51,7 +51,7 @@ impl Timekeeper {
             has_link: false,
             mounts: Vec::new(),
         };
-        self.look_in(idle_timeout);
+        self.look_in(idle_timeout.min(MAXIMUM_LIFETIME));
         self.sessions.create(new).ok().map(|session| session.id.clone())
     }
 
@@ -109,5 +109,23 @@ impl Timekeeper {
     pub async fn close(&self) {
         self.sessions.close().await;
         self.host.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_ends_at_its_maximum_lifetime_however_long_it_may_be_idle() {
+        let keeper = Timekeeper::start(1).await.unwrap();
+        // Nothing is due from here on.
+        keeper.advance(Duration::from_secs(1)).await;
+        let id = keeper.create(Duration::from_secs(7_200)).unwrap();
+        keeper.advance(MAXIMUM_LIFETIME - Duration::from_secs(1)).await;
+        assert!(keeper.is_alive(&id));
+        keeper.advance(Duration::from_secs(2)).await;
+        assert!(!keeper.is_alive(&id));
+        keeper.close().await;
     }
 }
