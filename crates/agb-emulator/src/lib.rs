@@ -77,8 +77,9 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// `AddrInUse` when the port is taken, which the text says, `InvalidInput` for an API key that no header can carry, and whatever the
-    /// look at the machine finds: a forced isolation that does not work, an interpreter that is not there.
+    /// `AddrInUse` when the port is taken, with a text that names the port; `InvalidInput` for an API key that no header can
+    /// carry; and what the look at the machine finds: a forced isolation that does not work, an interpreter that is not
+    /// there.
     pub async fn start(options: EmulatorOptions) -> io::Result<Emulator> {
         let api_key = options.api_key.unwrap_or_else(ids::random_api_key);
         check_api_key(&api_key)?;
