@@ -8,13 +8,10 @@
  * rounds, and stands beside its ratio to this package's: absolute times say more of the machine than of the code.
  */
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 
 import { root } from "../scripts/lib/paths.mjs";
-import { run } from "../scripts/lib/process.mjs";
+import { run, serve } from "../scripts/lib/process.mjs";
 import { setUp } from "../scripts/lib/set-up.mjs";
 import { CASES, FULL, QUICK } from "./cases.mjs";
 
@@ -24,7 +21,7 @@ async function main() {
   const { rounds, quick, json } = options();
   const print = json ? console.error : console.log;
   // A quick run takes whatever is built.
-  if (!quick && !(await setUp({ release: true }))) return 1;
+  if (!quick && !(await setUp({ release: true, print }))) return 1;
   const subjects = await findSubjects(print);
   const emulator = await startEmulator();
   const figures = new Map(subjects.map(({ name }) => [name, []]));
@@ -85,18 +82,9 @@ async function peer(name) {
 
 /** A process of its own, so that nobody's figures hold the service's work. */
 async function startEmulator() {
-  const child = spawn(process.execPath, [`${root}/bin/agb-emulator.js`, "--port", "0", "--json"], {
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  const [line] = await once(createInterface({ input: child.stdout }), "line");
+  const { line, stop } = await serve(process.execPath, [`${root}/bin/agb-emulator.js`, "--port", "0", "--json"]);
   const { url, apiKey } = JSON.parse(line);
-  return {
-    env: { AGB_ENDPOINT: url, AGB_API_KEY: apiKey },
-    async stop() {
-      child.kill("SIGTERM");
-      if (child.exitCode === null) await once(child, "exit");
-    },
-  };
+  return { env: { AGB_ENDPOINT: url, AGB_API_KEY: apiKey }, stop };
 }
 
 /** For each case, each subject's median and its ratio to ours. */

@@ -92,7 +92,7 @@ function succeeds(program: string, args: string[]): boolean {
 }
 
 /** Other people's package in `.cache/`, by `scripts/peers.mjs`; got now if it is not there yet. */
-export function peer(name: "python-sdk" | "jest-29"): { path: string; absence: Absence | undefined } {
+export function peer(name: "python-sdk" | "jest-29" | "axios"): { path: string; absence: Absence | undefined } {
   const script = join(__dirname, "..", "..", "scripts", "peers.mjs");
   const { path, need, reason } = JSON.parse(execFileSync(process.execPath, [script, name], { encoding: "utf8" }));
   return { path: path ?? "", absence: need && { need, reason } };

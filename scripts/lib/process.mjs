@@ -81,6 +81,36 @@ export function run(command, args, { env = {}, cwd = root, show = () => false, l
   });
 }
 
+/**
+ * Starts a program that serves this one, and waits for the first line that it prints.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @returns {Promise<{ line: string, stop: () => Promise<void> }>} rejects with what it said when it ends before
+ */
+export async function serve(command, args) {
+  const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  if (child.pid !== undefined) running.add(child);
+  const errors = [];
+  createInterface({ input: child.stderr }).on("line", (line) => errors.push(line));
+  child.once("exit", () => endGroup(child, "SIGKILL"));
+  const ended = new Promise((resolve) => {
+    child.once("error", (error) => resolve(errors.push(error.message)));
+    child.once("close", resolve);
+  }).then(() => running.delete(child));
+  const line = await new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout }).once("line", resolve);
+    ended.then(() => reject(new Error(`${command} ended before it served: ${errors.join("\n")}`)));
+  });
+  return {
+    line,
+    async stop() {
+      endGroup(child, "SIGTERM");
+      await ended;
+    },
+  };
+}
+
 /** Does the program exist and answer? Gives what it printed, or undefined. */
 export async function ask(command, args = ["--version"]) {
   const { code, output } = await run(command, args);

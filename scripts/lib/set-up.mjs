@@ -20,14 +20,15 @@ const TYPE_DEFINITIONS = `${root}/target/napi-types`;
  * @param {object} [options]
  * @param {boolean} [options.release] optimises the native library; default: the profile that the tests use, so that
  *   nothing is compiled twice
+ * @param {(line: string) => void} [options.print] where the lines go; default: standard output
  */
-export async function setUp({ release = false } = {}) {
-  console.log("Set-up");
+export async function setUp({ release = false, print = console.log } = {}) {
+  print("Set-up");
   return (
-    (await step("tools", checkTools)) &&
-    (await step("npm packages", installPackages)) &&
-    (await step(`native library${release ? " (release)" : ""}`, () => buildNative(release))) &&
-    (await step("TypeScript", buildTypeScript))
+    (await step("tools", checkTools, print)) &&
+    (await step("npm packages", installPackages, print)) &&
+    (await step(`native library${release ? " (release)" : ""}`, () => buildNative(release), print)) &&
+    (await step("TypeScript", buildTypeScript, print))
   );
 }
 

@@ -21,12 +21,13 @@ export function tail(text, lines = LAST_LINES) {
  *
  * @param {string} title
  * @param {() => Promise<{ ok: boolean, note?: string, details?: string }>} work
+ * @param {(line: string) => void} [print]
  */
-export async function step(title, work) {
+export async function step(title, work, print = console.log) {
   const start = Date.now();
   const { ok, note, details } = await work();
   const line = `${ok ? "  ok  " : "FAILED"}  ${title.padEnd(28)} ${seconds(start).padStart(8)}${note ? `   ${note}` : ""}`;
-  console.log(line);
-  if (!ok && details) console.log(tail(details));
+  print(line);
+  if (!ok && details) print(tail(details));
   return ok;
 }
