@@ -1293,8 +1293,11 @@ declare class Code extends BaseService {
      * the end of the connection.
      *
      * @param language as for {@link run}
-     * @throws {AGBError} while it is read, when an argument is refused
-     * @throws {WsError} when the stream breaks or is incomplete; a program that fails does not throw. An aborted `signal` throws its reason.
+     * @throws {WsError} while it is read, when the connection can't be made, breaks or is incomplete; a program that
+     *   fails does not throw
+     * @throws {SessionError} when the session is gone
+     * @throws {AGBError} for arguments, for a session without WebSocket, and when the API key or the configuration can't
+     *   be used; an aborted `signal` throws its reason
      */
     stream(code: string, language: string, options?: CodeStreamOptions): AsyncGenerator<CodeEvent, void, void>;
 }

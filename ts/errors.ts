@@ -94,15 +94,28 @@ const CLASS_OF_KIND = {
   Internal: AGBError,
 } as const;
 
-/** The kinds that mean something of their own on a WebSocket. */
-const CLASS_ON_SOCKET: Readonly<Record<string, typeof AGBError>> = {
-  Authentication: WsHandshakeRejectedError,
-  Connect: WsHandshakeRejectedError,
-  Http: WsHandshakeRejectedError,
-  Api: WsHandshakeRejectedError,
-  Network: WsConnectionClosedError,
-  Protocol: WsProtocolError,
-  Tool: WsRemoteError,
+/**
+ * The kinds that mean something of their own on a WebSocket, by the operation that failed. What failed before, for
+ * example the creation of a session in place of a lost one, is none of them.
+ */
+const CLASS_ON_SOCKET: Readonly<Record<string, Readonly<Record<string, typeof AGBError>>>> = {
+  // Opening it.
+  webSocket: {
+    Authentication: WsHandshakeRejectedError,
+    Connect: WsHandshakeRejectedError,
+    Timeout: WsHandshakeRejectedError,
+    Network: WsHandshakeRejectedError,
+    Protocol: WsHandshakeRejectedError,
+    Http: WsHandshakeRejectedError,
+    Api: WsHandshakeRejectedError,
+  },
+  // A stream on it.
+  run_code: {
+    Timeout: WsError,
+    Network: WsConnectionClosedError,
+    Protocol: WsProtocolError,
+    Tool: WsRemoteError,
+  },
 };
 
 /** The kinds that the table knows; a spec compares them with the native client's list. @internal */
@@ -115,7 +128,7 @@ export function errorOf(failure: NativeFailure): AGBError {
 
 /** The same for a failure of what goes over the session's WebSocket. @internal */
 export function socketErrorOf(failure: NativeFailure): AGBError {
-  const ErrorClass = CLASS_ON_SOCKET[failure.kind];
+  const ErrorClass = CLASS_ON_SOCKET[failure.operation]?.[failure.kind];
   return ErrorClass ? made(failure, ErrorClass) : errorOf(failure);
 }
 
