@@ -1619,11 +1619,13 @@ interface PushMessage {
     requestId: string;
     /** Who it is for; for messages to all clients, who sent it. */
     target: string;
+    /** What it says. */
     data: Record<string, unknown>;
 }
 /** Listens to what is pushed to one target, until `close()` or the end of the `using` block. */
 declare class PushListener {
     #private;
+    /** Whose messages it hears. */
     readonly target: string;
     private constructor();
     /** Ends it: the callback is not called any more. Calling twice is fine. */
@@ -1734,7 +1736,10 @@ declare class Session {
      * Listeners don't keep the process running; what the callback throws is logged. They end with the session.
      *
      * @param target who the messages are for; for messages to all clients, who sends them
-     * @throws {AGBError} without target or callback, and when there is no connection
+     * @throws {WsError} when the connection can't be made
+     * @throws {SessionError} when the session is gone, or was given back to its pool meanwhile
+     * @throws {AGBError} without target or callback, for a session without WebSocket, and when the API key or the
+     *   configuration can't be used
      */
     onPush(target: string, callback: (message: PushMessage) => unknown): Promise<PushListener>;
     /**

@@ -25,9 +25,9 @@ import { type Recoverable, Recovery, type RecreateOptions } from "./recovery";
 import { failed, isFailure, refused } from "./support/call";
 import { jsonOf, notNumber, notText, optional, optionalNumber } from "./support/check";
 import { inspectAs } from "./support/inspect";
-import { giveBack } from "./support/loan";
+import { giveBack, isGivenBack } from "./support/loan";
 import { sharedText } from "./support/shared-text";
-import { bindSession, faceSession, nativeOf, openTargetOf, targetOf } from "./support/target";
+import { bindSession, faceSession, nativeOf, openTargetOf, refuseGivenBack, targetOf } from "./support/target";
 import type {
   DeleteResult,
   McpTool,
@@ -287,13 +287,18 @@ export class Session {
    * Listeners don't keep the process running; what the callback throws is logged. They end with the session.
    *
    * @param target who the messages are for; for messages to all clients, who sends them
-   * @throws {AGBError} without target or callback, and when there is no connection
+   * @throws {WsError} when the connection can't be made
+   * @throws {SessionError} when the session is gone, or was given back to its pool meanwhile
+   * @throws {AGBError} without target or callback, for a session without WebSocket, and when the API key or the
+   *   configuration can't be used
    */
   async onPush(target: string, callback: (message: PushMessage) => unknown): Promise<PushListener> {
-    const listener = await PushListener.open(targetOf(this), target, callback, (closed) => {
+    const listener = await PushListener.open(this, target, callback, (closed) => {
       this.#pushListeners.delete(closed);
     });
     this.#pushListeners.add(listener);
+    if (isGivenBack(this)) listener.close();
+    refuseGivenBack(this);
     return listener;
   }
 

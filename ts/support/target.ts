@@ -213,7 +213,8 @@ export function nativeOf(session: SessionLike): NativeSession {
   return boundSession(session).native;
 }
 
-function refuseGivenBack(session: SessionLike): void {
+/** @throws {SessionError} for a session that was given back to its pool */
+export function refuseGivenBack(session: SessionLike): void {
   if (!isGivenBack(session)) return;
   const text = `the session ${session.getSessionId()} was given back to its pool; somebody else may have it`;
   throw new SessionError(text, { kind: "InvalidArgument" });
