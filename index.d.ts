@@ -3068,6 +3068,7 @@ declare class Emulator {
      * time.
      *
      * @param ms milliseconds, a hundred years at most
+     * @throws {AGBError} for any other number
      */
     advance(ms: number): Promise<void>;
     /** The sessions, also those released a while ago, oldest first. */
@@ -3083,7 +3084,8 @@ declare class Emulator {
     /**
      * Pushes a message to every client that has a WebSocket to the session open: they hear it under the name of `source`.
      *
-     * @returns how many these are
+     * @param source not empty: nobody can listen to that
+     * @returns how many these are; none for a session that is unknown or released
      * @throws {AGBError} for what is no message
      */
     push(sessionId: string, source: string, data: Record<string, unknown>): number;

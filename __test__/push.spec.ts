@@ -231,8 +231,16 @@ describe("emulator.push", () => {
     expect(() => emulator.push(7 as never, "news", {})).toThrow("sessionId must be a string, got number");
     expect(() => emulator.push("s", undefined as never, {})).toThrow("source must be a string, got undefined");
     expect(() => emulator.push("s", "news", { count: 1n })).toThrow("data must be JSON");
-    for (const data of [[], "x", null, undefined]) {
-      expect(() => emulator.push("s", "news", data as never)).toThrow("expected an object");
+    expect(() => emulator.push("s", "", {})).toThrow("source must not be empty: nobody can listen to that");
+    for (const [data, got] of [
+      [[], "an array"],
+      ["x", "string"],
+      [null, "null"],
+      [undefined, "undefined"],
+    ]) {
+      expect(() => emulator.push("s", "news", data as never)).toThrow(`data must be an object, got ${got}`);
     }
+    const refusal = expect.objectContaining({ extra: { kind: "InvalidArgument" } });
+    expect(() => emulator.push("s", "", {})).toThrow(refusal);
   });
 });
