@@ -3118,30 +3118,43 @@ declare class APIError extends AGBError {
 }
 /** No API key was given, or the service refused it. */
 declare const AuthenticationError: typeof AGBError;
+type AuthenticationError = AGBError;
 /** A file operation failed. */
 declare const FileError: typeof AGBError;
+type FileError = AGBError;
 /** A command failed. */
 declare const CommandError: typeof AGBError;
+type CommandError = AGBError;
 /** A session operation failed. */
 declare const SessionError: typeof AGBError;
+type SessionError = AGBError;
 /** An application operation failed. */
 declare const ApplicationError: typeof AGBError;
+type ApplicationError = AGBError;
 /** A browser operation failed. */
 declare const BrowserError: typeof AGBError;
+type BrowserError = AGBError;
 /** A screen operation failed. */
 declare const ScreenError: typeof AGBError;
+type ScreenError = AGBError;
 /** Clearing a context took longer than allowed. */
 declare const ClearanceTimeoutError: typeof AGBError;
+type ClearanceTimeoutError = AGBError;
 /** A failure of the session's WebSocket. */
 declare const WsError: typeof AGBError;
+type WsError = AGBError;
 /** What came breaks the protocol, or something is missing. */
 declare const WsProtocolError: typeof AGBError;
+type WsProtocolError = AGBError;
 /** The WebSocket could not be opened. */
 declare const WsHandshakeRejectedError: typeof AGBError;
+type WsHandshakeRejectedError = AGBError;
 /** The WebSocket was lost. */
 declare const WsConnectionClosedError: typeof AGBError;
+type WsConnectionClosedError = AGBError;
 /** The service ended a stream with an error. */
 declare const WsRemoteError: typeof AGBError;
+type WsRemoteError = AGBError;
 
 /** A browser extension that is stored in a context. */
 declare class Extension {

@@ -39,41 +39,56 @@ function errorClass(name: string, defaultMessage: string, Base: typeof AGBError 
   return named[name] as typeof AGBError;
 }
 
+// The types stand beside the classes, so that programs can name what they catch.
+
 /** No API key was given, or the service refused it. */
 export const AuthenticationError: typeof AGBError = errorClass("AuthenticationError", "Authentication failed");
+export type AuthenticationError = AGBError;
 /** A file operation failed. */
 export const FileError: typeof AGBError = errorClass("FileError", "File operation error");
+export type FileError = AGBError;
 /** A command failed. */
 export const CommandError: typeof AGBError = errorClass("CommandError", "Command execution error");
+export type CommandError = AGBError;
 /** A session operation failed. */
 export const SessionError: typeof AGBError = errorClass("SessionError", "Session error");
+export type SessionError = AGBError;
 /** An application operation failed. */
 export const ApplicationError: typeof AGBError = errorClass("ApplicationError", "Application operation error");
+export type ApplicationError = AGBError;
 /** A browser operation failed. */
 export const BrowserError: typeof AGBError = errorClass("BrowserError", "Browser operation error");
+export type BrowserError = AGBError;
 /** A screen operation failed. */
 export const ScreenError: typeof AGBError = errorClass("ScreenError", "Screen operation error");
+export type ScreenError = AGBError;
 /** Clearing a context took longer than allowed. */
 export const ClearanceTimeoutError: typeof AGBError = errorClass("ClearanceTimeoutError", "Clearance task timed out");
+export type ClearanceTimeoutError = AGBError;
 
 /** A failure of the session's WebSocket. */
 export const WsError: typeof AGBError = errorClass("WsError", "WebSocket error");
+export type WsError = AGBError;
 /** What came breaks the protocol, or something is missing. */
 export const WsProtocolError: typeof AGBError = errorClass("WsProtocolError", "WebSocket protocol error", WsError);
+export type WsProtocolError = AGBError;
 /** The WebSocket could not be opened. */
 export const WsHandshakeRejectedError: typeof AGBError = errorClass(
   "WsHandshakeRejectedError",
   "WebSocket handshake rejected",
   WsError,
 );
+export type WsHandshakeRejectedError = AGBError;
 /** The WebSocket was lost. */
 export const WsConnectionClosedError: typeof AGBError = errorClass(
   "WsConnectionClosedError",
   "WebSocket connection closed",
   WsError,
 );
+export type WsConnectionClosedError = AGBError;
 /** The service ended a stream with an error. */
 export const WsRemoteError: typeof AGBError = errorClass("WsRemoteError", "WebSocket remote error", WsError);
+export type WsRemoteError = AGBError;
 
 /** Which class a kind of native failure becomes where a method throws. */
 const CLASS_OF_KIND = {
