@@ -18,9 +18,6 @@ declare abstract class EndpointRequest<Self> {
     getParams(): Record<string, unknown>;
 }
 
-/**
- * Configuration: what the program, the environment and `.env` say. Precedence and defaults are the native client's.
- */
 /** Where the service is and how long a request may take. */
 interface Config {
     /** Host or URL of the service; a bare host is reached by https. */
@@ -705,9 +702,6 @@ declare class ContextManager {
     toJSON(): Record<string, unknown>;
 }
 
-/**
- * The life of a session without asking the service: where it is, what is left of it, what keeps it alive, what happens.
- */
 /** Why a session was released. `unknown`: the service no longer knows it, and its times don't tell why. */
 type ReleaseReason = "idleTimeout" | "lifetimeCap" | "deleted" | "unknown";
 /** What is known of a session's life without a request; what isn't known is `null`. */
@@ -1612,7 +1606,6 @@ declare class FileSystem extends BaseService {
     download(remotePath: string, localPath: DownloadTarget, options?: DownloadOptions): Promise<DownloadResult>;
 }
 
-/** Messages that the service pushes over a session's WebSocket, and those who listen to them. */
 /** A message that belongs to no call. */
 interface PushMessage {
     /** The message's own id. */
@@ -2461,10 +2454,6 @@ interface RecreateOptions<Handle> {
     restore?: (session: Handle) => Promise<unknown> | unknown;
 }
 
-/**
- * What is synchronised between a context and the path where a session mounts it, and how. The wire's names and defaults:
- * docs/protocol.md, section "Policies".
- */
 /** When changes are stored. */
 declare enum UploadStrategy {
     /** Before the session is released. */
@@ -3103,9 +3092,6 @@ declare class Emulator {
     toJSON(): Record<string, unknown>;
 }
 
-/**
- * The error classes, and the one table from the kinds of the native client to these classes.
- */
 /** Base of every error of this package. `extra` carries whatever helps to understand it. */
 declare class AGBError extends Error {
     extra: Record<string, unknown>;
@@ -3236,9 +3222,6 @@ declare class ExtensionsService {
     createExtensionOption(extensionIds: string[]): ExtensionOption;
 }
 
-/**
- * Logging: one line an event, on standard error always, so that it never mixes with a program's output.
- */
 /** What is worth a line; each level includes those after it. */
 declare enum LogLevel {
     DEBUG = 0,
