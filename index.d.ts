@@ -2756,7 +2756,7 @@ declare class AGB {
      * @param options `concurrency`: how many at a time; default 8
      * @throws {AGBError} without labels, or when the sessions can't be listed; then nothing was deleted
      */
-    deleteAll(labels: Record<string, string>, { concurrency }?: {
+    deleteAll(labels: Record<string, string>, options?: {
         concurrency?: number;
     }): Promise<DeletedSession[]>;
     /**

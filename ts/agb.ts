@@ -68,6 +68,8 @@ export interface DeletedSession extends DeleteResult {
   sessionId: string;
 }
 
+/** How many sessions `agb.deleteAll` deletes at a time, unless it is told. */
+const DELETED_AT_ONCE = 8;
 /** How many sessions `agb.reapOrphans` deletes at a time. */
 const REAPED_AT_ONCE = 8;
 
@@ -294,10 +296,8 @@ export class AGB {
    * @param options `concurrency`: how many at a time; default 8
    * @throws {AGBError} without labels, or when the sessions can't be listed; then nothing was deleted
    */
-  async deleteAll(
-    labels: Record<string, string>,
-    { concurrency = 8 }: { concurrency?: number } = {},
-  ): Promise<DeletedSession[]> {
+  async deleteAll(labels: Record<string, string>, options?: { concurrency?: number }): Promise<DeletedSession[]> {
+    const concurrency = options?.concurrency ?? DELETED_AT_ONCE;
     const isObject = typeof labels === "object" && labels !== null && !Array.isArray(labels);
     const hint = "give the labels of the sessions to delete; {} means every session of this API key";
     if (!isObject) throw new AGBError(`labels must be an object: ${hint}`, { kind: "InvalidArgument" });
