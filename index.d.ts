@@ -728,13 +728,13 @@ interface KeepAliveOptions {
      * `always` (the default), or `whileHeld`: only while something holds it ({@link Session.hold}) or a call is in flight.
      */
     mode?: "always" | "whileHeld";
-    /** After which share of the idle time-out without activity a beat comes, give or take 0.1. Default 0.6. */
+    /** After which share of the idle timeout without activity a beat comes, give or take 0.1. Default 0.6. */
     at?: number;
     /** For how many seconds from now. Default: as long as the session may live. */
     maxDurationS?: number;
     /** Ends when the event loop has not run for so many seconds. Default: whatever the event loop does. */
     stopIfLoopStalledS?: number;
-    /** The session's idle time-out in seconds; needed for a session from `agb.get` alone, of which it is not known. */
+    /** The session's idle timeout in seconds; needed for a session from `agb.get` alone, of which it is not known. */
     idleReleaseTimeout?: number;
 }
 /** How a keep-alive is doing. */
@@ -744,7 +744,7 @@ interface KeepAliveStatus {
     stopReason?: "stopped" | "released" | "lifetimeCap" | "maxDuration" | "loopStalled";
     mode: "always" | "whileHeld";
     at: number;
-    /** The idle time-out that it reckons with, in seconds. */
+    /** The idle timeout that it reckons with, in seconds. */
     idleReleaseTimeout: number;
     /** Beats that the service answered. */
     beats: number;
@@ -758,7 +758,7 @@ interface KeepAliveStatus {
 }
 /** A time of the session that is running out. */
 interface ExpiringEvent {
-    /** `idle`: a fifth of the idle time-out is left; `lifetime`: two minutes of the maximum lifetime are left. */
+    /** `idle`: a fifth of the idle timeout is left; `lifetime`: two minutes of the maximum lifetime are left. */
     what: "idle" | "lifetime";
     /** What is left of it, in milliseconds. */
     remainingMs: number;
@@ -768,7 +768,7 @@ interface KeepAliveFailedEvent {
     message: string;
     /** How often it was tried since the last success. */
     attempt: number;
-    /** What is left of the idle time-out, in milliseconds. */
+    /** What is left of the idle timeout, in milliseconds. */
     idleRemainingMs: number;
     willRetry: boolean;
 }
@@ -1257,12 +1257,17 @@ declare class Browser extends BaseService {
     isInitialized(): boolean;
 }
 
-/** How a streamed run tells what happens. */
+/** How a program is run, and how a streamed run tells what happens. */
 interface RunOptions {
+    /** Run it over the session's WebSocket, and call the functions meanwhile? Default: false. */
     streamBeta?: boolean;
+    /** Called with what the program prints, as it prints it. */
     onStdout?: (chunk: string) => void;
+    /** The same for standard error. */
     onStderr?: (chunk: string) => void;
+    /** Called with what the service says of the program's failure, or with the error of a stream that broke. */
     onError?: (err: unknown) => void;
+    /** Ends the wait: the promise rejects with its reason, and the program may run on. */
     signal?: AbortSignal;
 }
 /** Runs programs in a session. Each language keeps its state from one run to the next. */
@@ -1676,7 +1681,10 @@ declare class Session {
      *   result says so with `success: false`
      */
     delete(syncContext?: boolean): Promise<DeleteResult>;
-    /** Lets the session live on when the program ends, though its `AGB` has `releaseOnExit`. */
+    /**
+     * Lets the session live on when the program ends, though its `AGB` has `releaseOnExit`.
+     * @throws {AGBError} when the API key or the configuration can't be used
+     */
     detach(): void;
     /**
      * Has the session released when the program ends, though it was not created by it, or was detached.
@@ -1686,11 +1694,13 @@ declare class Session {
     /**
      * Where the session is in its life and what is left of it, without a request. It goes by the calls of this process;
      * what others do with the session it does not see.
+     *
+     * @throws {AGBError} when the API key or the configuration can't be used
      */
     get lifecycle(): SessionLifecycle;
     /**
      * Keeps the session alive from now on, whatever the program does: beats come from a thread of their own after some of
-     * the idle time-out has passed without activity, and are repeated quickly when they fail. It ends with the session, at
+     * the idle timeout has passed without activity, and are repeated quickly when they fail. It ends with the session, at
      * the latest 30 minutes after its creation, and with the process, which it does not keep running. Called again, it goes
      * on with the new options.
      *
@@ -1698,15 +1708,22 @@ declare class Session {
      * @throws {SessionError} when the session is known to be gone
      */
     startKeepAlive(options?: KeepAliveOptions): void;
-    /** Ends the keep-alive; nothing happens where there is none. */
+    /**
+     * Ends the keep-alive; nothing happens where there is none.
+     * @throws {AGBError} when the API key or the configuration can't be used
+     */
     stopKeepAlive(): void;
-    /** How the keep-alive is doing; `null` when none was started. */
+    /**
+     * How the keep-alive is doing; `null` when none was started.
+     * @throws {AGBError} when the API key or the configuration can't be used
+     */
     keepAliveStatus(): KeepAliveStatus | null;
     /**
      * Holds the session until `release()` or the end of the `using` block: in the mode `whileHeld` it is kept alive
      * meanwhile.
      *
      * @param reason what for, for those who debug it
+     * @throws {AGBError} when the API key or the configuration can't be used
      */
     hold(reason?: string): SessionHold;
     /**
@@ -2616,15 +2633,15 @@ interface CreateSessionParamsOptions {
      * label for it. Default: false, but true with `agb.open` and `agb.withSession`.
      */
     recoverCreate?: boolean;
-    /** Ends the session soon after this process, however that ends. Default: it ends with its idle time-out. */
+    /** Ends the session soon after this process, however that ends. Default: it ends with its idle timeout. */
     lease?: LeaseOptions;
 }
 /**
- * A session that ends soon after its process, also after SIGKILL or the loss of power: its idle time-out is short, it is
+ * A session that ends soon after its process, also after SIGKILL or the loss of power: its idle timeout is short, it is
  * kept alive, and labels name the process, so that `agb.reapOrphans` can find it. `recoverCreate` is on.
  */
 interface LeaseOptions {
-    /** The idle time-out in seconds, 1 to 1,800; it takes the place of `idleReleaseTimeout`. Default 60. */
+    /** The idle timeout in seconds, 1 to 1,800; it takes the place of `idleReleaseTimeout`. Default 60. */
     ttlS?: number;
 }
 /** Parameters of `agb.create`. The mounts of a browser's extensions and fingerprint are added to `contextSync`. */
@@ -2738,6 +2755,8 @@ declare class AGB {
      * The sessions that are released when the program ends, oldest first: those that this `AGB` created or adopted, and
      * has neither deleted nor detached, as far as the service has not said that they are gone. Nothing is sent. Empty
      * without `releaseOnExit`.
+     *
+     * @throws {AGBError} when the API key or the configuration can't be used
      */
     liveSessions(): LiveSession[];
     /**
@@ -2762,7 +2781,7 @@ declare class AGB {
     /**
      * Deletes the sessions with a {@link LeaseOptions lease} whose process has ended without releasing them. Only those that
      * were created on this machine, since it was started last, in the PID namespace (the container) of this process; others
-     * are left to their idle time-out. On systems other than Linux nothing is deleted. The result has one entry for each.
+     * are left to their idle timeout. On systems other than Linux nothing is deleted. The result has one entry for each.
      *
      * @throws {AGBError} when the sessions can't be listed; then nothing was deleted
      */
@@ -3298,7 +3317,8 @@ interface SessionPoolStats {
 }
 /**
  * Sessions that are ready when they are needed: kept alive, checked before they are handed out, replaced in time before
- * the end of their longest life, never more than `max`. The pool does not keep the process running; drain it at the end.
+ * the end of their maximum lifetime, never more than `max`. The pool does not keep the process running; drain it at the
+ * end.
  *
  * ```ts
  * const pool = new SessionPool(agb, { params: { imageId: "agb-code-space-1" }, min: 2, max: 10 });

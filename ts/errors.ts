@@ -165,7 +165,7 @@ function made(failure: NativeFailure, ErrorClass: typeof AGBError | typeof APIEr
 }
 
 /** The failure that an error tells: the way back from {@link errorOf}, for methods that resolve. @internal */
-export function failureOf(error: unknown): NativeFailure {
+export function failureToldBy(error: unknown): NativeFailure {
   const known: Partial<NativeFailure> = error instanceof AGBError ? error.extra : {};
   return {
     operation: "",
