@@ -18,9 +18,6 @@ declare abstract class EndpointRequest<Self> {
     getParams(): Record<string, unknown>;
 }
 
-/**
- * Configuration: what the program, the environment and `.env` say. Precedence and defaults are the native client's.
- */
 /** Where the service is and how long a request may take. */
 interface Config {
     /** Host or URL of the service; a bare host is reached by https. */
@@ -705,9 +702,6 @@ declare class ContextManager {
     toJSON(): Record<string, unknown>;
 }
 
-/**
- * The life of a session without asking the service: where it is, what is left of it, what keeps it alive, what happens.
- */
 /** Why a session was released. `unknown`: the service no longer knows it, and its times don't tell why. */
 type ReleaseReason = "idleTimeout" | "lifetimeCap" | "deleted" | "unknown";
 /** What is known of a session's life without a request; what isn't known is `null`. */
@@ -734,13 +728,13 @@ interface KeepAliveOptions {
      * `always` (the default), or `whileHeld`: only while something holds it ({@link Session.hold}) or a call is in flight.
      */
     mode?: "always" | "whileHeld";
-    /** After which share of the idle time-out without activity a beat comes, give or take 0.1. Default 0.6. */
+    /** After which share of the idle timeout without activity a beat comes, give or take 0.1. Default 0.6. */
     at?: number;
     /** For how many seconds from now. Default: as long as the session may live. */
     maxDurationS?: number;
     /** Ends when the event loop has not run for so many seconds. Default: whatever the event loop does. */
     stopIfLoopStalledS?: number;
-    /** The session's idle time-out in seconds; needed for a session from `agb.get` alone, of which it is not known. */
+    /** The session's idle timeout in seconds; needed for a session from `agb.get` alone, of which it is not known. */
     idleReleaseTimeout?: number;
 }
 /** How a keep-alive is doing. */
@@ -750,7 +744,7 @@ interface KeepAliveStatus {
     stopReason?: "stopped" | "released" | "lifetimeCap" | "maxDuration" | "loopStalled";
     mode: "always" | "whileHeld";
     at: number;
-    /** The idle time-out that it reckons with, in seconds. */
+    /** The idle timeout that it reckons with, in seconds. */
     idleReleaseTimeout: number;
     /** Beats that the service answered. */
     beats: number;
@@ -764,7 +758,7 @@ interface KeepAliveStatus {
 }
 /** A time of the session that is running out. */
 interface ExpiringEvent {
-    /** `idle`: a fifth of the idle time-out is left; `lifetime`: two minutes of the maximum lifetime are left. */
+    /** `idle`: a fifth of the idle timeout is left; `lifetime`: two minutes of the maximum lifetime are left. */
     what: "idle" | "lifetime";
     /** What is left of it, in milliseconds. */
     remainingMs: number;
@@ -774,7 +768,7 @@ interface KeepAliveFailedEvent {
     message: string;
     /** How often it was tried since the last success. */
     attempt: number;
-    /** What is left of the idle time-out, in milliseconds. */
+    /** What is left of the idle timeout, in milliseconds. */
     idleRemainingMs: number;
     willRetry: boolean;
 }
@@ -1263,12 +1257,17 @@ declare class Browser extends BaseService {
     isInitialized(): boolean;
 }
 
-/** How a streamed run tells what happens. */
+/** How a program is run, and how a streamed run tells what happens. */
 interface RunOptions {
+    /** Run it over the session's WebSocket, and call the functions meanwhile? Default: false. */
     streamBeta?: boolean;
+    /** Called with what the program prints, as it prints it. */
     onStdout?: (chunk: string) => void;
+    /** The same for standard error. */
     onStderr?: (chunk: string) => void;
+    /** Called with what the service says of the program's failure, or with the error of a stream that broke. */
     onError?: (err: unknown) => void;
+    /** Ends the wait: the promise rejects with its reason, and the program may run on. */
     signal?: AbortSignal;
 }
 /** Runs programs in a session. Each language keeps its state from one run to the next. */
@@ -1293,8 +1292,11 @@ declare class Code extends BaseService {
      * the end of the connection.
      *
      * @param language as for {@link run}
-     * @throws {AGBError} while it is read, when an argument is refused
-     * @throws {WsError} when the stream breaks or is incomplete; a program that fails does not throw. An aborted `signal` throws its reason.
+     * @throws {WsError} while it is read, when the connection can't be made, breaks or is incomplete; a program that
+     *   fails does not throw
+     * @throws {SessionError} when the session is gone
+     * @throws {AGBError} for arguments, for a session without WebSocket, and when the API key or the configuration can't
+     *   be used; an aborted `signal` throws its reason
      */
     stream(code: string, language: string, options?: CodeStreamOptions): AsyncGenerator<CodeEvent, void, void>;
 }
@@ -1609,18 +1611,19 @@ declare class FileSystem extends BaseService {
     download(remotePath: string, localPath: DownloadTarget, options?: DownloadOptions): Promise<DownloadResult>;
 }
 
-/** Messages that the service pushes over a session's WebSocket, and those who listen to them. */
 /** A message that belongs to no call. */
 interface PushMessage {
     /** The message's own id. */
     requestId: string;
     /** Who it is for; for messages to all clients, who sent it. */
     target: string;
+    /** What it says. */
     data: Record<string, unknown>;
 }
 /** Listens to what is pushed to one target, until `close()` or the end of the `using` block. */
 declare class PushListener {
     #private;
+    /** Whose messages it hears. */
     readonly target: string;
     private constructor();
     /** Ends it: the callback is not called any more. Calling twice is fine. */
@@ -1678,7 +1681,10 @@ declare class Session {
      *   result says so with `success: false`
      */
     delete(syncContext?: boolean): Promise<DeleteResult>;
-    /** Lets the session live on when the program ends, though its `AGB` has `releaseOnExit`. */
+    /**
+     * Lets the session live on when the program ends, though its `AGB` has `releaseOnExit`.
+     * @throws {AGBError} when the API key or the configuration can't be used
+     */
     detach(): void;
     /**
      * Has the session released when the program ends, though it was not created by it, or was detached.
@@ -1688,11 +1694,13 @@ declare class Session {
     /**
      * Where the session is in its life and what is left of it, without a request. It goes by the calls of this process;
      * what others do with the session it does not see.
+     *
+     * @throws {AGBError} when the API key or the configuration can't be used
      */
     get lifecycle(): SessionLifecycle;
     /**
      * Keeps the session alive from now on, whatever the program does: beats come from a thread of their own after some of
-     * the idle time-out has passed without activity, and are repeated quickly when they fail. It ends with the session, at
+     * the idle timeout has passed without activity, and are repeated quickly when they fail. It ends with the session, at
      * the latest 30 minutes after its creation, and with the process, which it does not keep running. Called again, it goes
      * on with the new options.
      *
@@ -1700,15 +1708,22 @@ declare class Session {
      * @throws {SessionError} when the session is known to be gone
      */
     startKeepAlive(options?: KeepAliveOptions): void;
-    /** Ends the keep-alive; nothing happens where there is none. */
+    /**
+     * Ends the keep-alive; nothing happens where there is none.
+     * @throws {AGBError} when the API key or the configuration can't be used
+     */
     stopKeepAlive(): void;
-    /** How the keep-alive is doing; `null` when none was started. */
+    /**
+     * How the keep-alive is doing; `null` when none was started.
+     * @throws {AGBError} when the API key or the configuration can't be used
+     */
     keepAliveStatus(): KeepAliveStatus | null;
     /**
      * Holds the session until `release()` or the end of the `using` block: in the mode `whileHeld` it is kept alive
      * meanwhile.
      *
      * @param reason what for, for those who debug it
+     * @throws {AGBError} when the API key or the configuration can't be used
      */
     hold(reason?: string): SessionHold;
     /**
@@ -1731,7 +1746,10 @@ declare class Session {
      * Listeners don't keep the process running; what the callback throws is logged. They end with the session.
      *
      * @param target who the messages are for; for messages to all clients, who sends them
-     * @throws {AGBError} without target or callback, and when there is no connection
+     * @throws {WsError} when the connection can't be made
+     * @throws {SessionError} when the session is gone, or was given back to its pool meanwhile
+     * @throws {AGBError} without target or callback, for a session without WebSocket, and when the API key or the
+     *   configuration can't be used
      */
     onPush(target: string, callback: (message: PushMessage) => unknown): Promise<PushListener>;
     /**
@@ -2453,10 +2471,6 @@ interface RecreateOptions<Handle> {
     restore?: (session: Handle) => Promise<unknown> | unknown;
 }
 
-/**
- * What is synchronised between a context and the path where a session mounts it, and how. The wire's names and defaults:
- * docs/protocol.md, section "Policies".
- */
 /** When changes are stored. */
 declare enum UploadStrategy {
     /** Before the session is released. */
@@ -2619,15 +2633,15 @@ interface CreateSessionParamsOptions {
      * label for it. Default: false, but true with `agb.open` and `agb.withSession`.
      */
     recoverCreate?: boolean;
-    /** Ends the session soon after this process, however that ends. Default: it ends with its idle time-out. */
+    /** Ends the session soon after this process, however that ends. Default: it ends with its idle timeout. */
     lease?: LeaseOptions;
 }
 /**
- * A session that ends soon after its process, also after SIGKILL or the loss of power: its idle time-out is short, it is
+ * A session that ends soon after its process, also after SIGKILL or the loss of power: its idle timeout is short, it is
  * kept alive, and labels name the process, so that `agb.reapOrphans` can find it. `recoverCreate` is on.
  */
 interface LeaseOptions {
-    /** The idle time-out in seconds, 1 to 1,800; it takes the place of `idleReleaseTimeout`. Default 60. */
+    /** The idle timeout in seconds, 1 to 1,800; it takes the place of `idleReleaseTimeout`. Default 60. */
     ttlS?: number;
 }
 /** Parameters of `agb.create`. The mounts of a browser's extensions and fingerprint are added to `contextSync`. */
@@ -2741,6 +2755,8 @@ declare class AGB {
      * The sessions that are released when the program ends, oldest first: those that this `AGB` created or adopted, and
      * has neither deleted nor detached, as far as the service has not said that they are gone. Nothing is sent. Empty
      * without `releaseOnExit`.
+     *
+     * @throws {AGBError} when the API key or the configuration can't be used
      */
     liveSessions(): LiveSession[];
     /**
@@ -2759,13 +2775,13 @@ declare class AGB {
      * @param options `concurrency`: how many at a time; default 8
      * @throws {AGBError} without labels, or when the sessions can't be listed; then nothing was deleted
      */
-    deleteAll(labels: Record<string, string>, { concurrency }?: {
+    deleteAll(labels: Record<string, string>, options?: {
         concurrency?: number;
     }): Promise<DeletedSession[]>;
     /**
      * Deletes the sessions with a {@link LeaseOptions lease} whose process has ended without releasing them. Only those that
      * were created on this machine, since it was started last, in the PID namespace (the container) of this process; others
-     * are left to their idle time-out. On systems other than Linux nothing is deleted. The result has one entry for each.
+     * are left to their idle timeout. On systems other than Linux nothing is deleted. The result has one entry for each.
      *
      * @throws {AGBError} when the sessions can't be listed; then nothing was deleted
      */
@@ -3060,6 +3076,7 @@ declare class Emulator {
      * time.
      *
      * @param ms milliseconds, a hundred years at most
+     * @throws {AGBError} for any other number
      */
     advance(ms: number): Promise<void>;
     /** The sessions, also those released a while ago, oldest first. */
@@ -3075,7 +3092,8 @@ declare class Emulator {
     /**
      * Pushes a message to every client that has a WebSocket to the session open: they hear it under the name of `source`.
      *
-     * @returns how many these are
+     * @param source not empty: nobody can listen to that
+     * @returns how many these are; none for a session that is unknown or released
      * @throws {AGBError} for what is no message
      */
     push(sessionId: string, source: string, data: Record<string, unknown>): number;
@@ -3093,9 +3111,6 @@ declare class Emulator {
     toJSON(): Record<string, unknown>;
 }
 
-/**
- * The error classes, and the one table from the kinds of the native client to these classes.
- */
 /** Base of every error of this package. `extra` carries whatever helps to understand it. */
 declare class AGBError extends Error {
     extra: Record<string, unknown>;
@@ -3108,30 +3123,43 @@ declare class APIError extends AGBError {
 }
 /** No API key was given, or the service refused it. */
 declare const AuthenticationError: typeof AGBError;
+type AuthenticationError = AGBError;
 /** A file operation failed. */
 declare const FileError: typeof AGBError;
+type FileError = AGBError;
 /** A command failed. */
 declare const CommandError: typeof AGBError;
+type CommandError = AGBError;
 /** A session operation failed. */
 declare const SessionError: typeof AGBError;
+type SessionError = AGBError;
 /** An application operation failed. */
 declare const ApplicationError: typeof AGBError;
+type ApplicationError = AGBError;
 /** A browser operation failed. */
 declare const BrowserError: typeof AGBError;
+type BrowserError = AGBError;
 /** A screen operation failed. */
 declare const ScreenError: typeof AGBError;
+type ScreenError = AGBError;
 /** Clearing a context took longer than allowed. */
 declare const ClearanceTimeoutError: typeof AGBError;
+type ClearanceTimeoutError = AGBError;
 /** A failure of the session's WebSocket. */
 declare const WsError: typeof AGBError;
+type WsError = AGBError;
 /** What came breaks the protocol, or something is missing. */
 declare const WsProtocolError: typeof AGBError;
+type WsProtocolError = AGBError;
 /** The WebSocket could not be opened. */
 declare const WsHandshakeRejectedError: typeof AGBError;
+type WsHandshakeRejectedError = AGBError;
 /** The WebSocket was lost. */
 declare const WsConnectionClosedError: typeof AGBError;
+type WsConnectionClosedError = AGBError;
 /** The service ended a stream with an error. */
 declare const WsRemoteError: typeof AGBError;
+type WsRemoteError = AGBError;
 
 /** A browser extension that is stored in a context. */
 declare class Extension {
@@ -3213,9 +3241,6 @@ declare class ExtensionsService {
     createExtensionOption(extensionIds: string[]): ExtensionOption;
 }
 
-/**
- * Logging: one line an event, on standard error always, so that it never mixes with a program's output.
- */
 /** What is worth a line; each level includes those after it. */
 declare enum LogLevel {
     DEBUG = 0,
@@ -3292,7 +3317,8 @@ interface SessionPoolStats {
 }
 /**
  * Sessions that are ready when they are needed: kept alive, checked before they are handed out, replaced in time before
- * the end of their longest life, never more than `max`. The pool does not keep the process running; drain it at the end.
+ * the end of their maximum lifetime, never more than `max`. The pool does not keep the process running; drain it at the
+ * end.
  *
  * ```ts
  * const pool = new SessionPool(agb, { params: { imageId: "agb-code-space-1" }, min: 2, max: 10 });

@@ -314,6 +314,7 @@ describe("advance", () => {
       const error = await spec.emulator.advance(ms as number).catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(AGBError);
       expect((error as AGBError).message).toMatch(/advance.*milliseconds/);
+      expect((error as AGBError).extra).toEqual({ kind: "InvalidArgument" });
     },
   );
 

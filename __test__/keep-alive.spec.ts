@@ -96,7 +96,7 @@ describe("session.lifecycle", () => {
 });
 
 describe("the automatic keep-alive", () => {
-  it("keeps a session alive that nobody uses, up to the longest life, and no other", async () => {
+  it("keeps a session alive that nobody uses, up to the maximum lifetime, and no other", async () => {
     const kept = await spec.create({ idleReleaseTimeout: 60, autoKeepAlive: true });
     const left = await spec.create({ idleReleaseTimeout: 60 });
     await spec.emulator.advance(1_700_000);
@@ -253,7 +253,7 @@ describe("session.on", () => {
     await until("the third listener", () => called === 1);
   });
 
-  it("tells that the longest life runs out", async () => {
+  it("tells that the maximum lifetime runs out", async () => {
     const session = await spec.create({ idleReleaseTimeout: 3_600 });
     const heard: ExpiringEvent[] = [];
     session.on("expiring", (event) => heard.push(event));
@@ -283,7 +283,7 @@ describe("a keep-alive that meets faults", () => {
     return spec.emulator.faults.add(description as Parameters<typeof spec.emulator.faults.add>[0]);
   }
 
-  it("is repeated within what is left of the time-out, and tells each failure", async () => {
+  it("is repeated within what is left of the idle timeout, and tells each failure", async () => {
     const { session, failures, ends } = await watched(60);
     strike(session, { kind: "status", status: 500, message: "not now", count: 3 });
     await spec.emulator.advance(60_000);

@@ -197,7 +197,7 @@ describe("a call under way", () => {
     expect(await command).toMatchObject({ success: true });
   });
 
-  it("does not hold the longest life, and fails then", async () => {
+  it("does not hold the maximum lifetime, and fails then", async () => {
     const session = await spec.create({ idleReleaseTimeout: 60 });
     const { command } = await heldCall(session);
     await spec.emulator.advance(1_805_000);
@@ -217,7 +217,7 @@ describe("a call under way", () => {
   });
 });
 
-describe("the longest life", () => {
+describe("the maximum lifetime", () => {
   it("is 1,800 seconds from creation, however often the session is kept alive", async () => {
     const session = await spec.create({ idleReleaseTimeout: 600 });
     for (let beat = 0; beat < 5; beat++) {
@@ -226,7 +226,7 @@ describe("the longest life", () => {
     }
     const { timeLeft, lifetimeLeft } = spec.view(session);
     expect(lifetimeLeft).toBeLessThanOrEqual(100);
-    // Time left never promises more than the longest life allows.
+    // Time left never promises more than the maximum lifetime allows.
     expect(timeLeft).toBeLessThanOrEqual(lifetimeLeft);
     await spec.emulator.advance((lifetimeLeft + 5) * 1000);
     expect(spec.view(session)).toMatchObject({ timeLeft: 0, lifetimeLeft: 0 });
@@ -234,7 +234,7 @@ describe("the longest life", () => {
     expect(await session.keepAlive()).toMatchObject({ success: false, errorMessage: MCP_NOT_FOUND });
   });
 
-  it("ends a session with a longer idle time-out too", async () => {
+  it("ends a session with a longer idle timeout too", async () => {
     const session = await spec.create({ idleReleaseTimeout: 7200 });
     expect(spec.view(session).idleReleaseTimeout).toBe(7200);
     await spec.emulator.advance(1_700_000);

@@ -288,6 +288,7 @@ describe("all sessions", () => {
       expect(deletions.every(({ success, requestId }) => success && requestId)).toBe(true);
       expect(await idsOf(agb.listAll({ parity: "odd" }))).toEqual([]);
       expect(await agb.deleteAll({ parity: "odd" })).toEqual([]);
+      expect(await agb.deleteAll({ parity: "odd" }, null as never)).toEqual([]);
       expect(await agb.deleteAll({})).toHaveLength(28);
     });
   });

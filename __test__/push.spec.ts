@@ -2,9 +2,18 @@
 
 /** Messages that the service pushes over a session's WebSocket. */
 
-import { AGBError, type PushMessage, WsError, WsHandshakeRejectedError } from "agbcloud-native";
-import { clientOf, IMAGE_WITHOUT_LINK, sessionOf, useSession } from "./support/emulator";
+import {
+  AGBError,
+  AuthenticationError,
+  type PushMessage,
+  SessionError,
+  SessionPool,
+  WsError,
+  WsHandshakeRejectedError,
+} from "agbcloud-native";
+import { CODE_IMAGE, clientOf, IMAGE_WITHOUT_LINK, sessionOf, useSession } from "./support/emulator";
 import { runModule } from "./support/processes";
+import { rejectionOf } from "./support/rejection";
 import { must } from "./support/session";
 import { until } from "./support/wait";
 import { withWebSocket } from "./support/web-socket";
@@ -62,8 +71,9 @@ describe("session.onPush", () => {
     expect([closed.messages.length, disposed.messages.length]).toEqual(before);
   });
 
-  it("survives callbacks that throw or reject", async () => {
-    const written = jest.spyOn(process.stderr, "write").mockImplementation(() => true);
+  it("survives callbacks that throw or reject, and logs each time", async () => {
+    const log = jest.spyOn(process.stderr, "write").mockImplementation(() => true);
+    const logged = (text: string) => log.mock.calls.filter(([line]) => String(line).includes(text)).length;
     try {
       const { messages, callback } = collector();
       await spec.session.onPush("news", () => {
@@ -76,8 +86,12 @@ describe("session.onPush", () => {
       push("news", {});
       push("news", {});
       await until("both are heard", () => messages.length === 2);
+      for (const text of ["thrown by the test", "rejected by the test"]) {
+        await until(`both are logged: ${text}`, () => logged(text) === 2);
+      }
+      expect(logged("A listener of pushes to 'news' failed:")).toBe(4);
     } finally {
-      written.mockRestore();
+      log.mockRestore();
     }
   });
 
@@ -117,7 +131,35 @@ describe("session.onPush", () => {
     must(await spec.session.delete());
     expect(spec.emulator.push(id, "news", {})).toBe(0);
     listener.close();
-    await expect(spec.session.onPush("news", () => {})).rejects.toThrow();
+    await expect(spec.session.onPush("news", () => {})).rejects.toBeInstanceOf(SessionError);
+  });
+
+  it("ends with the loan of a session of a pool, also when it is only beginning then", async () => {
+    const pool = new SessionPool(spec.agb, { params: { imageId: CODE_IMAGE }, max: 1 });
+    const { messages, callback } = collector();
+    const lent = await pool.acquire();
+    const id = lent.getSessionId();
+    const listening = rejectionOf(lent.onPush("news", callback));
+    await lent[Symbol.asyncDispose]();
+    expect(await listening).toBeInstanceOf(SessionError);
+    expect((await listening).message).toMatch(/was given back to its pool/);
+
+    const next = await pool.acquire();
+    expect(next.getSessionId()).toBe(id);
+    const heard = collector();
+    await next.onPush("news", heard.callback);
+    spec.emulator.push(id, "news", {});
+    await until("the next one hears it", () => heard.messages.length === 1);
+    expect(messages).toEqual([]);
+    await next[Symbol.asyncDispose]();
+    await pool.drain();
+  });
+
+  it("fails as every call does where there is no API key", async () => {
+    const session = sessionOf(await clientOf(spec.emulator).get(spec.session.getSessionId()));
+    session.getAgb().apiKey = "";
+    const error = await rejectionOf(session.onPush("news", () => {}));
+    expect(error).toBeInstanceOf(AuthenticationError);
   });
 
   it("goes over to the session that takes the place of a lost one", async () => {
@@ -189,8 +231,16 @@ describe("emulator.push", () => {
     expect(() => emulator.push(7 as never, "news", {})).toThrow("sessionId must be a string, got number");
     expect(() => emulator.push("s", undefined as never, {})).toThrow("source must be a string, got undefined");
     expect(() => emulator.push("s", "news", { count: 1n })).toThrow("data must be JSON");
-    for (const data of [[], "x", null, undefined]) {
-      expect(() => emulator.push("s", "news", data as never)).toThrow("expected an object");
+    expect(() => emulator.push("s", "", {})).toThrow("source must not be empty: nobody can listen to that");
+    for (const [data, got] of [
+      [[], "an array"],
+      ["x", "string"],
+      [null, "null"],
+      [undefined, "undefined"],
+    ]) {
+      expect(() => emulator.push("s", "news", data as never)).toThrow(`data must be an object, got ${got}`);
     }
+    const refusal = expect.objectContaining({ extra: { kind: "InvalidArgument" } });
+    expect(() => emulator.push("s", "", {})).toThrow(refusal);
   });
 });

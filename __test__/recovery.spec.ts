@@ -53,6 +53,15 @@ const NOT_FAKED = [
   "clearInterval",
 ] as const satisfies readonly string[];
 
+/** Waits until somebody waits for a faked timer. */
+async function untilTimerSet(): Promise<void> {
+  const end = Date.now() + 40_000;
+  while (jest.getTimerCount() === 0) {
+    if (Date.now() > end) throw new Error("waited in vain: no timer is set");
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
 describe("a session that was idle for too long", () => {
   it.each([CODE_IMAGE, IMAGE_WITHOUT_LINK])(
     "is replaced before the next call on image %s, which runs once",
@@ -79,7 +88,7 @@ describe("a session that was idle for too long", () => {
     },
   );
 
-  it("is replaced at the end of its longest life, and not before", async () => {
+  it("is replaced at the end of its maximum lifetime, and not before", async () => {
     const { session, events } = await open({}, { autoKeepAlive: true });
     await spec.emulator.advance(1_790_000);
     must(await session.command.execute("true", 20_000));
@@ -408,7 +417,7 @@ describe("restore", () => {
     jest.useFakeTimers({ now: Date.now(), doNotFake: [...NOT_FAKED] });
     try {
       const call = session.keepAlive().catch((error) => error);
-      while (jest.getTimerCount() === 0) await new Promise((resolve) => setImmediate(resolve));
+      await untilTimerSet();
       jest.advanceTimersByTime(120_000);
       expect(await elsewhere).toMatchObject({ success: false, code: "RestoreUnderWay", retryable: true });
       expect((await call).message).toMatch(/deleted as it could not be restored: .*Waited 120 s in vain until restore/);

@@ -136,7 +136,7 @@ describe("a pool", () => {
     });
   });
 
-  it("replaces sessions two minutes before the end of their longest life", async () => {
+  it("replaces sessions two minutes before the end of their maximum lifetime", async () => {
     await withPool({ min: 2, max: 3 }, async (pool, { emulator, alive }) => {
       await until("both are ready", () => pool.stats.idle === 2);
       const old = alive().map(({ id }) => id);

@@ -1,15 +1,21 @@
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import {
   AGBError,
+  APIError,
+  AuthenticationError,
   type CodeEvent,
   type EnhancedCodeExecutionResult,
+  type Session,
+  SessionError,
   WsConnectionClosedError,
   WsError,
   WsHandshakeRejectedError,
   WsProtocolError,
   WsRemoteError,
 } from "agbcloud-native";
-import { useSession } from "./support/emulator";
+import { clientOf, IMAGE_WITHOUT_LINK, sessionOf, useSession } from "./support/emulator";
 import { runModule, runNode } from "./support/processes";
+import { rejectionOf } from "./support/rejection";
 import { createSession, must } from "./support/session";
 import { until } from "./support/wait";
 import { type ServedSocket, withWebSocket } from "./support/web-socket";
@@ -347,6 +353,21 @@ describe("a WebSocket that misbehaves", () => {
     );
   });
 
+  it("is not waited for longer than its stream may take, and counts as not opened", async () => {
+    const connections = new Set<Socket>();
+    const silent = createServer((socket) => connections.add(socket.on("error", () => {})));
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    try {
+      spec.session.wsUrl = `ws://127.0.0.1:${(silent.address() as AddressInfo).port}/ws`;
+      const error = await rejectionOf(eventsOf(spec.session.code.stream("1", "python", { timeoutS: 0.1 })));
+      expect(error).toBeInstanceOf(WsHandshakeRejectedError);
+      expect(error).toMatchObject({ extra: { kind: "Timeout" } });
+    } finally {
+      for (const socket of connections) socket.destroy();
+      await new Promise((resolve) => silent.close(resolve));
+    }
+  });
+
   it("settles a stream whose service says nothing by its deadline, and fresh ones on a fresh connection", async () => {
     await withWebSocket(
       async (socket, index) => {
@@ -355,7 +376,9 @@ describe("a WebSocket that misbehaves", () => {
         socket.say(invocationId, { phase: "end", status: "finished", executionTime: 0.5 });
       },
       async (session, sockets) => {
-        const silent = await session.code.run("1", "python", 0.1, { streamBeta: true });
+        const onError = jest.fn();
+        const silent = await session.code.run("1", "python", 0.1, { streamBeta: true, onError });
+        expect(onError.mock.calls).toEqual([[expect.any(WsError)]]);
         expect(silent).toMatchObject({
           success: false,
           errorMessage: expect.stringMatching(/^timeout of 15100ms exceeded/),
@@ -364,6 +387,32 @@ describe("a WebSocket that misbehaves", () => {
         expect(sockets()).toBe(2);
       },
     );
+  });
+});
+
+describe("what is no failure of the WebSocket", () => {
+  const failureOf = (session: Session) => rejectionOf(eventsOf(session.code.stream("1", "python")));
+
+  it("is an error as other calls throw it", async () => {
+    const session = sessionOf(await clientOf(spec.emulator).get(spec.session.getSessionId()));
+    session.getAgb().apiKey = "";
+    expect(await failureOf(session)).toBeInstanceOf(AuthenticationError);
+    const onError = jest.fn();
+    await session.code.run("1", "python", 60, { streamBeta: true, onError });
+    expect(onError.mock.calls).toEqual([[expect.any(AuthenticationError)]]);
+    must(await spec.session.delete());
+    expect(await failureOf(spec.session)).toBeInstanceOf(SessionError);
+  });
+
+  it("may be the creation of a session in place of a lost one", async () => {
+    const session = await spec.agb.open({ imageId: IMAGE_WITHOUT_LINK }, { recreate: true });
+    must(await sessionOf(await clientOf(spec.emulator).get(session.getSessionId())).delete());
+    const fault = spec.emulator.faults.add({ operation: "createSession", kind: "status", status: 400 });
+    const error = await failureOf(session);
+    fault.remove();
+    expect(error.message).toMatch(/is gone, and creating another failed/);
+    expect(error).toBeInstanceOf(APIError);
+    await session.delete();
   });
 });
 

@@ -726,6 +726,25 @@ it("a program ends by itself after transfers of each kind", async () => {
   expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "true,true,true\n", stderr: "" });
 });
 
+it("a program ends by itself after a download whose session could not be restored", async () => {
+  const { code, stdout } = await runModule(
+    `import { Writable } from "node:stream";
+     import { AGB } from "agbcloud-native";
+     const restore = () => { throw new Error("not restored"); };
+     const session = await new AGB().open({ imageId: "agb-code-space-1" }, { recreate: true, restore });
+     const { session: other } = await new AGB().get(session.getSessionId());
+     await other.delete();
+     // The first call finds the loss; then none begins before the session is restored.
+     await session.keepAlive().catch(() => {});
+     const target = new Writable({ write: () => undefined });
+     await session.file.download("/tmp/a", target).catch(({ message }) => console.log(message));
+     console.log(target.destroyed);`,
+    spec.emulator.env,
+  );
+  const told = expect.stringMatching(/deleted as it could not be restored: not restored\nfalse\n$/);
+  expect({ code, stdout }).toEqual({ code: 0, stdout: told });
+});
+
 /** Waits until a number stands still for a while. */
 async function settled(value: () => number): Promise<void> {
   let last = -1;

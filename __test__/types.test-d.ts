@@ -37,6 +37,7 @@ import {
   type SessionResult,
   setLogLevel,
   VERSION,
+  WsError,
 } from "agbcloud-native";
 
 /** Compiles only when both types are the same, not merely assignable. */
@@ -122,6 +123,8 @@ export function errors(error: unknown): string {
     const base: AGBError = error;
     return base.message;
   }
+  const [lost, gone]: [WsError?, SessionError?] = [new WsError("lost"), new SessionError("gone")];
+  if (lost || gone) return String(lost ?? gone);
   return error instanceof Error ? error.message : VERSION;
 }
 

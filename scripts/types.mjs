@@ -13,6 +13,9 @@ import { dts } from "rollup-plugin-dts";
 
 const HEADER = "// The public types of agbcloud-native. Generated from ts/ by `npm run build:types`; do not edit.\n\n";
 
+/** What a file of ts/ says of itself: without its imports it stands before the comment of its first declaration. */
+const FILE_COMMENT = /\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n(?=\/\*\*)/g;
+
 const root = fileURLToPath(new URL("..", import.meta.url));
 const target = `${root}index.d.ts`;
 
@@ -27,7 +30,7 @@ async function rollUp() {
   });
   const { output } = await bundle.generate({ format: "es" });
   await bundle.close();
-  return HEADER + output[0].code;
+  return HEADER + output[0].code.replace(FILE_COMMENT, "");
 }
 
 const text = await rollUp();

@@ -17,7 +17,7 @@ import { Session } from "./session";
 import { type CreateSessionParams, type CreateSessionParamsOptions, mountsOf } from "./session-params";
 import { notSignal, whileListening } from "./support/abort";
 import { detailed, failed, isFailure, refused } from "./support/call";
-import { notFunction as notCallback } from "./support/callback";
+import { notCallback } from "./support/callback";
 import {
   jsonOf,
   kindOf,
@@ -68,6 +68,8 @@ export interface DeletedSession extends DeleteResult {
   sessionId: string;
 }
 
+/** How many sessions `agb.deleteAll` deletes at a time, unless it is told. */
+const DELETED_AT_ONCE = 8;
 /** How many sessions `agb.reapOrphans` deletes at a time. */
 const REAPED_AT_ONCE = 8;
 
@@ -250,6 +252,8 @@ export class AGB {
    * The sessions that are released when the program ends, oldest first: those that this `AGB` created or adopted, and
    * has neither deleted nor detached, as far as the service has not said that they are gone. Nothing is sent. Empty
    * without `releaseOnExit`.
+   *
+   * @throws {AGBError} when the API key or the configuration can't be used
    */
   liveSessions(): LiveSession[] {
     const live = nativeAgbOf(this.client, this.apiKey).liveSessions();
@@ -294,10 +298,8 @@ export class AGB {
    * @param options `concurrency`: how many at a time; default 8
    * @throws {AGBError} without labels, or when the sessions can't be listed; then nothing was deleted
    */
-  async deleteAll(
-    labels: Record<string, string>,
-    { concurrency = 8 }: { concurrency?: number } = {},
-  ): Promise<DeletedSession[]> {
+  async deleteAll(labels: Record<string, string>, options?: { concurrency?: number }): Promise<DeletedSession[]> {
+    const concurrency = options?.concurrency ?? DELETED_AT_ONCE;
     const isObject = typeof labels === "object" && labels !== null && !Array.isArray(labels);
     const hint = "give the labels of the sessions to delete; {} means every session of this API key";
     if (!isObject) throw new AGBError(`labels must be an object: ${hint}`, { kind: "InvalidArgument" });
@@ -313,7 +315,7 @@ export class AGB {
   /**
    * Deletes the sessions with a {@link LeaseOptions lease} whose process has ended without releasing them. Only those that
    * were created on this machine, since it was started last, in the PID namespace (the container) of this process; others
-   * are left to their idle time-out. On systems other than Linux nothing is deleted. The result has one entry for each.
+   * are left to their idle timeout. On systems other than Linux nothing is deleted. The result has one entry for each.
    *
    * @throws {AGBError} when the sessions can't be listed; then nothing was deleted
    */

@@ -243,13 +243,15 @@ export function faultsOf(emulator: NativeEmulator): EmulatorFaults {
   });
 }
 
+const INVALID = { kind: "InvalidArgument" };
+
 /**
  * A description as the native side reads it, which checks it.
  * @throws {AGBError} for what is no object, or can't be written as JSON
  */
 export function faultJson(fault: EmulatorFault): string {
   if (typeof fault !== "object" || fault === null || Array.isArray(fault)) {
-    throw new AGBError(`a fault must be an object with operation and kind, got ${kindOf(fault)}`);
+    throw new AGBError(`a fault must be an object with operation and kind, got ${kindOf(fault)}`, INVALID);
   }
   try {
     // JSON has no word for these, and would turn them into "not given".
@@ -258,6 +260,9 @@ export function faultJson(fault: EmulatorFault): string {
       return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
     });
   } catch (cause) {
-    throw new AGBError(`a fault must be plain data: ${cause instanceof Error ? cause.message : String(cause)}`);
+    throw new AGBError(
+      `a fault must be plain data: ${cause instanceof Error ? cause.message : String(cause)}`,
+      INVALID,
+    );
   }
 }

@@ -2,7 +2,7 @@ import { type EmulatorFault, type EmulatorFaults, type EmulatorFaultUse, faultJs
 import { AGBError, errorOf } from "./errors";
 import { type NativeEmulator, native } from "./native";
 import { isFailure, present } from "./support/call";
-import { jsonOf, kindOf, notText, notTexts, notWhole } from "./support/check";
+import { jsonOf, kindOf, notObject, notText, notTexts, notWhole } from "./support/check";
 import { inspectAs } from "./support/inspect";
 import { reporting } from "./support/stand-in";
 import { VERSION } from "./version";
@@ -142,7 +142,7 @@ export class Emulator {
    */
   static async start(options: EmulatorOptions = {}): Promise<Emulator> {
     const fault = optionFault(options ?? {});
-    if (fault) throw new AGBError(fault);
+    if (fault) throw invalid(fault);
     const defaults = { node: process.execPath, chromium: process.env.CHROMIUM_PATH || undefined };
     const faults = options?.faults?.map(faultJson);
     const started = await native.startEmulator(present({ ...defaults, ...options, faults }));
@@ -181,10 +181,11 @@ export class Emulator {
    * time.
    *
    * @param ms milliseconds, a hundred years at most
+   * @throws {AGBError} for any other number
    */
   async advance(ms: number): Promise<void> {
     if (!(Number.isFinite(ms) && ms >= 0 && ms <= LONGEST_ADVANCE_MS)) {
-      throw new AGBError(`advance takes milliseconds, from 0 to ${LONGEST_ADVANCE_MS} (100 years), got ${String(ms)}`);
+      throw invalid(`advance takes milliseconds, from 0 to ${LONGEST_ADVANCE_MS} (100 years), got ${String(ms)}`);
     }
     await this.#native.advance(ms);
   }
@@ -220,7 +221,7 @@ export class Emulator {
    */
   scriptBrowserAgent(answers: EmulatorAgentAnswer[]): void {
     const fault = scriptFault(answers);
-    if (fault) throw new AGBError(fault);
+    if (fault) throw invalid(fault);
     const failure = this.#native.scriptBrowserAgent(
       answers.map(({ answer, ...rest }) =>
         present({ ...rest, answer: answer === undefined ? undefined : JSON.stringify(answer) }),
@@ -232,14 +233,15 @@ export class Emulator {
   /**
    * Pushes a message to every client that has a WebSocket to the session open: they hear it under the name of `source`.
    *
-   * @returns how many these are
+   * @param source not empty: nobody can listen to that
+   * @returns how many these are; none for a session that is unknown or released
    * @throws {AGBError} for what is no message
    */
   push(sessionId: string, source: string, data: Record<string, unknown>): number {
+    const fault = messageFault(sessionId, source, data);
+    if (fault) throw invalid(fault);
     const json = jsonOf(data);
-    const fault = notText({ sessionId, source });
-    if (fault) throw new AGBError(fault);
-    if ("fault" in json) throw new AGBError(`data must be JSON: ${json.fault}`);
+    if ("fault" in json) throw invalid(`data must be JSON: ${json.fault}`);
     const pushed = this.#native.push(sessionId, source, json.text);
     if (isFailure(pushed)) throw errorOf(pushed);
     return pushed.clients;
@@ -299,6 +301,13 @@ function optionFault(options: EmulatorOptions): string | undefined {
   );
 }
 
+/** What is wrong with a message to push, as a message. */
+function messageFault(sessionId: unknown, source: unknown, data: unknown): string | undefined {
+  if (source === "") return "source must not be empty: nobody can listen to that";
+  if (data === undefined || data === null) return `data must be an object, got ${kindOf(data)}`;
+  return notText({ sessionId, source }) ?? notObject({ data });
+}
+
 /** What is wrong with a script of the browser agent, as a message. */
 function scriptFault(answers: EmulatorAgentAnswer[]): string | undefined {
   if (!Array.isArray(answers)) return `answers must be an array, got ${kindOf(answers)}`;
@@ -310,6 +319,10 @@ function scriptFault(answers: EmulatorAgentAnswer[]): string | undefined {
     if (fault) return fault;
   }
   return undefined;
+}
+
+function invalid(text: string): AGBError {
+  return new AGBError(text, { kind: "InvalidArgument" });
 }
 
 inspectAs(Emulator, (emulator) => emulator.toJSON());

@@ -39,41 +39,56 @@ function errorClass(name: string, defaultMessage: string, Base: typeof AGBError 
   return named[name] as typeof AGBError;
 }
 
+// The types stand beside the classes, so that programs can name what they catch.
+
 /** No API key was given, or the service refused it. */
 export const AuthenticationError: typeof AGBError = errorClass("AuthenticationError", "Authentication failed");
+export type AuthenticationError = AGBError;
 /** A file operation failed. */
 export const FileError: typeof AGBError = errorClass("FileError", "File operation error");
+export type FileError = AGBError;
 /** A command failed. */
 export const CommandError: typeof AGBError = errorClass("CommandError", "Command execution error");
+export type CommandError = AGBError;
 /** A session operation failed. */
 export const SessionError: typeof AGBError = errorClass("SessionError", "Session error");
+export type SessionError = AGBError;
 /** An application operation failed. */
 export const ApplicationError: typeof AGBError = errorClass("ApplicationError", "Application operation error");
+export type ApplicationError = AGBError;
 /** A browser operation failed. */
 export const BrowserError: typeof AGBError = errorClass("BrowserError", "Browser operation error");
+export type BrowserError = AGBError;
 /** A screen operation failed. */
 export const ScreenError: typeof AGBError = errorClass("ScreenError", "Screen operation error");
+export type ScreenError = AGBError;
 /** Clearing a context took longer than allowed. */
 export const ClearanceTimeoutError: typeof AGBError = errorClass("ClearanceTimeoutError", "Clearance task timed out");
+export type ClearanceTimeoutError = AGBError;
 
 /** A failure of the session's WebSocket. */
 export const WsError: typeof AGBError = errorClass("WsError", "WebSocket error");
+export type WsError = AGBError;
 /** What came breaks the protocol, or something is missing. */
 export const WsProtocolError: typeof AGBError = errorClass("WsProtocolError", "WebSocket protocol error", WsError);
+export type WsProtocolError = AGBError;
 /** The WebSocket could not be opened. */
 export const WsHandshakeRejectedError: typeof AGBError = errorClass(
   "WsHandshakeRejectedError",
   "WebSocket handshake rejected",
   WsError,
 );
+export type WsHandshakeRejectedError = AGBError;
 /** The WebSocket was lost. */
 export const WsConnectionClosedError: typeof AGBError = errorClass(
   "WsConnectionClosedError",
   "WebSocket connection closed",
   WsError,
 );
+export type WsConnectionClosedError = AGBError;
 /** The service ended a stream with an error. */
 export const WsRemoteError: typeof AGBError = errorClass("WsRemoteError", "WebSocket remote error", WsError);
+export type WsRemoteError = AGBError;
 
 /** Which class a kind of native failure becomes where a method throws. */
 const CLASS_OF_KIND = {
@@ -94,15 +109,28 @@ const CLASS_OF_KIND = {
   Internal: AGBError,
 } as const;
 
-/** The kinds that mean something of their own on a WebSocket. */
-const CLASS_ON_SOCKET: Readonly<Record<string, typeof AGBError>> = {
-  Authentication: WsHandshakeRejectedError,
-  Connect: WsHandshakeRejectedError,
-  Http: WsHandshakeRejectedError,
-  Api: WsHandshakeRejectedError,
-  Network: WsConnectionClosedError,
-  Protocol: WsProtocolError,
-  Tool: WsRemoteError,
+/**
+ * The kinds that mean something of their own on a WebSocket, by the operation that failed. What failed before, for
+ * example the creation of a session in place of a lost one, is none of them.
+ */
+const CLASS_ON_SOCKET: Readonly<Record<string, Readonly<Record<string, typeof AGBError>>>> = {
+  // Opening it.
+  webSocket: {
+    Authentication: WsHandshakeRejectedError,
+    Connect: WsHandshakeRejectedError,
+    Timeout: WsHandshakeRejectedError,
+    Network: WsHandshakeRejectedError,
+    Protocol: WsHandshakeRejectedError,
+    Http: WsHandshakeRejectedError,
+    Api: WsHandshakeRejectedError,
+  },
+  // A stream on it.
+  run_code: {
+    Timeout: WsError,
+    Network: WsConnectionClosedError,
+    Protocol: WsProtocolError,
+    Tool: WsRemoteError,
+  },
 };
 
 /** The kinds that the table knows; a spec compares them with the native client's list. @internal */
@@ -115,7 +143,7 @@ export function errorOf(failure: NativeFailure): AGBError {
 
 /** The same for a failure of what goes over the session's WebSocket. @internal */
 export function socketErrorOf(failure: NativeFailure): AGBError {
-  const ErrorClass = CLASS_ON_SOCKET[failure.kind];
+  const ErrorClass = CLASS_ON_SOCKET[failure.operation]?.[failure.kind];
   return ErrorClass ? made(failure, ErrorClass) : errorOf(failure);
 }
 
@@ -137,7 +165,7 @@ function made(failure: NativeFailure, ErrorClass: typeof AGBError | typeof APIEr
 }
 
 /** The failure that an error tells: the way back from {@link errorOf}, for methods that resolve. @internal */
-export function failureOf(error: unknown): NativeFailure {
+export function failureToldBy(error: unknown): NativeFailure {
   const known: Partial<NativeFailure> = error instanceof AGBError ? error.extra : {};
   return {
     operation: "",

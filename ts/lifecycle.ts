@@ -45,13 +45,13 @@ export interface KeepAliveOptions {
    * `always` (the default), or `whileHeld`: only while something holds it ({@link Session.hold}) or a call is in flight.
    */
   mode?: "always" | "whileHeld";
-  /** After which share of the idle time-out without activity a beat comes, give or take 0.1. Default 0.6. */
+  /** After which share of the idle timeout without activity a beat comes, give or take 0.1. Default 0.6. */
   at?: number;
   /** For how many seconds from now. Default: as long as the session may live. */
   maxDurationS?: number;
   /** Ends when the event loop has not run for so many seconds. Default: whatever the event loop does. */
   stopIfLoopStalledS?: number;
-  /** The session's idle time-out in seconds; needed for a session from `agb.get` alone, of which it is not known. */
+  /** The session's idle timeout in seconds; needed for a session from `agb.get` alone, of which it is not known. */
   idleReleaseTimeout?: number;
 }
 
@@ -62,7 +62,7 @@ export interface KeepAliveStatus {
   stopReason?: "stopped" | "released" | "lifetimeCap" | "maxDuration" | "loopStalled";
   mode: "always" | "whileHeld";
   at: number;
-  /** The idle time-out that it reckons with, in seconds. */
+  /** The idle timeout that it reckons with, in seconds. */
   idleReleaseTimeout: number;
   /** Beats that the service answered. */
   beats: number;
@@ -77,7 +77,7 @@ export interface KeepAliveStatus {
 
 /** A time of the session that is running out. */
 export interface ExpiringEvent {
-  /** `idle`: a fifth of the idle time-out is left; `lifetime`: two minutes of the maximum lifetime are left. */
+  /** `idle`: a fifth of the idle timeout is left; `lifetime`: two minutes of the maximum lifetime are left. */
   what: "idle" | "lifetime";
   /** What is left of it, in milliseconds. */
   remainingMs: number;
@@ -88,7 +88,7 @@ export interface KeepAliveFailedEvent {
   message: string;
   /** How often it was tried since the last success. */
   attempt: number;
-  /** What is left of the idle time-out, in milliseconds. */
+  /** What is left of the idle timeout, in milliseconds. */
   idleRemainingMs: number;
   willRetry: boolean;
 }

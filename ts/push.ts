@@ -2,9 +2,12 @@
 
 import { AGBError, socketErrorOf } from "./errors";
 import { logWarn } from "./logger";
-import type { NativePush, NativePushListener, NativeRoute, NativeSession } from "./native";
+import type { NativePush, NativePushListener, NativeSession } from "./native";
+import type { SessionLike } from "./session-like";
 import { isFailure } from "./support/call";
 import { guarded } from "./support/callback";
+import { isGivenBack } from "./support/loan";
+import { targetOf } from "./support/target";
 
 /** A message that belongs to no call. */
 export interface PushMessage {
@@ -12,6 +15,7 @@ export interface PushMessage {
   requestId: string;
   /** Who it is for; for messages to all clients, who sent it. */
   target: string;
+  /** What it says. */
   data: Record<string, unknown>;
 }
 
@@ -20,17 +24,21 @@ export const LISTEN_AGAIN = Symbol("listen again");
 
 /** Listens to what is pushed to one target, until `close()` or the end of the `using` block. */
 export class PushListener {
+  /** Whose messages it hears. */
   readonly target: string;
+  readonly #session: SessionLike;
   readonly #call: (message: PushMessage) => void;
   readonly #onClose: (listener: PushListener) => void;
   #native: NativePushListener | undefined;
   #isClosed = false;
 
   private constructor(
+    session: SessionLike,
     target: string,
     callback: (message: PushMessage) => unknown,
     onClose: (listener: PushListener) => void,
   ) {
+    this.#session = session;
     this.target = target;
     this.#call = guarded(`A listener of pushes to '${target}'`, callback);
     this.#onClose = onClose;
@@ -38,15 +46,16 @@ export class PushListener {
 
   /** Connects, and listens. @internal */
   static async open(
-    { native, route }: { native: NativeSession; route: NativeRoute | undefined },
+    session: SessionLike,
     target: string,
     callback: (message: PushMessage) => unknown,
     onClose: (listener: PushListener) => void,
   ): Promise<PushListener> {
+    const { native, route } = targetOf(session);
     const refuse = (text: string) => new AGBError(text, { kind: "InvalidArgument" });
     if (typeof target !== "string" || target === "") throw refuse("target must be a non-empty string");
     if (typeof callback !== "function") throw refuse("callback must be a function");
-    const listener = new PushListener(target, callback, onClose);
+    const listener = new PushListener(session, target, callback, onClose);
     const opened = await native.onPush(route, target, (push) => listener.#tell(push));
     if (isFailure(opened)) throw socketErrorOf(opened);
     listener.#native = opened;
@@ -78,6 +87,8 @@ export class PushListener {
   }
 
   #tell({ requestId, target, data }: NativePush): void {
-    if (!this.#isClosed) this.#call({ requestId, target, data: JSON.parse(data) });
+    // What comes after a session was given back to its pool is for the next one who has it.
+    if (this.#isClosed || isGivenBack(this.#session)) return;
+    this.#call({ requestId, target, data: JSON.parse(data) });
   }
 }

@@ -286,7 +286,7 @@ function lost(failure: NativeFailure, oldId: string, newId: string): NativeFailu
 
 function unrestored(oldId: string, newId: string, cause: unknown, undeleted: NativeFailure | null | undefined): Error {
   const fate = undeleted
-    ? `could not be restored, nor deleted (${undeleted.errorMessage}): it ends with its idle time-out`
+    ? `could not be restored, nor deleted (${undeleted.errorMessage}): it ends with its idle timeout`
     : "deleted as it could not be restored";
   const reason = cause instanceof Error ? cause.message : String(cause);
   const text = `The session ${oldId} is gone; ${newId} was made in its place, and ${fate}: ${reason}`;

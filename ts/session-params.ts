@@ -107,16 +107,16 @@ export interface CreateSessionParamsOptions {
    * label for it. Default: false, but true with `agb.open` and `agb.withSession`.
    */
   recoverCreate?: boolean;
-  /** Ends the session soon after this process, however that ends. Default: it ends with its idle time-out. */
+  /** Ends the session soon after this process, however that ends. Default: it ends with its idle timeout. */
   lease?: LeaseOptions;
 }
 
 /**
- * A session that ends soon after its process, also after SIGKILL or the loss of power: its idle time-out is short, it is
+ * A session that ends soon after its process, also after SIGKILL or the loss of power: its idle timeout is short, it is
  * kept alive, and labels name the process, so that `agb.reapOrphans` can find it. `recoverCreate` is on.
  */
 export interface LeaseOptions {
-  /** The idle time-out in seconds, 1 to 1,800; it takes the place of `idleReleaseTimeout`. Default 60. */
+  /** The idle timeout in seconds, 1 to 1,800; it takes the place of `idleReleaseTimeout`. Default 60. */
   ttlS?: number;
 }
 

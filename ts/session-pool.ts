@@ -41,7 +41,8 @@ export interface SessionPoolStats {
 
 /**
  * Sessions that are ready when they are needed: kept alive, checked before they are handed out, replaced in time before
- * the end of their longest life, never more than `max`. The pool does not keep the process running; drain it at the end.
+ * the end of their maximum lifetime, never more than `max`. The pool does not keep the process running; drain it at the
+ * end.
  *
  * ```ts
  * const pool = new SessionPool(agb, { params: { imageId: "agb-code-space-1" }, min: 2, max: 10 });

@@ -25,9 +25,9 @@ import { type Recoverable, Recovery, type RecreateOptions } from "./recovery";
 import { failed, isFailure, refused } from "./support/call";
 import { jsonOf, notNumber, notText, optional, optionalNumber } from "./support/check";
 import { inspectAs } from "./support/inspect";
-import { giveBack } from "./support/loan";
+import { giveBack, isGivenBack } from "./support/loan";
 import { sharedText } from "./support/shared-text";
-import { bindSession, faceSession, nativeOf, openTargetOf, targetOf } from "./support/target";
+import { bindSession, faceSession, nativeOf, openTargetOf, refuseGivenBack, targetOf } from "./support/target";
 import type {
   DeleteResult,
   McpTool,
@@ -188,7 +188,10 @@ export class Session {
     return { requestId: outcome.requestId, success: true };
   }
 
-  /** Lets the session live on when the program ends, though its `AGB` has `releaseOnExit`. */
+  /**
+   * Lets the session live on when the program ends, though its `AGB` has `releaseOnExit`.
+   * @throws {AGBError} when the API key or the configuration can't be used
+   */
   detach(): void {
     openTargetOf(this).native.detach();
     this.#isDetached = true;
@@ -208,6 +211,8 @@ export class Session {
   /**
    * Where the session is in its life and what is left of it, without a request. It goes by the calls of this process;
    * what others do with the session it does not see.
+   *
+   * @throws {AGBError} when the API key or the configuration can't be used
    */
   get lifecycle(): SessionLifecycle {
     return lifecycleOf(openTargetOf(this).native.lifecycle());
@@ -215,7 +220,7 @@ export class Session {
 
   /**
    * Keeps the session alive from now on, whatever the program does: beats come from a thread of their own after some of
-   * the idle time-out has passed without activity, and are repeated quickly when they fail. It ends with the session, at
+   * the idle timeout has passed without activity, and are repeated quickly when they fail. It ends with the session, at
    * the latest 30 minutes after its creation, and with the process, which it does not keep running. Called again, it goes
    * on with the new options.
    *
@@ -231,13 +236,19 @@ export class Session {
     this.#keepAlive = native;
   }
 
-  /** Ends the keep-alive; nothing happens where there is none. */
+  /**
+   * Ends the keep-alive; nothing happens where there is none.
+   * @throws {AGBError} when the API key or the configuration can't be used
+   */
   stopKeepAlive(): void {
     openTargetOf(this).native.stopKeepAlive();
     this.#keepAlive = "stopped";
   }
 
-  /** How the keep-alive is doing; `null` when none was started. */
+  /**
+   * How the keep-alive is doing; `null` when none was started.
+   * @throws {AGBError} when the API key or the configuration can't be used
+   */
   keepAliveStatus(): KeepAliveStatus | null {
     const status = openTargetOf(this).native.keepAliveStatus();
     return status ? keepAliveStatusOf(status) : null;
@@ -248,6 +259,7 @@ export class Session {
    * meanwhile.
    *
    * @param reason what for, for those who debug it
+   * @throws {AGBError} when the API key or the configuration can't be used
    */
   hold(reason = ""): SessionHold {
     const hold = new SessionHold(String(reason), openTargetOf(this).native.hold(), () => this.#holds.delete(hold));
@@ -287,13 +299,18 @@ export class Session {
    * Listeners don't keep the process running; what the callback throws is logged. They end with the session.
    *
    * @param target who the messages are for; for messages to all clients, who sends them
-   * @throws {AGBError} without target or callback, and when there is no connection
+   * @throws {WsError} when the connection can't be made
+   * @throws {SessionError} when the session is gone, or was given back to its pool meanwhile
+   * @throws {AGBError} without target or callback, for a session without WebSocket, and when the API key or the
+   *   configuration can't be used
    */
   async onPush(target: string, callback: (message: PushMessage) => unknown): Promise<PushListener> {
-    const listener = await PushListener.open(targetOf(this), target, callback, (closed) => {
+    const listener = await PushListener.open(this, target, callback, (closed) => {
       this.#pushListeners.delete(closed);
     });
     this.#pushListeners.add(listener);
+    if (isGivenBack(this)) listener.close();
+    refuseGivenBack(this);
     return listener;
   }
 

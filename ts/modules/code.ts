@@ -3,18 +3,23 @@ import { AGBError, socketErrorOf } from "../errors";
 import { native as library, type NativeCodeEvent, type NativeExecution, type NativeStreamed } from "../native";
 import { notSignal, onAbort, whileListening } from "../support/abort";
 import { failed, isFailure, present, refusal, refused } from "../support/call";
-import { guarded, notFunction } from "../support/callback";
+import { guarded, notCallback } from "../support/callback";
 import { notText, optionalNumber } from "../support/check";
 import { EventQueue } from "../support/event-queue";
 import { targetOf } from "../support/target";
 import type { CodeEvent, CodeStreamOptions, EnhancedCodeExecutionResult, ExecutionResult } from "../types";
 
-/** How a streamed run tells what happens. */
+/** How a program is run, and how a streamed run tells what happens. */
 interface RunOptions {
+  /** Run it over the session's WebSocket, and call the functions meanwhile? Default: false. */
   streamBeta?: boolean;
+  /** Called with what the program prints, as it prints it. */
   onStdout?: (chunk: string) => void;
+  /** The same for standard error. */
   onStderr?: (chunk: string) => void;
+  /** Called with what the service says of the program's failure, or with the error of a stream that broke. */
   onError?: (err: unknown) => void;
+  /** Ends the wait: the promise rejects with its reason, and the program may run on. */
   signal?: AbortSignal;
 }
 
@@ -73,7 +78,7 @@ export class Code extends BaseService {
     { onStdout, onStderr, onError }: Omit<RunOptions, "streamBeta" | "signal">,
     signal: AbortSignal | null | undefined,
   ): Promise<EnhancedCodeExecutionResult | undefined> {
-    const fault = notFunction({ onStdout, onStderr, onError });
+    const fault = notCallback({ onStdout, onStderr, onError });
     if (fault) return refused(fault, emptyExecution());
 
     const tellStdout = guarded("onStdout", onStdout);
@@ -107,8 +112,11 @@ export class Code extends BaseService {
    * the end of the connection.
    *
    * @param language as for {@link run}
-   * @throws {AGBError} while it is read, when an argument is refused
-   * @throws {WsError} when the stream breaks or is incomplete; a program that fails does not throw. An aborted `signal` throws its reason.
+   * @throws {WsError} while it is read, when the connection can't be made, breaks or is incomplete; a program that
+   *   fails does not throw
+   * @throws {SessionError} when the session is gone
+   * @throws {AGBError} for arguments, for a session without WebSocket, and when the API key or the configuration can't
+   *   be used; an aborted `signal` throws its reason
    */
   async *stream(code: string, language: string, options?: CodeStreamOptions): AsyncGenerator<CodeEvent, void, void> {
     const { timeoutS, signal } = options ?? {};

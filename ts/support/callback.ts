@@ -6,7 +6,7 @@ import { logError } from "../logger";
 import { kindOf } from "./check";
 
 /** The first of the named values that was given and is no function, as a message; undefined when there is none. */
-export function notFunction(values: Record<string, unknown>): string | undefined {
+export function notCallback(values: Record<string, unknown>): string | undefined {
   for (const [name, value] of Object.entries(values)) {
     if (value === undefined || value === null || typeof value === "function") continue;
     return `${name} must be a function, got ${kindOf(value)}`;

@@ -7,6 +7,7 @@ import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
 import { type NativeByteReader, type NativeByteWriter, type NativeFailure, native } from "../native";
+import { failureOf } from "./call";
 
 /** The most that crosses at once. */
 const PIECE_BYTES = 128 * 1024;
@@ -107,12 +108,19 @@ export async function drained<Report extends { failure?: NativeFailure }>(
   const reader = new native.NativeByteReader();
   const stop = new AbortController();
   const reading = readInto(target, reader, stop.signal);
-  const report = await download(reader);
-  reader.close();
-  // The target may be waiting for something else than us.
-  if (report.failure) stop.abort(new Error(report.failure.errorMessage));
-  await reading;
-  return report;
+  try {
+    const report = await download(reader);
+    const failure = failureOf(report);
+    // The target may be waiting for something else than us.
+    if (failure) stop.abort(new Error(failure.errorMessage));
+    return report;
+  } catch (error) {
+    stop.abort(error);
+    throw error;
+  } finally {
+    reader.close();
+    await reading;
+  }
 }
 
 /** Never rejects: the download learns how it went, and reports it. */

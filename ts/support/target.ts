@@ -8,7 +8,7 @@
 
 import { Client } from "../client";
 import { type Config, configurationSources, loadConfig } from "../config";
-import { AGBError, errorOf, failureOf, SessionError } from "../errors";
+import { AGBError, errorOf, failureToldBy, SessionError } from "../errors";
 import {
   type NativeAgb,
   type NativeExitOptions,
@@ -120,7 +120,7 @@ export function agbTargetOf(client: unknown, apiKey: string): NativeAgb {
   try {
     return nativeAgbOf(client, apiKey);
   } catch (error) {
-    return failing(failureOf(error));
+    return failing(failureToldBy(error));
   }
 }
 
@@ -190,7 +190,7 @@ export function targetOf(session: SessionLike): Target {
   try {
     return openTargetOf(session);
   } catch (error) {
-    const failure = failureOf(error);
+    const failure = failureToldBy(error);
     return { native: failing(failure), route: undefined, failure };
   }
 }
@@ -213,7 +213,8 @@ export function nativeOf(session: SessionLike): NativeSession {
   return boundSession(session).native;
 }
 
-function refuseGivenBack(session: SessionLike): void {
+/** @throws {SessionError} for a session that was given back to its pool */
+export function refuseGivenBack(session: SessionLike): void {
   if (!isGivenBack(session)) return;
   const text = `the session ${session.getSessionId()} was given back to its pool; somebody else may have it`;
   throw new SessionError(text, { kind: "InvalidArgument" });
