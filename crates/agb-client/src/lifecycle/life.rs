@@ -113,6 +113,8 @@ struct State {
     last_end: Instant,
     last_end_at: Option<SystemTime>,
     in_flight: usize,
+    /// Has a call failed since the last one that did its work?
+    has_failed: bool,
     /// Has the call under way been told of?
     has_told_of_call: bool,
     /// Calls that did their work.
@@ -184,7 +186,7 @@ impl Life {
         if is_wanted {
             self.changed();
         }
-        InFlight { life: self.clone() }
+        InFlight { life: self.clone(), has_finished: false }
     }
 
     /// Does a call that holds the timer, and takes from its outcome what it says of the session.
@@ -216,6 +218,7 @@ impl Life {
         let mut state = self.lock();
         state.last_end = state.last_end.max(now);
         state.last_end_at = Some(now_at);
+        state.has_failed = false;
         state.finished += 1;
         if state.is_past(state.lifetime_end(), now) {
             // It is younger than it was taken for, or has another longest life.
@@ -469,6 +472,7 @@ impl State {
             last_end: known,
             last_end_at: None,
             in_flight: 0,
+            has_failed: false,
             has_told_of_call: false,
             finished: 0,
             held: 0,
@@ -510,9 +514,10 @@ impl State {
     }
 
     /// The activity that the next beat is counted from. While a call runs it is its start: the service holds the timer
-    /// then, but a connection that broke unseen would look the same from here.
+    /// then, but a connection that broke unseen would look the same from here. After one that failed, only what did its
+    /// work counts: calls that fail one upon the other must not put the beat off.
     fn basis(&self) -> Instant {
-        if self.in_flight > 0 { self.last_start.max(self.last_end) } else { self.last_end }
+        if self.in_flight > 0 && !self.has_failed { self.last_start.max(self.last_end) } else { self.last_end }
     }
 
     fn idle_end(&self) -> Option<Instant> {
@@ -711,11 +716,13 @@ impl WeakLife {
 #[must_use]
 pub struct InFlight {
     life: Life,
+    has_finished: bool,
 }
 
 impl InFlight {
     /// The service did the work: the timer starts anew now.
-    pub fn finished(self) {
+    pub fn finished(mut self) {
+        self.has_finished = true;
         self.life.touch();
     }
 }
@@ -724,13 +731,15 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.life.lock();
         state.in_flight = state.in_flight.saturating_sub(1);
+        state.has_failed |= !self.has_finished;
         let becomes_idle =
             state.in_flight == 0 && std::mem::take(&mut state.has_told_of_call) && state.release.is_none();
         let told = if becomes_idle { state.hearers() } else { Vec::new() };
         drop(state);
         tell(&told, &LifecycleEvent::Idle);
-        // What was not due during the call may be due sooner than the engine reckons.
-        if !told.is_empty() {
+        // Sooner than the engine reckons, the next beat may be due after a call that failed, and the notice of the idle
+        // time after any.
+        if !self.has_finished || !told.is_empty() {
             self.life.changed();
         }
     }

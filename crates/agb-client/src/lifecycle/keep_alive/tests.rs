@@ -29,7 +29,7 @@ async fn advance(clock: &Clock, by: Duration) {
 /// to a beat and the plan for the next one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_counts_as_settled_that_is_still_being_looked_at() {
-    let server = Server::start(|_| reply(200, r#"{"success":true,"code":"ok","requestId":"r"}"#)).await;
+    let server = answering().await;
     let agb = server.agb();
     for round in 0..300 {
         let clock = Clock::new();
@@ -41,6 +41,28 @@ async fn nothing_counts_as_settled_that_is_still_being_looked_at() {
         assert!((4..=6).contains(&beats), "round {round}: {beats} beats in three minutes");
         life.stop_beating();
     }
+}
+
+/// A service that answers every beat.
+async fn answering() -> Server {
+    Server::start(|_| reply(200, r#"{"success":true,"code":"ok","requestId":"r"}"#)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_beat_that_a_call_put_off_is_sent_as_soon_as_the_call_has_failed() {
+    let server = answering().await;
+    let clock = Clock::new();
+    let life = Life::of_new_session(clock.clone(), Some(IDLE_TIMEOUT), clock.moment());
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    watch(&server.agb(), "s-1", &life).unwrap();
+    advance(&clock, IDLE_TIMEOUT / 3).await;
+    let call = life.begin();
+    advance(&clock, IDLE_TIMEOUT * 5 / 12).await;
+    assert_eq!(life.beating().unwrap().beats, 0, "the call has put it off");
+    drop(call);
+    settled(&clock).await;
+    assert_eq!(life.beating().unwrap().beats, 1);
+    life.stop_beating();
 }
 
 /// A service that never answers for the sessions whose ids begin with `stuck`.

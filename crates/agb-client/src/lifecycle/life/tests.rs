@@ -222,6 +222,24 @@ fn a_long_call_is_accompanied_by_beats() {
 }
 
 #[test]
+fn calls_that_fail_one_upon_the_other_do_not_put_a_beat_off() {
+    let (clock, life) = new_session();
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    for _ in 0..8 {
+        let call = life.begin();
+        clock.advance(5 * SECOND);
+        drop(call);
+    }
+    let _call = life.begin();
+    clock.advance(3 * SECOND);
+    assert!(begun(&life).is_some());
+    life.beaten(&Ok(()));
+    let _another = life.begin();
+    clock.advance(29 * SECOND);
+    assert_eq!(begun(&life), None, "one that succeeded is counted from");
+}
+
+#[test]
 fn a_beat_that_failed_is_repeated_quickly_and_told() {
     let (clock, life) = new_session();
     let (events, _subscription) = heard(&life);
