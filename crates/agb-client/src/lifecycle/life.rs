@@ -124,6 +124,8 @@ struct State {
     deletions: usize,
     release: Option<Release>,
     beating: Option<Beating>,
+    /// Is a beat under way, or waiting to be sent? Whatever keep-alive wanted it: another may have taken its place.
+    is_beat_under_way: bool,
     /// The end of activity whose idle time was announced to be running out.
     told_of_idle: Option<Instant>,
     has_told_of_lifetime: bool,
@@ -380,6 +382,7 @@ impl Life {
 
     pub(crate) fn unsubscribe(&self, id: u64) {
         self.lock().listeners.retain(|(known, _)| *known != id);
+        self.changed();
     }
 
     /// Does the engine have to look after this life? Not after its release, which an answer may prove wrong: that is a
@@ -412,6 +415,7 @@ impl Life {
 
     /// The outcome of a beat that [began](Self::begin_beat).
     pub(crate) fn beaten(&self, outcome: &Result<()>) {
+        self.lock().is_beat_under_way = false;
         match outcome {
             Ok(()) => {
                 self.touch();
@@ -479,6 +483,7 @@ impl State {
             deletions: 0,
             release: None,
             beating: None,
+            is_beat_under_way: false,
             told_of_idle: None,
             has_told_of_lifetime: false,
             listeners: Vec::new(),
@@ -613,18 +618,16 @@ impl State {
         if !is_due {
             return None;
         }
-        beating.is_under_way = true;
+        self.is_beat_under_way = true;
         now.checked_add(left)
     }
 
     /// Other calls may have done its work while the beat waited, or the session may have ended.
     fn begin_beat(&mut self, now: Instant) -> Option<Duration> {
-        let left = self.left_to_beat(now);
-        self.beating.as_mut()?.is_under_way = false;
+        self.is_beat_under_way = false;
         self.next_beat().filter(|due| now >= *due)?;
-        let beating = self.beating.as_mut()?;
-        beating.is_under_way = true;
-        Some(beat::limit(left))
+        self.is_beat_under_way = true;
+        Some(beat::limit(self.left_to_beat(now)))
     }
 
     /// What is left of the time in which a beat has to be answered.
@@ -632,11 +635,11 @@ impl State {
         self.idle_timeout.unwrap_or_default().saturating_sub(now.saturating_duration_since(self.basis()))
     }
 
-    /// When the next beat is due, if one is wanted.
+    /// When the next beat is due, if one is wanted; none is while one is under way.
     fn next_beat(&self) -> Option<Instant> {
         let beating = self.beating.as_ref()?;
         let is_ending = self.release.is_some() || self.deletions > 0;
-        if is_ending || !beating.is_wanted(self.held > 0 || self.in_flight > 0) {
+        if is_ending || self.is_beat_under_way || !beating.is_wanted(self.held > 0 || self.in_flight > 0) {
             return None;
         }
         beating.due(self.basis(), self.idle_timeout?)

@@ -104,6 +104,50 @@ fn due(agb: &Agb, session_id: &str) -> Life {
     life
 }
 
+/// Waits until the engine has looked at everything that has changed.
+async fn looked() {
+    while ENGINE.lock().is_turning || !ENGINE.changed().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keep_alive_that_is_started_again_and_stopped_during_a_beat_leaves_nothing_to_wait_for() {
+    let stuck = HalfStuck::start().await;
+    let agb = agb(&stuck.url, &[]);
+    let clock = Clock::new();
+    // What is counted on its clock stays while it is there.
+    let other = Life::of_found_session(clock.clone());
+    let _subscription = other.subscribe(Arc::new(|_| {}));
+    watch(&agb, "s-1", &other).unwrap();
+    // So short that a beat fails within seconds.
+    let life = Life::of_new_session(clock.clone(), Some(3 * PATIENCE), clock.moment());
+    clock.advance(PATIENCE * 5 / 2);
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    watch(&agb, "stuck-1", &life).unwrap();
+    for _ in 0..3 {
+        looked().await;
+        life.start_beating(KeepAliveOptions::default()).unwrap();
+    }
+    looked().await;
+    life.stop_beating();
+    tokio::time::timeout(LONGEST_SLEEP, settled(&clock)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_of_unknown_times_that_nobody_listens_to_any_more_is_forgotten() {
+    let agb = agb(CLOSED_URL, &[]);
+    let clock = Clock::new();
+    let life = Life::of_found_session(clock.clone());
+    let subscription = life.subscribe(Arc::new(|_| {}));
+    watch(&agb, "s-1", &life).unwrap();
+    settled(&clock).await;
+    let weak = life.downgrade();
+    drop((life, subscription));
+    settled(&clock).await;
+    assert!(weak.upgrade().is_none());
+}
+
 /// No beat of a stuck session has to fail first.
 async fn is_beaten_beside_stuck_ones(agb: &Agb, other: &Agb) {
     let stuck: Vec<_> = (0..2 * lane::BEATS_AT_ONCE).map(|number| due(other, &format!("stuck-{number}"))).collect();

@@ -266,6 +266,23 @@ fn a_beat_that_failed_is_repeated_quickly_and_told() {
 }
 
 #[test]
+fn a_keep_alive_that_is_started_again_does_not_beat_beside_the_beat_that_is_under_way() {
+    let (clock, life) = new_session();
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    clock.advance(43 * SECOND);
+    assert!(step(&life).beat.is_some());
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    assert!(step(&life).beat.is_none(), "one waits to be sent");
+    assert!(life.begin_beat().is_some());
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    assert!(step(&life).beat.is_none(), "one is sent");
+    life.beaten(&Err(Error::new(ErrorKind::Network, "lost")));
+    while next_begun(&life).is_none() {}
+    life.beaten(&Ok(()));
+    assert_eq!(life.beating().unwrap().beats, 1);
+}
+
+#[test]
 fn a_keep_alive_ends_with_its_session_and_a_session_that_answers_again_has_it_back() {
     let (clock, life) = new_session();
     life.start_beating(KeepAliveOptions::default()).unwrap();
