@@ -222,12 +222,12 @@ impl Life {
         state.last_end_at = Some(now_at);
         state.has_failed = false;
         state.finished += 1;
-        if state.is_past(state.lifetime_end(), now) {
-            // It is younger than it was taken for, or has another longest life.
-            state.created = None;
-        }
+        // It is younger than it was taken for, or has another longest life.
+        let has_outlived = state.is_past(state.lifetime_end(), now) && state.created.take().is_some();
         // It answered: a release that was only reckoned has not come.
-        if state.release.take_if(|release| !release.confirmed).is_some() {
+        let was_released = state.release.take_if(|release| !release.confirmed).is_some();
+        // Where nobody listened the release was not even noticed, but the keep-alive had ended.
+        if has_outlived || was_released {
             if let Some(beating) = &mut state.beating {
                 beating.go_on();
             }
@@ -241,7 +241,7 @@ impl Life {
     /// The service no longer knows the session: why, as far as its times tell.
     pub(crate) fn gone(&self) {
         let reason = self.lock().reason_of_end(self.shared.clock.now());
-        self.released(Release { reason, confirmed: true });
+        self.released(reason);
     }
 
     /// Marks the start of a deletion from here, until the mark is dropped: nothing keeps the session alive meanwhile, and
@@ -253,12 +253,14 @@ impl Life {
     }
 
     fn deleted(&self) {
-        self.released(Release { reason: ReleaseReason::Deleted, confirmed: true });
+        self.released(ReleaseReason::Deleted);
     }
 
-    fn released(&self, release: Release) {
+    /// The service has said so. Its first word counts.
+    fn released(&self, reason: ReleaseReason) {
+        let release = Release { reason, confirmed: true };
         let mut state = self.lock();
-        if state.release.is_some_and(|known| known.confirmed || !release.confirmed) {
+        if state.release.is_some_and(|known| known.confirmed) {
             return;
         }
         let was_told = state.release.is_some();
@@ -268,11 +270,9 @@ impl Life {
         drop(state);
         tell(&told, &LifecycleEvent::Released(release));
         self.changed();
-        if release.confirmed {
-            self.shared.is_over.send_replace(true);
-            if let Some(end) = self.shared.end.get() {
-                end();
-            }
+        self.shared.is_over.send_replace(true);
+        if let Some(end) = self.shared.end.get() {
+            end();
         }
     }
 
@@ -711,6 +711,10 @@ pub(crate) struct WeakLife(Weak<Shared>);
 impl WeakLife {
     pub(crate) fn upgrade(&self) -> Option<Life> {
         self.0.upgrade().map(|shared| Life { shared })
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.0.strong_count() > 0
     }
 }
 

@@ -443,6 +443,20 @@ fn a_session_that_answers_long_after_its_longest_life_has_none_that_is_known() {
 }
 
 #[test]
+fn a_session_that_answers_long_after_its_longest_life_is_kept_alive_again_though_nobody_listens() {
+    let clock = Clock::new();
+    let life = Life::of_new_session(clock.clone(), Some(MAXIMUM_LIFETIME * 2), clock.moment());
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    clock.advance(MAXIMUM_LIFETIME);
+    step(&life);
+    assert!(!life.is_watched());
+    clock.advance(MINUTE);
+    life.begin().finished();
+    assert_eq!(life.beating().unwrap().stopped, None);
+    assert!(life.is_watched());
+}
+
+#[test]
 fn a_session_that_is_gone_while_it_is_being_deleted_was_deleted() {
     let (_, life) = new_session();
     let deletion = life.begin_deletion();
