@@ -207,6 +207,16 @@ describe("the sessions that are released", () => {
     });
   });
 
+  it("are not listed any more when their emulator has closed, by whatever name the client knows it", async () => {
+    const own = await Emulator.start({ isolation: "plain" });
+    const endpoint = own.url.replace("127.0.0.1", "localhost");
+    const agb = new AGB({ apiKey: own.apiKey, config: { endpoint }, releaseOnExit: true });
+    await createSession(agb);
+    expect(agb.liveSessions()).toHaveLength(1);
+    await own.close();
+    expect(agb.liveSessions()).toEqual([]);
+  });
+
   /** A program that prints the id of its session is ended by SIGTERM, as without the package, and its session with it. */
   async function expectReleasedAtSigterm(program: Running): Promise<void> {
     const line = await program.line(/^id /);

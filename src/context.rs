@@ -416,7 +416,7 @@ impl NativeSession {
         path: Option<String>,
         task_type: Option<String>,
     ) -> Result<PromiseRaw<'env, Outcome<NativeContextItems>>> {
-        let session = self.session().clone();
+        let session = self.session();
         promise(env, async move {
             outcome(session.context_info(context_id.as_deref(), path.as_deref(), task_type.as_deref()).await)
         })
@@ -429,7 +429,7 @@ impl NativeSession {
         env: &'env Env,
         target: NativeSyncTarget,
     ) -> Result<PromiseRaw<'env, Outcome<NativeStartedSync>>> {
-        let session = self.session().clone();
+        let session = self.session();
         promise(env, async move {
             let started = session.start_context_sync(&target.into()).await;
             outcome(started.map(|started| NativeStartedSync { session, started }))
@@ -445,7 +445,7 @@ impl NativeSession {
         max_retries: f64,
         retry_interval: f64,
     ) -> Result<PromiseRaw<'env, Outcome<NativeDone>>> {
-        let session = self.session().clone();
+        let session = self.session();
         promise(env, async move {
             outcome(session.sync_contexts(&target.into(), sync_limits(max_retries, retry_interval)).await)
         })

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
 
 use agb_client::lifecycle::registry::service_ended;
@@ -99,7 +99,7 @@ async fn start(options: NativeEmulatorOptions) -> agb_client::Result<NativeEmula
     let started = Emulator::start(options).await;
     let inner = started.map_err(|error| Error::new(ErrorKind::Config, error.to_string()).with_source(error))?;
     clients.clock.get_or_init(|| Clock::of_service(inner.url()));
-    Ok(NativeEmulator { inner: Arc::new(inner) })
+    Ok(NativeEmulator { inner: Arc::new(inner), end: Arc::new(Once::new()) })
 }
 
 /// The clients of this process that use an emulator: they are moved with it, and their keep-alives come in time.
@@ -346,6 +346,8 @@ impl NativeEmulatorFault {
 #[napi]
 pub struct NativeEmulator {
     inner: Arc<Emulator>,
+    /// Told of once: later, another emulator may have the address.
+    end: Arc<Once>,
 }
 
 #[napi]
@@ -436,17 +438,17 @@ impl NativeEmulator {
     /// Stops listening and ends all sessions.
     #[napi]
     pub fn close<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, ()>> {
-        let emulator = Arc::clone(&self.inner);
+        let (emulator, end) = (Arc::clone(&self.inner), Arc::clone(&self.end));
         promise(env, async move {
             emulator.close().await;
-            service_ended(emulator.url());
+            end.call_once(|| service_ended(emulator.url()));
         })
     }
 }
 
 impl Drop for NativeEmulator {
     fn drop(&mut self) {
-        service_ended(self.inner.url());
+        self.end.call_once(|| service_ended(self.inner.url()));
     }
 }
 

@@ -696,15 +696,8 @@ impl Agb {
 
     /// The life of a session that was asked for at the moment `asked`.
     pub(crate) fn life_of_new(&self, session_id: &str, idle_timeout: Option<Duration>, asked: Moment) -> Life {
-        let mut lives = self.lock_lives();
-        // Now and then is enough: what is left over is small.
-        if lives.len().is_power_of_two() {
-            lives.retain(|_, known| known.upgrade().is_some());
-        }
-        let end = Registry::of_process().removal(self, session_id);
-        let life = Life::of_new_session(self.inner.clock.clone(), idle_timeout, asked).ending_with(end);
-        lives.insert(session_id.to_owned(), life.downgrade());
-        life
+        let life = Life::of_new_session(self.inner.clock.clone(), idle_timeout, asked);
+        self.note_life(&mut self.lock_lives(), session_id, life)
     }
 
     /// The life of a session that somebody in this client may hold already.
@@ -713,10 +706,17 @@ impl Agb {
         if let Some(life) = lives.get(session_id).and_then(WeakLife::upgrade) {
             return life;
         }
-        let end = Registry::of_process().removal(self, session_id);
-        let life = Life::of_found_session(self.inner.clock.clone()).ending_with(end);
+        let life = Life::of_found_session(self.inner.clock.clone());
+        self.note_life(&mut lives, session_id, life)
+    }
+
+    fn note_life(&self, lives: &mut HashMap<String, WeakLife>, session_id: &str, life: Life) -> Life {
+        // Now and then is enough: what is left over is small.
+        if lives.len().is_power_of_two() {
+            lives.retain(|_, known| known.is_held());
+        }
         lives.insert(session_id.to_owned(), life.downgrade());
-        life
+        life.ending_with(Registry::of_process().removal(self, session_id))
     }
 
     /// Turns at the files of this client's sessions.

@@ -381,3 +381,15 @@ async fn so_does_one_whose_answer_got_lost_and_finding_it_again_was_its_last_use
     assert!(found.age().unwrap() >= Duration::from_secs(60), "{found:?}");
     assert!(found.idle_for() < Duration::from_secs(20), "{found:?}");
 }
+
+#[test]
+fn sessions_that_nobody_holds_are_forgotten_however_they_were_found() {
+    let agb = crate::testing::agb("http://service.test", &[]);
+    let held = agb.life_of_found("held");
+    for number in 0..100 {
+        agb.life_of_found(&format!("s-{number}"));
+        agb.life_of_new(&format!("n-{number}"), None, agb.clock().moment());
+    }
+    assert!(agb.lock_lives().len() < 10);
+    assert!(agb.life_of_found("held").is_same(&held));
+}

@@ -161,8 +161,6 @@ pub(super) struct Beating {
     /// When it ends at the latest.
     end: Option<Instant>,
     stopped: Option<StopReason>,
-    /// Is a beat under way, or waiting to be sent?
-    pub(super) is_under_way: bool,
     /// The share of the time-out after which the next beat is due.
     share: f64,
     /// After a failure.
@@ -182,7 +180,6 @@ impl Beating {
             share: with_jitter(options.share()),
             options,
             stopped: None,
-            is_under_way: false,
             retry_at: None,
             attempt: 0,
             beats: 0,
@@ -208,11 +205,8 @@ impl Beating {
         self.is_running() && (is_held || self.options.mode == KeepAliveMode::Always)
     }
 
-    /// When the next beat is due; `None` while one is under way.
+    /// When the next beat is due.
     pub(super) fn due(&self, basis: Instant, timeout: Duration) -> Option<Instant> {
-        if self.is_under_way {
-            return None;
-        }
         let regular = basis.checked_add(timeout.mul_f64(self.share))?;
         // A call that came after the failed beat has done its work.
         Some(self.retry_at.map_or(regular, |retry| retry.max(regular)))
@@ -249,7 +243,6 @@ impl Beating {
     }
 
     pub(super) fn succeeded(&mut self, at: SystemTime) {
-        self.is_under_way = false;
         self.retry_at = None;
         self.attempt = 0;
         self.beats += 1;
@@ -266,7 +259,6 @@ impl Beating {
         timeout: Duration,
         left: Duration,
     ) -> KeepAliveFailure {
-        self.is_under_way = false;
         self.attempt += 1;
         self.failures += 1;
         self.last_error = Some(error.message().to_owned());

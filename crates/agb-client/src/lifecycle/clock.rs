@@ -26,10 +26,10 @@ impl Clock {
         Self::default()
     }
 
-    /// The clock that everything in this process shares that talks to, or is, the service at `base_url`. Only scheme,
-    /// host and port count, and all names of this machine's loopback are one host; a text that is no URL is its own key.
+    /// The clock that everything in this process shares that talks to, or is, the service at `base_url`: whatever has
+    /// the same [`origin`].
     pub fn of_service(base_url: &str) -> Self {
-        let origin = Url::parse(base_url).map_or_else(|_| base_url.to_owned(), origin);
+        let origin = origin(base_url);
         let mut clocks = OF_SERVICE.lock().unwrap_or_else(PoisonError::into_inner);
         clocks.retain(|_, offset| offset.strong_count() > 0);
         if let Some(offset_ns) = clocks.get(&origin).and_then(Weak::upgrade) {
@@ -81,7 +81,10 @@ pub struct Moment {
     pub(crate) date: SystemTime,
 }
 
-fn origin(mut url: Url) -> String {
+/// What two URLs of one service have in common: scheme, host and port, where all names of this machine's loopback are one
+/// host. A text that is no URL is its own origin.
+pub(super) fn origin(base_url: &str) -> String {
+    let Ok(mut url) = Url::parse(base_url) else { return base_url.to_owned() };
     let is_loopback = match url.host() {
         Some(Host::Domain(name)) => name.trim_end_matches('.') == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

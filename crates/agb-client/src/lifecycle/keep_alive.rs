@@ -46,7 +46,7 @@ impl Watch {
             session_id: session_id.clone(),
             life: life.clone(),
             due: None,
-            is_beating: false,
+            beats: 0,
         });
         ENGINE.look_again_at(*number);
     }
@@ -122,7 +122,8 @@ struct Entry {
     session_id: String,
     life: Life,
     due: Option<Instant>,
-    is_beating: bool,
+    /// Those that are under way: the next may be wanted before it is noted that one has ended.
+    beats: usize,
 }
 
 impl Entry {
@@ -305,7 +306,7 @@ impl Plan {
     /// A beat is to be sent, and answered by `end`.
     fn beat_wanted(&mut self, number: u64, end: Instant) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
-        entry.is_beating = true;
+        entry.beats += 1;
         if let Some(queue) = self.queues.get_mut(&entry.life.clock().id()) {
             queue.beats_under_way += 1;
         }
@@ -323,7 +324,7 @@ impl Plan {
 
     fn beat_ended(&mut self, number: u64) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
-        entry.is_beating = false;
+        entry.beats = entry.beats.saturating_sub(1);
         if let Some(queue) = self.queues.get_mut(&entry.life.clock().id()) {
             queue.beats_under_way = queue.beats_under_way.saturating_sub(1);
         }
@@ -339,7 +340,7 @@ impl Plan {
 
     /// Nobody wants news of this life any more; it is put back when somebody does.
     fn forget(&mut self, number: u64) {
-        if self.entries.get(&number).is_some_and(|entry| entry.is_beating) {
+        if self.entries.get(&number).is_some_and(|entry| entry.beats > 0) {
             return;
         }
         self.set_due(number, None);

@@ -113,6 +113,8 @@ struct State {
     last_end: Instant,
     last_end_at: Option<SystemTime>,
     in_flight: usize,
+    /// Has a call failed since the last one that did its work?
+    has_failed: bool,
     /// Has the call under way been told of?
     has_told_of_call: bool,
     /// Calls that did their work.
@@ -122,6 +124,8 @@ struct State {
     deletions: usize,
     release: Option<Release>,
     beating: Option<Beating>,
+    /// Is a beat under way, or waiting to be sent? Whatever keep-alive wanted it: another may have taken its place.
+    is_beat_under_way: bool,
     /// The end of activity whose idle time was announced to be running out.
     told_of_idle: Option<Instant>,
     has_told_of_lifetime: bool,
@@ -184,7 +188,7 @@ impl Life {
         if is_wanted {
             self.changed();
         }
-        InFlight { life: self.clone() }
+        InFlight { life: self.clone(), has_finished: false }
     }
 
     /// Does a call that holds the timer, and takes from its outcome what it says of the session.
@@ -216,13 +220,14 @@ impl Life {
         let mut state = self.lock();
         state.last_end = state.last_end.max(now);
         state.last_end_at = Some(now_at);
+        state.has_failed = false;
         state.finished += 1;
-        if state.is_past(state.lifetime_end(), now) {
-            // It is younger than it was taken for, or has another longest life.
-            state.created = None;
-        }
+        // It is younger than it was taken for, or has another longest life.
+        let has_outlived = state.is_past(state.lifetime_end(), now) && state.created.take().is_some();
         // It answered: a release that was only reckoned has not come.
-        if state.release.take_if(|release| !release.confirmed).is_some() {
+        let was_released = state.release.take_if(|release| !release.confirmed).is_some();
+        // Where nobody listened the release was not even noticed, but the keep-alive had ended.
+        if has_outlived || was_released {
             if let Some(beating) = &mut state.beating {
                 beating.go_on();
             }
@@ -236,7 +241,7 @@ impl Life {
     /// The service no longer knows the session: why, as far as its times tell.
     pub(crate) fn gone(&self) {
         let reason = self.lock().reason_of_end(self.shared.clock.now());
-        self.released(Release { reason, confirmed: true });
+        self.released(reason);
     }
 
     /// Marks the start of a deletion from here, until the mark is dropped: nothing keeps the session alive meanwhile, and
@@ -248,12 +253,14 @@ impl Life {
     }
 
     fn deleted(&self) {
-        self.released(Release { reason: ReleaseReason::Deleted, confirmed: true });
+        self.released(ReleaseReason::Deleted);
     }
 
-    fn released(&self, release: Release) {
+    /// The service has said so. Its first word counts.
+    fn released(&self, reason: ReleaseReason) {
+        let release = Release { reason, confirmed: true };
         let mut state = self.lock();
-        if state.release.is_some_and(|known| known.confirmed || !release.confirmed) {
+        if state.release.is_some_and(|known| known.confirmed) {
             return;
         }
         let was_told = state.release.is_some();
@@ -263,11 +270,9 @@ impl Life {
         drop(state);
         tell(&told, &LifecycleEvent::Released(release));
         self.changed();
-        if release.confirmed {
-            self.shared.is_over.send_replace(true);
-            if let Some(end) = self.shared.end.get() {
-                end();
-            }
+        self.shared.is_over.send_replace(true);
+        if let Some(end) = self.shared.end.get() {
+            end();
         }
     }
 
@@ -377,6 +382,7 @@ impl Life {
 
     pub(crate) fn unsubscribe(&self, id: u64) {
         self.lock().listeners.retain(|(known, _)| *known != id);
+        self.changed();
     }
 
     /// Does the engine have to look after this life? Not after its release, which an answer may prove wrong: that is a
@@ -409,6 +415,7 @@ impl Life {
 
     /// The outcome of a beat that [began](Self::begin_beat).
     pub(crate) fn beaten(&self, outcome: &Result<()>) {
+        self.lock().is_beat_under_way = false;
         match outcome {
             Ok(()) => {
                 self.touch();
@@ -469,12 +476,14 @@ impl State {
             last_end: known,
             last_end_at: None,
             in_flight: 0,
+            has_failed: false,
             has_told_of_call: false,
             finished: 0,
             held: 0,
             deletions: 0,
             release: None,
             beating: None,
+            is_beat_under_way: false,
             told_of_idle: None,
             has_told_of_lifetime: false,
             listeners: Vec::new(),
@@ -510,9 +519,10 @@ impl State {
     }
 
     /// The activity that the next beat is counted from. While a call runs it is its start: the service holds the timer
-    /// then, but a connection that broke unseen would look the same from here.
+    /// then, but a connection that broke unseen would look the same from here. After one that failed, only what did its
+    /// work counts: calls that fail one upon the other must not put the beat off.
     fn basis(&self) -> Instant {
-        if self.in_flight > 0 { self.last_start.max(self.last_end) } else { self.last_end }
+        if self.in_flight > 0 && !self.has_failed { self.last_start.max(self.last_end) } else { self.last_end }
     }
 
     fn idle_end(&self) -> Option<Instant> {
@@ -608,18 +618,16 @@ impl State {
         if !is_due {
             return None;
         }
-        beating.is_under_way = true;
+        self.is_beat_under_way = true;
         now.checked_add(left)
     }
 
     /// Other calls may have done its work while the beat waited, or the session may have ended.
     fn begin_beat(&mut self, now: Instant) -> Option<Duration> {
-        let left = self.left_to_beat(now);
-        self.beating.as_mut()?.is_under_way = false;
+        self.is_beat_under_way = false;
         self.next_beat().filter(|due| now >= *due)?;
-        let beating = self.beating.as_mut()?;
-        beating.is_under_way = true;
-        Some(beat::limit(left))
+        self.is_beat_under_way = true;
+        Some(beat::limit(self.left_to_beat(now)))
     }
 
     /// What is left of the time in which a beat has to be answered.
@@ -627,11 +635,11 @@ impl State {
         self.idle_timeout.unwrap_or_default().saturating_sub(now.saturating_duration_since(self.basis()))
     }
 
-    /// When the next beat is due, if one is wanted.
+    /// When the next beat is due, if one is wanted; none is while one is under way.
     fn next_beat(&self) -> Option<Instant> {
         let beating = self.beating.as_ref()?;
         let is_ending = self.release.is_some() || self.deletions > 0;
-        if is_ending || !beating.is_wanted(self.held > 0 || self.in_flight > 0) {
+        if is_ending || self.is_beat_under_way || !beating.is_wanted(self.held > 0 || self.in_flight > 0) {
             return None;
         }
         beating.due(self.basis(), self.idle_timeout?)
@@ -704,6 +712,10 @@ impl WeakLife {
     pub(crate) fn upgrade(&self) -> Option<Life> {
         self.0.upgrade().map(|shared| Life { shared })
     }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.0.strong_count() > 0
+    }
 }
 
 /// A call that is under way.
@@ -711,11 +723,13 @@ impl WeakLife {
 #[must_use]
 pub struct InFlight {
     life: Life,
+    has_finished: bool,
 }
 
 impl InFlight {
     /// The service did the work: the timer starts anew now.
-    pub fn finished(self) {
+    pub fn finished(mut self) {
+        self.has_finished = true;
         self.life.touch();
     }
 }
@@ -724,13 +738,15 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.life.lock();
         state.in_flight = state.in_flight.saturating_sub(1);
+        state.has_failed |= !self.has_finished;
         let becomes_idle =
             state.in_flight == 0 && std::mem::take(&mut state.has_told_of_call) && state.release.is_none();
         let told = if becomes_idle { state.hearers() } else { Vec::new() };
         drop(state);
         tell(&told, &LifecycleEvent::Idle);
-        // What was not due during the call may be due sooner than the engine reckons.
-        if !told.is_empty() {
+        // Sooner than the engine reckons, the next beat may be due after a call that failed, and the notice of the idle
+        // time after any.
+        if !self.has_finished || !told.is_empty() {
             self.life.changed();
         }
     }

@@ -5,17 +5,17 @@
 //! detached it, or it can't be alive any more: nobody has to hold the session for that, as the forgotten ones are those
 //! that matter.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, btree_map};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use std::{fmt, mem};
 
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
 use crate::agb::Agb;
-use crate::config;
 use crate::lifecycle::Life;
+use crate::lifecycle::clock::origin;
 
 static OF_PROCESS: LazyLock<Registry> = LazyLock::new(Registry::default);
 
@@ -43,10 +43,8 @@ pub struct LiveSession {
 }
 
 /// A service that ran in this process has ended, and its sessions with it.
-pub fn service_ended(endpoint: &str) {
-    if let Ok(service) = config::base_url(endpoint) {
-        Registry::of_process().remove_service(&service);
-    }
+pub fn service_ended(url: &str) {
+    Registry::of_process().remove_service(url);
 }
 
 /// Which sessions are meant.
@@ -111,8 +109,8 @@ struct State {
 }
 
 /// A session that is being created.
-#[derive(Debug, Clone, PartialEq, Eq)]
 struct Nameless {
+    number: u64,
     service: String,
     policy: ExitPolicy,
 }
@@ -122,13 +120,41 @@ struct Entry {
     agb: Agb,
     policy: ExitPolicy,
     life: Life,
-    image_id: String,
-    created_at: Option<SystemTime>,
-    adopted: bool,
+    about: About,
     /// Is somebody releasing it?
     claimed: bool,
 }
 
+impl Entry {
+    /// Makes the client of `new` responsible, which has a life of its own for the session; gives what that replaces.
+    fn pass_to(&mut self, new: Entry) -> (Agb, Life) {
+        self.policy = new.policy;
+        (mem::replace(&mut self.agb, new.agb), mem::replace(&mut self.life, new.life))
+    }
+}
+
+/// What is known of a session since it came here.
+struct About {
+    image_id: String,
+    created_at: Option<SystemTime>,
+    adopted: bool,
+}
+
+impl State {
+    fn next_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Takes those off that are meant.
+    fn take(&mut self, is_meant: impl Fn(&Key, &Entry) -> bool) -> Vec<Entry> {
+        let meant = self.live.iter().filter(|(key, entry)| is_meant(key, entry));
+        let keys: Vec<_> = meant.map(|(key, _)| key.clone()).collect();
+        keys.iter().filter_map(|key| self.live.remove(key)).collect()
+    }
+}
+
+/// Entries are dropped outside the lock: what else goes with a life or a client is unknown here.
 impl Registry {
     /// The registry of this process.
     pub(crate) fn of_process() -> &'static Self {
@@ -138,71 +164,51 @@ impl Registry {
     /// Counts a session that is being created with `agb`, until the mark is dropped. `None` if that client's sessions
     /// are not to be released.
     pub(crate) fn creating(&self, agb: &Agb) -> Option<Creating<'_>> {
-        let session = Nameless { service: agb.base_url().to_owned(), policy: agb.exit_policy()? };
-        self.lock().creating.push(session.clone());
-        Some(Creating { registry: self, session })
+        let (service, policy) = (agb.base_url().to_owned(), agb.exit_policy()?);
+        let mut state = self.lock();
+        let number = state.next_number();
+        state.creating.push(Nameless { number, service, policy });
+        Some(Creating { registry: self, number })
     }
 
     /// Adds a session that was created now.
     pub(crate) fn add_created(&self, agb: &Agb, session_id: &str, image_id: &str, life: &Life) {
-        self.add(agb, session_id, |number, policy| Entry {
-            number,
-            agb: agb.clone(),
-            policy,
-            life: life.clone(),
-            image_id: image_id.to_owned(),
-            created_at: life.view().created_at,
-            adopted: false,
-            claimed: false,
-        });
+        let about = About { image_id: image_id.to_owned(), created_at: life.view().created_at, adopted: false };
+        self.add(agb, session_id, life, about);
     }
 
     /// Adds a session that was found, or makes `agb` responsible for one that is there already. `false` if that client's
     /// sessions are not to be released.
     pub(crate) fn adopt(&self, agb: &Agb, session_id: &str, image_id: &str, life: &Life) -> bool {
-        self.add(agb, session_id, |number, policy| Entry {
-            number,
-            agb: agb.clone(),
-            policy,
-            life: life.clone(),
-            image_id: image_id.to_owned(),
-            created_at: None,
-            adopted: true,
-            claimed: false,
-        })
+        let about = About { image_id: image_id.to_owned(), created_at: None, adopted: true };
+        self.add(agb, session_id, life, about)
     }
 
-    fn add(&self, agb: &Agb, session_id: &str, entry: impl FnOnce(u64, ExitPolicy) -> Entry) -> bool {
+    fn add(&self, agb: &Agb, session_id: &str, life: &Life, about: About) -> bool {
         let Some(policy) = agb.exit_policy() else { return false };
         // Now and then is enough.
         if self.lock().live.len().is_power_of_two() {
             self.drop_dead();
         }
         let mut state = self.lock();
-        match state.live.get_mut(&key(agb, session_id)) {
-            Some(known) => {
-                known.agb = agb.clone();
-                known.policy = policy;
+        let number = state.next_number();
+        let new = Entry { number, agb: agb.clone(), policy, life: life.clone(), about, claimed: false };
+        let replaced = match state.live.entry(key(agb, session_id)) {
+            btree_map::Entry::Occupied(mut known) => Some(known.get_mut().pass_to(new)),
+            btree_map::Entry::Vacant(free) => {
+                free.insert(new);
+                None
             }
-            None => {
-                let number = state.next;
-                state.next += 1;
-                state.live.insert(key(agb, session_id), entry(number, policy));
-            }
-        }
+        };
         drop(state);
+        drop(replaced);
         self.changed.notify_waiters();
         true
     }
 
     /// Takes those off that can't be alive any more.
     fn drop_dead(&self) {
-        let mut state = self.lock();
-        let is_dead = |(_, entry): &(&Key, &Entry)| !entry.claimed && entry.life.is_long_over();
-        let keys: Vec<_> = state.live.iter().filter(is_dead).map(|(key, _)| key.clone()).collect();
-        let dead: Vec<_> = keys.iter().filter_map(|key| state.live.remove(key)).collect();
-        drop(state);
-        // Not under the lock: what else goes with a life is unknown here.
+        let dead = self.lock().take(|_, entry| !entry.claimed && entry.life.is_long_over());
         drop(dead);
     }
 
@@ -221,12 +227,14 @@ impl Registry {
         removed.is_some()
     }
 
-    /// Takes all sessions of a service off.
-    fn remove_service(&self, service: &str) {
+    /// Takes all sessions of a service off, by whatever name of it their clients know it.
+    fn remove_service(&self, url: &str) {
+        let ended = origin(url);
         let mut state = self.lock();
-        state.live.retain(|key, _| key.service != service);
-        state.creating.retain(|session| session.service != service);
+        let sessions = state.take(|key, _| origin(&key.service) == ended);
+        state.creating.retain(|session| origin(&session.service) != ended);
         drop(state);
+        drop(sessions);
         self.changed.notify_waiters();
     }
 
@@ -239,9 +247,9 @@ impl Registry {
         own.into_iter()
             .map(|(key, entry)| LiveSession {
                 session_id: key.session_id.clone(),
-                image_id: entry.image_id.clone(),
-                created_at: entry.created_at,
-                adopted: entry.adopted,
+                image_id: entry.about.image_id.clone(),
+                created_at: entry.about.created_at,
+                adopted: entry.about.adopted,
             })
             .collect()
     }
@@ -286,7 +294,8 @@ impl Registry {
 
     /// Takes a claimed session off: it was released.
     pub(super) fn settle(&self, key: &Key) {
-        self.lock().live.remove(key);
+        let settled = self.lock().live.remove(key);
+        drop(settled);
         self.changed.notify_waiters();
     }
 
@@ -353,7 +362,7 @@ fn key(agb: &Agb, session_id: &str) -> Key {
 #[must_use]
 pub(crate) struct Creating<'a> {
     registry: &'a Registry,
-    session: Nameless,
+    number: u64,
 }
 
 impl Creating<'_> {
@@ -366,11 +375,7 @@ impl Creating<'_> {
 
 impl Drop for Creating<'_> {
     fn drop(&mut self) {
-        let mut state = self.registry.lock();
-        if let Some(position) = state.creating.iter().position(|session| *session == self.session) {
-            state.creating.swap_remove(position);
-        }
-        drop(state);
+        self.registry.lock().creating.retain(|session| session.number != self.number);
         self.registry.changed.notify_waiters();
     }
 }
@@ -447,6 +452,29 @@ mod tests {
     }
 
     #[test]
+    fn sessions_end_with_their_service_by_whatever_name_it_is_known() {
+        let registry = Registry::default();
+        created(&registry, &owned_by("http://localhost:41/", 1), "s-1");
+        created(&registry, &owned_by("http://localhost:42", 1), "s-2");
+        let _creating = registry.creating(&owned_by("http://[::1]:41", 1));
+        registry.remove_service("http://127.0.0.1:41");
+        assert_eq!(registry.left(), (vec!["s-2".to_owned()], 0));
+    }
+
+    #[test]
+    fn a_creation_at_a_service_that_ended_is_not_one_at_the_next_of_its_name() {
+        let registry = Registry::default();
+        let agb = owned_by("http://service.test", 1);
+        let old = registry.creating(&agb);
+        registry.remove_service("http://service.test");
+        let new = registry.creating(&agb);
+        drop(old);
+        assert_eq!(registry.left().1, 1);
+        drop(new);
+        assert!(registry.is_empty());
+    }
+
+    #[test]
     fn whoever_adopts_a_session_owns_it_from_then_on() {
         let registry = Registry::default();
         created(&registry, &owned_by("http://service.test", 1), "s-1");
@@ -456,6 +484,17 @@ mod tests {
         let [session] = &registry.sessions_of(&heir)[..] else { panic!("{registry:?}") };
         assert_eq!((session.image_id.as_str(), session.adopted), ("image", false));
         assert_eq!(ids(&registry.claim(Scope::Owner(2))), ["s-1"]);
+    }
+
+    #[test]
+    fn whoever_adopts_a_session_says_how_long_it_may_live() {
+        let registry = Registry::default();
+        let (agb, heir) = (owned_by("http://heir.test", 1), owned_by("http://heir.test", 2));
+        created(&registry, &agb, "s-1");
+        agb.clock().advance(40 * MINUTE);
+        let life = heir.life_of_found("s-1");
+        assert!(registry.adopt(&heir, "s-1", "", &life));
+        assert_eq!(registry.sessions_of(&heir).len(), 1);
     }
 
     #[test]
@@ -486,6 +525,7 @@ mod tests {
         drop(creating);
         assert!(!registry.is_busy(Scope::Everything, 0) && registry.is_empty());
     }
+
     #[test]
     fn a_session_that_can_not_be_alive_any_more_is_dropped_and_one_that_still_answers_is_not() {
         let registry = Registry::default();

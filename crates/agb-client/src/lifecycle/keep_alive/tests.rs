@@ -29,7 +29,7 @@ async fn advance(clock: &Clock, by: Duration) {
 /// to a beat and the plan for the next one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_counts_as_settled_that_is_still_being_looked_at() {
-    let server = Server::start(|_| reply(200, r#"{"success":true,"code":"ok","requestId":"r"}"#)).await;
+    let server = answering().await;
     let agb = server.agb();
     for round in 0..300 {
         let clock = Clock::new();
@@ -41,6 +41,28 @@ async fn nothing_counts_as_settled_that_is_still_being_looked_at() {
         assert!((4..=6).contains(&beats), "round {round}: {beats} beats in three minutes");
         life.stop_beating();
     }
+}
+
+/// A service that answers every beat.
+async fn answering() -> Server {
+    Server::start(|_| reply(200, r#"{"success":true,"code":"ok","requestId":"r"}"#)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_beat_that_a_call_put_off_is_sent_as_soon_as_the_call_has_failed() {
+    let server = answering().await;
+    let clock = Clock::new();
+    let life = Life::of_new_session(clock.clone(), Some(IDLE_TIMEOUT), clock.moment());
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    watch(&server.agb(), "s-1", &life).unwrap();
+    advance(&clock, IDLE_TIMEOUT / 3).await;
+    let call = life.begin();
+    advance(&clock, IDLE_TIMEOUT * 5 / 12).await;
+    assert_eq!(life.beating().unwrap().beats, 0, "the call has put it off");
+    drop(call);
+    settled(&clock).await;
+    assert_eq!(life.beating().unwrap().beats, 1);
+    life.stop_beating();
 }
 
 /// A service that never answers for the sessions whose ids begin with `stuck`.
@@ -80,6 +102,50 @@ fn due(agb: &Agb, session_id: &str) -> Life {
     life.start_beating(KeepAliveOptions::default()).unwrap();
     watch(agb, session_id, &life).unwrap();
     life
+}
+
+/// Waits until the engine has looked at everything that has changed.
+async fn looked() {
+    while ENGINE.lock().is_turning || !ENGINE.changed().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keep_alive_that_is_started_again_and_stopped_during_a_beat_leaves_nothing_to_wait_for() {
+    let stuck = HalfStuck::start().await;
+    let agb = agb(&stuck.url, &[]);
+    let clock = Clock::new();
+    // What is counted on its clock stays while it is there.
+    let other = Life::of_found_session(clock.clone());
+    let _subscription = other.subscribe(Arc::new(|_| {}));
+    watch(&agb, "s-1", &other).unwrap();
+    // So short that a beat fails within seconds.
+    let life = Life::of_new_session(clock.clone(), Some(3 * PATIENCE), clock.moment());
+    clock.advance(PATIENCE * 5 / 2);
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    watch(&agb, "stuck-1", &life).unwrap();
+    for _ in 0..3 {
+        looked().await;
+        life.start_beating(KeepAliveOptions::default()).unwrap();
+    }
+    looked().await;
+    life.stop_beating();
+    tokio::time::timeout(LONGEST_SLEEP, settled(&clock)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_of_unknown_times_that_nobody_listens_to_any_more_is_forgotten() {
+    let agb = agb(CLOSED_URL, &[]);
+    let clock = Clock::new();
+    let life = Life::of_found_session(clock.clone());
+    let subscription = life.subscribe(Arc::new(|_| {}));
+    watch(&agb, "s-1", &life).unwrap();
+    settled(&clock).await;
+    let weak = life.downgrade();
+    drop((life, subscription));
+    settled(&clock).await;
+    assert!(weak.upgrade().is_none());
 }
 
 /// No beat of a stuck session has to fail first.

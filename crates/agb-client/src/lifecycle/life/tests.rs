@@ -222,6 +222,24 @@ fn a_long_call_is_accompanied_by_beats() {
 }
 
 #[test]
+fn calls_that_fail_one_upon_the_other_do_not_put_a_beat_off() {
+    let (clock, life) = new_session();
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    for _ in 0..8 {
+        let call = life.begin();
+        clock.advance(5 * SECOND);
+        drop(call);
+    }
+    let _call = life.begin();
+    clock.advance(3 * SECOND);
+    assert!(begun(&life).is_some());
+    life.beaten(&Ok(()));
+    let _another = life.begin();
+    clock.advance(29 * SECOND);
+    assert_eq!(begun(&life), None, "one that succeeded is counted from");
+}
+
+#[test]
 fn a_beat_that_failed_is_repeated_quickly_and_told() {
     let (clock, life) = new_session();
     let (events, _subscription) = heard(&life);
@@ -245,6 +263,23 @@ fn a_beat_that_failed_is_repeated_quickly_and_told() {
     let status = life.beating().unwrap();
     assert_eq!((status.beats, status.failures, status.last_error), (1, 4, None));
     assert_eq!(life.view().release, None);
+}
+
+#[test]
+fn a_keep_alive_that_is_started_again_does_not_beat_beside_the_beat_that_is_under_way() {
+    let (clock, life) = new_session();
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    clock.advance(43 * SECOND);
+    assert!(step(&life).beat.is_some());
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    assert!(step(&life).beat.is_none(), "one waits to be sent");
+    assert!(life.begin_beat().is_some());
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    assert!(step(&life).beat.is_none(), "one is sent");
+    life.beaten(&Err(Error::new(ErrorKind::Network, "lost")));
+    while next_begun(&life).is_none() {}
+    life.beaten(&Ok(()));
+    assert_eq!(life.beating().unwrap().beats, 1);
 }
 
 #[test]
@@ -405,6 +440,20 @@ fn a_session_that_answers_long_after_its_longest_life_has_none_that_is_known() {
     let released = |event: &&LifecycleEvent| matches!(event, LifecycleEvent::Released(_));
     assert_eq!(events.lock().unwrap().iter().filter(released).count(), 1);
     assert!(!life.is_long_over());
+}
+
+#[test]
+fn a_session_that_answers_long_after_its_longest_life_is_kept_alive_again_though_nobody_listens() {
+    let clock = Clock::new();
+    let life = Life::of_new_session(clock.clone(), Some(MAXIMUM_LIFETIME * 2), clock.moment());
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    clock.advance(MAXIMUM_LIFETIME);
+    step(&life);
+    assert!(!life.is_watched());
+    clock.advance(MINUTE);
+    life.begin().finished();
+    assert_eq!(life.beating().unwrap().stopped, None);
+    assert!(life.is_watched());
 }
 
 #[test]
