@@ -35,7 +35,7 @@ export interface Recoverable {
   create(): Promise<NativeFoundSession | NativeFailure>;
   /** Puts another session behind the handle. */
   adopt(found: NativeFoundSession): void;
-  /** Runs the program's own code. */
+  /** Has the new session heard again, and runs the program's own code. */
   restore(): Promise<unknown>;
   /** Tells that it is done. */
   recreated(event: { oldId: string; newId: string }): void;
@@ -67,6 +67,7 @@ const UNTOUCHED: ReadonlySet<string> = new Set(
     keepAliveStatus: true,
     lifecycle: true,
     mark: true,
+    listen: true,
     onLifecycle: true,
     startKeepAlive: true,
     status: true,

@@ -103,7 +103,10 @@ export class Session {
         current: () => nativeOf(session),
         create,
         adopt: (found) => session.#replace(found),
-        restore: async () => restore?.(session),
+        restore: async () => {
+          await nativeOf(session).connectListeners();
+          await restore?.(session);
+        },
         recreated: (event) => session.#listeners.emit("recreated", event),
       },
       () => session.#sessionId,
@@ -284,7 +287,8 @@ export class Session {
   /**
    * Hears the messages that the service pushes over the session's WebSocket, which is opened for it, kept while somebody
    * listens, and opened again when it breaks, at most ten times in a row; a line in the log says when it is given up.
-   * Listeners don't keep the process running; what the callback throws is logged. They end with the session.
+   * Listeners don't keep the process running; what the callback throws is logged. They end with the session; with
+   * `recreate` of `agb.open` they go over to the new one: `restore` need not listen again.
    *
    * @param target who the messages are for; for messages to all clients, who sends them
    * @throws {AGBError} without target or callback, and when there is no connection
