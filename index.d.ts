@@ -2701,7 +2701,8 @@ declare class AGB {
      * With `recreate` the session is replaced when a call finds that it is gone for good, be it idle for too long or at the
      * end of its maximum lifetime: another one is made with the same parameters, `restore` runs, and a call that can't have
      * run in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
-     * stays, its id changes (event `recreated`). At most three times within ten minutes, and never after `delete`.
+     * stays, its id changes (event `recreated`). At most three times within ten minutes: then calls fail with the
+     * code `RecreationLimit`. After `delete` it is never replaced.
      *
      * @param params at least an `imageId`
      * @param options `signal` gives up the creation; what the service makes all the same is released

@@ -40,6 +40,11 @@ function gate(): { open: () => void; passed: Promise<void> } {
   return { open, passed };
 }
 
+/** Lets what can go on do so, on a clock that stands still. */
+async function someTurns(): Promise<void> {
+  for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
 /** All but `setTimeout`, which the facade waits with. */
 const NOT_FAKED = [
   "Date",
@@ -418,6 +423,26 @@ describe("restore", () => {
     await session.delete();
   });
 
+  it("has two minutes from its beginning, however long the creation took", async () => {
+    const { session, events } = await open();
+    await deleteElsewhere(session);
+    const slow = spec.emulator.faults.add({ operation: "createSession", kind: "delay", ms: 3_000 });
+    const first = session.keepAlive();
+    await until("another one is being made", () => slow.hits === 1);
+    jest.useFakeTimers({ now: Date.now(), doNotFake: [...NOT_FAKED] });
+    try {
+      const second = session.keepAlive();
+      await someTurns();
+      jest.advanceTimersByTime(1_000_000);
+      must(await second);
+      must(await first);
+    } finally {
+      jest.useRealTimers();
+    }
+    expect(events).toHaveLength(1);
+    must(await session.delete());
+  });
+
   it("replaces nothing itself: a loss meanwhile fails its calls", async () => {
     const results: boolean[] = [];
     const { session } = await open({
@@ -467,6 +492,30 @@ describe("limits", () => {
     expect(first).toMatchObject({ success: false, errorMessage: expect.stringMatching(/creating another failed/) });
     must(await session.keepAlive());
     expect(events).toHaveLength(1);
+    must(await session.delete());
+  });
+
+  it("gives a new session up that can't be used, as the program has changed the key", async () => {
+    const apiKey = spec.emulator.apiKey;
+    const agb = clientOf(spec.emulator);
+    const session = await agb.open({ imageId: IMAGE_WITHOUT_LINK }, { recreate: true });
+    const events: RecreatedEvent[] = [];
+    session.on("recreated", (event) => events.push(event));
+    const oldId = session.getSessionId();
+    await deleteElsewhere(session);
+    const before = livingIds();
+    const slow = spec.emulator.faults.add({ operation: "createSession", kind: "delay", ms: 3_000 });
+    const call = session.keepAlive();
+    await until("another one is being made", () => slow.hits === 1);
+    agb.apiKey = "";
+    expect(await call).toMatchObject({
+      success: false,
+      errorMessage: expect.stringMatching(/creating another failed/),
+    });
+    agb.apiKey = apiKey;
+    expect([livingIds(), session.getSessionId(), events]).toEqual([before, oldId, []]);
+    must(await session.keepAlive());
+    expect(events).toEqual([{ oldId, newId: session.getSessionId() }]);
     must(await session.delete());
   });
 

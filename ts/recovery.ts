@@ -7,7 +7,7 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 
-import { SessionError } from "./errors";
+import { failureOf as failureToldBy, SessionError } from "./errors";
 import type { NativeFailure, NativeFoundSession, NativeRoute, NativeSession } from "./native";
 import { failureOf, isFailure } from "./support/call";
 import { atMost } from "./support/patience";
@@ -33,7 +33,7 @@ export interface Recoverable {
   current(): NativeSession;
   /** Makes another session. */
   create(): Promise<NativeFoundSession | NativeFailure>;
-  /** Puts another session behind the handle. */
+  /** Puts another session behind the handle; one that throws has left the handle as it was. */
   adopt(found: NativeFoundSession): void;
   /** Has the new session heard again, and runs the program's own code. */
   restore(): Promise<unknown>;
@@ -45,7 +45,7 @@ const LIMIT = 3;
 const LIMIT_WINDOW_MS = 10 * 60_000;
 /** So near to the end of a time the service is asked before a call: it may be over there. */
 const DOUBT_MS = 1_000;
-/** How long a call waits for a replacement that another one has begun: longer than any creation takes. */
+/** How long a call waits for the `restore` of a replacement that another one has begun. */
 const PATIENCE_MS = 120_000;
 
 /** Methods that answer at once. */
@@ -199,8 +199,9 @@ export class Recovery {
     return this.#pending;
   }
 
-  /** Not without end: `restore` may itself wait for the call that waits here. */
-  #whatBecomesOf(pending: Promise<NativeFailure | undefined>): Promise<NativeFailure | undefined> {
+  /** A creation comes to its end by itself; `restore` may itself wait for the call that waits here. */
+  async #whatBecomesOf(pending: Promise<NativeFailure | undefined>): Promise<NativeFailure | undefined> {
+    await this.#creation?.catch(() => undefined);
     return atMost(PATIENCE_MS, pending, () => underWay(this.#idOf()));
   }
 
@@ -225,7 +226,12 @@ export class Recovery {
     const found = await this.#handle.create();
     if (isFailure(found)) return found;
     this.#recreatedAt.push(now);
-    this.#handle.adopt(found);
+    try {
+      this.#handle.adopt(found);
+    } catch (error) {
+      await found.session.abandon();
+      return failureToldBy(error);
+    }
     return found;
   }
 

@@ -27,7 +27,7 @@ import { jsonOf, notNumber, notText, optional, optionalNumber } from "./support/
 import { inspectAs } from "./support/inspect";
 import { giveBack } from "./support/loan";
 import { sharedText } from "./support/shared-text";
-import { bindSession, faceSession, nativeOf, openTargetOf, targetOf } from "./support/target";
+import { bindSession, faceSession, nativeAgbOf, nativeOf, openTargetOf, targetOf } from "./support/target";
 import type {
   DeleteResult,
   McpTool,
@@ -116,6 +116,8 @@ export class Session {
   }
 
   #become(found: NativeFoundSession): void {
+    // First what may throw.
+    const agb = nativeAgbOf(this.#agb.client, this.#agb.apiKey);
     this.#sessionId = found.sessionId;
     this.resourceUrl = found.resourceUrl;
     this.imageId = found.imageId;
@@ -126,7 +128,7 @@ export class Session {
     this.token = found.token;
     this.toolList = sharedText(found.toolList);
     this.mcpTools = JSON.parse(found.mcpTools);
-    bindSession(this, found.session);
+    bindSession(this, found.session, agb);
   }
 
   /** Another session takes the place of this one; listeners, also of pushes, holds and the keep-alive go over to it. */
