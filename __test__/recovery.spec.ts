@@ -461,6 +461,59 @@ describe("restore", () => {
   });
 });
 
+describe("a call that is given up by its signal", () => {
+  it("does not wait for the new session, which is made for the others", async () => {
+    const [restoring, restored] = [gate(), gate()];
+    const { session, events } = await open({
+      restore: async () => {
+        restoring.open();
+        await restored.passed;
+      },
+    });
+    await deleteElsewhere(session);
+    const other = session.keepAlive();
+    await restoring.passed;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const calls = Promise.allSettled([
+      session.code.run("print(1)", "python", 60, { signal }),
+      session.code.run("print(1)", "python", 60, { signal, streamBeta: true }),
+      session.file.upload(Buffer.from("x"), "/tmp/x.txt", { signal }),
+    ]);
+    const reason = new Error("enough");
+    controller.abort(reason);
+    expect(await calls).toEqual(Array(3).fill({ status: "rejected", reason }));
+    expect(events).toEqual([]);
+    restored.open();
+    must(await other);
+    expect(events).toHaveLength(1);
+    must(await session.delete());
+  });
+
+  it("is given up also when it has found the loss itself, and what becomes of the new session does not matter", async () => {
+    const [restoring, restored] = [gate(), gate()];
+    const { session } = await open({
+      restore: async () => {
+        restoring.open();
+        await restored.passed;
+        throw new Error("no network drive");
+      },
+    });
+    await deleteElsewhere(session);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const run = session.code.run("print(1)", "python", 60, { signal }).catch((error) => error);
+    await restoring.passed;
+    const reason = new Error("enough");
+    controller.abort(reason);
+    expect(await run).toBe(reason);
+    const waiting = session.keepAlive();
+    restored.open();
+    await expect(waiting).rejects.toThrow(/could not be restored: no network drive/);
+    await session.delete();
+  });
+});
+
 describe("limits", () => {
   it("three replacements within ten minutes are enough", async () => {
     const { session, events } = await open();

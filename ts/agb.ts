@@ -5,17 +5,11 @@ import { type ContextSync, newSyncPolicy, syncPolicyToDict } from "./context-syn
 import { AGBError, errorOf } from "./errors";
 import { nativeKeepAlive } from "./lifecycle";
 import { logWarn } from "./logger";
-import {
-  native as library,
-  type NativeCreateParams,
-  type NativeDeletion,
-  type NativeFoundSession,
-  type NativeMount,
-} from "./native";
+import type { NativeCreateParams, NativeDeletion, NativeFoundSession, NativeMount } from "./native";
 import type { RecreateOptions } from "./recovery";
 import { Session } from "./session";
 import { type CreateSessionParams, type CreateSessionParamsOptions, mountsOf } from "./session-params";
-import { notSignal, whileListening } from "./support/abort";
+import { cancellable, notSignal } from "./support/abort";
 import { detailed, failed, isFailure, refused } from "./support/call";
 import { notFunction as notCallback } from "./support/callback";
 import {
@@ -137,13 +131,8 @@ export class AGB {
     if (signal?.aborted) throw signal.reason;
 
     const agb = nativeAgbOf(this.client, this.apiKey);
-    const cancel = new library.NativeCancel();
     const native = { ...read.native, recover: true };
-    const outcome = await whileListening(
-      signal,
-      () => cancel.cancel(),
-      () => agb.open(native, cancel),
-    );
+    const outcome = await cancellable(signal, (cancel) => agb.open(native, cancel));
     if (!outcome) throw signal?.reason;
     if (isFailure(outcome)) throw errorOf(outcome);
     const session = Session.found(this, outcome);

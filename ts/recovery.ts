@@ -9,6 +9,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 
 import { failureOf as failureToldBy, SessionError } from "./errors";
 import type { NativeFailure, NativeFoundSession, NativeRoute, NativeSession } from "./native";
+import { signalOf, unlessAborted } from "./support/abort";
 import { failureOf, isFailure } from "./support/call";
 import { atMost } from "./support/patience";
 
@@ -66,8 +67,8 @@ const UNTOUCHED: ReadonlySet<string> = new Set(
     hold: true,
     keepAliveStatus: true,
     lifecycle: true,
-    mark: true,
     listen: true,
+    mark: true,
     onLifecycle: true,
     startKeepAlive: true,
     status: true,
@@ -143,7 +144,8 @@ export class Recovery {
 
   async #call(name: string, args: unknown[], route: NativeRoute | undefined): Promise<object | null | undefined> {
     const before = this.#handle.current();
-    const fault = await this.#ready();
+    const signal = signalOf(args);
+    const fault = await unlessAborted(signal, this.#ready());
     if (fault) return fault;
     // Another call may put another session behind the handle meanwhile.
     const [native, id] = [this.#handle.current(), this.#idOf()];
@@ -152,10 +154,10 @@ export class Recovery {
     const mark = native.mark();
     const outcome = await this.#method(name)(...argsNow);
     const failure = outcome && failureOf(outcome);
-    if (!failure || this.#isOver || !(await this.#isLost(native, id, failure))) return outcome;
+    if (!failure || this.#isOver || !(await unlessAborted(signal, this.#isLost(native, id, failure)))) return outcome;
 
     const hasNotRun = failure.kind === "SessionNotFound" && mark.isUntouched();
-    const unreplaced = await this.#replace(native);
+    const unreplaced = await unlessAborted(signal, this.#replace(native));
     if (unreplaced) return inPlaceOf(outcome, unreplaced);
     // What is streamed, and tells of its failure beside, may be used up.
     if (!hasNotRun || !isFailure(outcome)) return inPlaceOf(outcome, lost(failure, id, this.#idOf()));
