@@ -3,6 +3,7 @@
 /** Sessions that are replaced when they are lost. */
 
 import { AGB, type OpenOptions, type RecreatedEvent, type Session, SessionError } from "agbcloud-native";
+import { ok, reply, withServer } from "./support/answers";
 import { CODE_IMAGE, clientOf, IMAGE_WITHOUT_LINK, sessionOf, useEmulator } from "./support/emulator";
 import { must } from "./support/session";
 import { until } from "./support/wait";
@@ -511,6 +512,107 @@ describe("a call that is given up by its signal", () => {
     restored.open();
     await expect(waiting).rejects.toThrow(/could not be restored: no network drive/);
     await session.delete();
+  });
+});
+
+describe("the browser of a lost session", () => {
+  interface Service {
+    session: Session;
+    /** How often each session was asked to start its browser. */
+    starts: Map<string, number>;
+    /** From now on the session is gone. */
+    lose: () => void;
+    /** The next start is answered when this has passed. */
+    delayStart: (passed: Promise<void>) => void;
+  }
+
+  /** Runs `work` with a session of a service that starts browsers without having any. */
+  async function withBrowsers(options: OpenOptions, work: (service: Service) => Promise<void>): Promise<void> {
+    const gone: string[] = [];
+    const starts = new Map<string, number>();
+    let made = 0;
+    let delay: Promise<void> | undefined;
+    await withServer(
+      async ({ path, query, body }, response) => {
+        const sessionId = query.get("sessionId") ?? "";
+        if (gone.some((id) => `${query} ${body}`.includes(id))) {
+          const said = { success: false, code: "InvalidMcpSession.NotFound", message: "not found", requestId: "r" };
+          return reply(response, 400, said);
+        }
+        if (path === "/mcp/createSession") {
+          made += 1;
+          return reply(response, 200, ok({ sessionId: `session-${made}.`, success: true }));
+        }
+        if (path === "/browser/init") {
+          starts.set(sessionId, (starts.get(sessionId) ?? 0) + 1);
+          const passed = delay;
+          delay = undefined;
+          await passed;
+        }
+        return reply(response, 200, ok({ port: 7, url: `ws://${sessionId}` }));
+      },
+      async ({ url }) => {
+        const agb = new AGB({ apiKey: "any", config: { endpoint: url } });
+        const session = await agb.open({ imageId: "any" }, { recreate: true, ...options });
+        const lose = () => gone.push(session.getSessionId());
+        const delayStart = (passed: Promise<void>) => {
+          delay = passed;
+        };
+        await work({ session, starts, lose, delayStart });
+      },
+    );
+  }
+
+  it("is gone with it: restore starts another one", async () => {
+    const seen: boolean[] = [];
+    const restore = async ({ browser }: Session) => {
+      seen.push(browser.isInitialized(), await browser.initialize({}), browser.isInitialized());
+    };
+    await withBrowsers({ restore }, async ({ session, starts, lose }) => {
+      const { browser } = session;
+      expect(await browser.initialize({})).toBe(true);
+      lose();
+      expect(await browser.getEndpointUrl()).toBe("ws://session-2.");
+      expect(seen).toEqual([false, true, true]);
+      expect([...starts]).toEqual([
+        ["session-1.", 1],
+        ["session-2.", 1],
+      ]);
+    });
+    await withBrowsers({}, async ({ session, lose }) => {
+      const { browser } = session;
+      await browser.initialize({});
+      lose();
+      must(await session.keepAlive());
+      expect([browser.isInitialized(), browser.getOption()]).toEqual([false, null]);
+      await expect(browser.getEndpointUrl()).rejects.toThrow("Browser is not initialized");
+      expect(await browser.initialize({})).toBe(true);
+      expect(await browser.getEndpointUrl()).toBe("ws://session-2.");
+    });
+  });
+
+  it("does not hold restore up when it is its start that finds the loss", async () => {
+    const restore = ({ browser }: Session) => browser.initialize({});
+    await withBrowsers({ restore }, async ({ session, lose }) => {
+      lose();
+      expect(await session.browser.initialize({})).toBe(true);
+      expect(session.browser.isInitialized()).toBe(true);
+      expect(await session.browser.getEndpointUrl()).toBe("ws://session-2.");
+    });
+  });
+
+  it("does not count as that of the new one when it starts after all", async () => {
+    await withBrowsers({}, async ({ session, starts, lose, delayStart }) => {
+      const late = gate();
+      delayStart(late.passed);
+      const start = session.browser.initialize({});
+      await until("it starts", () => starts.size === 1);
+      lose();
+      must(await session.keepAlive());
+      late.open();
+      expect(await start).toBe(false);
+      expect(session.browser.isInitialized()).toBe(false);
+    });
   });
 });
 
