@@ -1743,7 +1743,8 @@ declare class Session {
     /**
      * Hears the messages that the service pushes over the session's WebSocket, which is opened for it, kept while somebody
      * listens, and opened again when it breaks, at most ten times in a row; a line in the log says when it is given up.
-     * Listeners don't keep the process running; what the callback throws is logged. They end with the session.
+     * Listeners don't keep the process running; what the callback throws is logged. They end with the session; with
+     * `recreate` of `agb.open` they go over to the new one: `restore` need not listen again.
      *
      * @param target who the messages are for; for messages to all clients, who sends them
      * @throws {WsError} when the connection can't be made
@@ -2714,7 +2715,8 @@ declare class AGB {
      * With `recreate` the session is replaced when a call finds that it is gone for good, be it idle for too long or at the
      * end of its maximum lifetime: another one is made with the same parameters, `restore` runs, and a call that can't have
      * run in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
-     * stays, its id changes (event `recreated`). At most three times within ten minutes, and never after `delete`.
+     * stays, its id changes (event `recreated`). At most three times within ten minutes: then calls fail with the
+     * code `RecreationLimit`. After `delete` it is never replaced.
      *
      * @param params at least an `imageId`
      * @param options `signal` gives up the creation; what the service makes all the same is released

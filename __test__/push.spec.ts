@@ -175,6 +175,31 @@ describe("session.onPush", () => {
     must(await session.delete());
   });
 
+  it("hears what restore causes, also when the first handshake with the new session fails", async () => {
+    const heardBy: number[] = [];
+    const restore = (fresh: { getSessionId(): string }) => {
+      heardBy.push(spec.emulator.push(fresh.getSessionId(), "news", { from: "restore" }));
+    };
+    const session = await spec.agb.open({ imageId: IMAGE_WITHOUT_LINK }, { recreate: true, restore });
+    const { messages, callback } = collector();
+    const listener = await session.onPush("news", callback);
+    const lose = async () => {
+      must(await sessionOf(await clientOf(spec.emulator).get(session.getSessionId())).delete());
+      must(await session.keepAlive());
+    };
+    await lose();
+    expect(heardBy).toEqual([1]);
+    await until("it is heard", () => messages.length === 1);
+
+    const refused = spec.emulator.faults.add({ operation: "webSocket", kind: "status", status: 503 });
+    await lose();
+    expect([refused.hits, heardBy]).toEqual([1, [1, 0]]);
+    await until("it listens again", () => spec.emulator.push(session.getSessionId(), "news", {}) === 1);
+    await until("it is heard", () => messages.length > 1);
+    listener.close();
+    must(await session.delete());
+  });
+
   it("replaces a session that turns out to be lost", async () => {
     const session = await spec.agb.open({ imageId: IMAGE_WITHOUT_LINK }, { recreate: true });
     const oldId = session.getSessionId();

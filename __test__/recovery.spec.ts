@@ -3,6 +3,7 @@
 /** Sessions that are replaced when they are lost. */
 
 import { AGB, type OpenOptions, type RecreatedEvent, type Session, SessionError } from "agbcloud-native";
+import { ok, reply, withServer } from "./support/answers";
 import { CODE_IMAGE, clientOf, IMAGE_WITHOUT_LINK, sessionOf, useEmulator } from "./support/emulator";
 import { must } from "./support/session";
 import { until } from "./support/wait";
@@ -38,6 +39,11 @@ function gate(): { open: () => void; passed: Promise<void> } {
     open = resolve;
   });
   return { open, passed };
+}
+
+/** Lets what can go on do so, on a clock that stands still. */
+async function someTurns(): Promise<void> {
+  for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** All but `setTimeout`, which the facade waits with. */
@@ -427,6 +433,26 @@ describe("restore", () => {
     await session.delete();
   });
 
+  it("has two minutes from its beginning, however long the creation took", async () => {
+    const { session, events } = await open();
+    await deleteElsewhere(session);
+    const slow = spec.emulator.faults.add({ operation: "createSession", kind: "delay", ms: 3_000 });
+    const first = session.keepAlive();
+    await until("another one is being made", () => slow.hits === 1);
+    jest.useFakeTimers({ now: Date.now(), doNotFake: [...NOT_FAKED] });
+    try {
+      const second = session.keepAlive();
+      await someTurns();
+      jest.advanceTimersByTime(1_000_000);
+      must(await second);
+      must(await first);
+    } finally {
+      jest.useRealTimers();
+    }
+    expect(events).toHaveLength(1);
+    must(await session.delete());
+  });
+
   it("replaces nothing itself: a loss meanwhile fails its calls", async () => {
     const results: boolean[] = [];
     const { session } = await open({
@@ -442,6 +468,160 @@ describe("restore", () => {
     expect(results).toEqual([true, false, false]);
     expect(outcome.success).toBe(false);
     await session.delete();
+  });
+});
+
+describe("a call that is given up by its signal", () => {
+  it("does not wait for the new session, which is made for the others", async () => {
+    const [restoring, restored] = [gate(), gate()];
+    const { session, events } = await open({
+      restore: async () => {
+        restoring.open();
+        await restored.passed;
+      },
+    });
+    await deleteElsewhere(session);
+    const other = session.keepAlive();
+    await restoring.passed;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const calls = Promise.allSettled([
+      session.code.run("print(1)", "python", 60, { signal }),
+      session.code.run("print(1)", "python", 60, { signal, streamBeta: true }),
+      session.file.upload(Buffer.from("x"), "/tmp/x.txt", { signal }),
+    ]);
+    const reason = new Error("enough");
+    controller.abort(reason);
+    expect(await calls).toEqual(Array(3).fill({ status: "rejected", reason }));
+    expect(events).toEqual([]);
+    restored.open();
+    must(await other);
+    expect(events).toHaveLength(1);
+    must(await session.delete());
+  });
+
+  it("is given up also when it has found the loss itself, and what becomes of the new session does not matter", async () => {
+    const [restoring, restored] = [gate(), gate()];
+    const { session } = await open({
+      restore: async () => {
+        restoring.open();
+        await restored.passed;
+        throw new Error("no network drive");
+      },
+    });
+    await deleteElsewhere(session);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const run = session.code.run("print(1)", "python", 60, { signal }).catch((error) => error);
+    await restoring.passed;
+    const reason = new Error("enough");
+    controller.abort(reason);
+    expect(await run).toBe(reason);
+    const waiting = session.keepAlive();
+    restored.open();
+    await expect(waiting).rejects.toThrow(/could not be restored: no network drive/);
+    await session.delete();
+  });
+});
+
+describe("the browser of a lost session", () => {
+  interface Service {
+    session: Session;
+    /** How often each session was asked to start its browser. */
+    starts: Map<string, number>;
+    /** From now on the session is gone. */
+    lose: () => void;
+    /** The next start is answered when this has passed. */
+    delayStart: (passed: Promise<void>) => void;
+  }
+
+  /** Runs `work` with a session of a service that starts browsers without having any. */
+  async function withBrowsers(options: OpenOptions, work: (service: Service) => Promise<void>): Promise<void> {
+    const gone: string[] = [];
+    const starts = new Map<string, number>();
+    let made = 0;
+    let delay: Promise<void> | undefined;
+    await withServer(
+      async ({ path, query, body }, response) => {
+        const sessionId = query.get("sessionId") ?? "";
+        if (gone.some((id) => `${query} ${body}`.includes(id))) {
+          const said = { success: false, code: "InvalidMcpSession.NotFound", message: "not found", requestId: "r" };
+          return reply(response, 400, said);
+        }
+        if (path === "/mcp/createSession") {
+          made += 1;
+          return reply(response, 200, ok({ sessionId: `session-${made}.`, success: true }));
+        }
+        if (path === "/browser/init") {
+          starts.set(sessionId, (starts.get(sessionId) ?? 0) + 1);
+          const passed = delay;
+          delay = undefined;
+          await passed;
+        }
+        return reply(response, 200, ok({ port: 7, url: `ws://${sessionId}` }));
+      },
+      async ({ url }) => {
+        const agb = new AGB({ apiKey: "any", config: { endpoint: url } });
+        const session = await agb.open({ imageId: "any" }, { recreate: true, ...options });
+        const lose = () => gone.push(session.getSessionId());
+        const delayStart = (passed: Promise<void>) => {
+          delay = passed;
+        };
+        await work({ session, starts, lose, delayStart });
+      },
+    );
+  }
+
+  it("is gone with it: restore starts another one", async () => {
+    const seen: boolean[] = [];
+    const restore = async ({ browser }: Session) => {
+      seen.push(browser.isInitialized(), await browser.initialize({}), browser.isInitialized());
+    };
+    await withBrowsers({ restore }, async ({ session, starts, lose }) => {
+      const { browser } = session;
+      expect(await browser.initialize({})).toBe(true);
+      lose();
+      expect(await browser.getEndpointUrl()).toBe("ws://session-2.");
+      expect(seen).toEqual([false, true, true]);
+      expect([...starts]).toEqual([
+        ["session-1.", 1],
+        ["session-2.", 1],
+      ]);
+    });
+    await withBrowsers({}, async ({ session, lose }) => {
+      const { browser } = session;
+      await browser.initialize({});
+      lose();
+      must(await session.keepAlive());
+      expect([browser.isInitialized(), browser.getOption()]).toEqual([false, null]);
+      await expect(browser.getEndpointUrl()).rejects.toThrow("Browser is not initialized");
+      expect(await browser.initialize({})).toBe(true);
+      expect(await browser.getEndpointUrl()).toBe("ws://session-2.");
+    });
+  });
+
+  it("does not hold restore up when it is its start that finds the loss", async () => {
+    const restore = ({ browser }: Session) => browser.initialize({});
+    await withBrowsers({ restore }, async ({ session, lose }) => {
+      lose();
+      expect(await session.browser.initialize({})).toBe(true);
+      expect(session.browser.isInitialized()).toBe(true);
+      expect(await session.browser.getEndpointUrl()).toBe("ws://session-2.");
+    });
+  });
+
+  it("does not count as that of the new one when it starts after all", async () => {
+    await withBrowsers({}, async ({ session, starts, lose, delayStart }) => {
+      const late = gate();
+      delayStart(late.passed);
+      const start = session.browser.initialize({});
+      await until("it starts", () => starts.size === 1);
+      lose();
+      must(await session.keepAlive());
+      late.open();
+      expect(await start).toBe(false);
+      expect(session.browser.isInitialized()).toBe(false);
+    });
   });
 });
 
@@ -476,6 +656,30 @@ describe("limits", () => {
     expect(first).toMatchObject({ success: false, errorMessage: expect.stringMatching(/creating another failed/) });
     must(await session.keepAlive());
     expect(events).toHaveLength(1);
+    must(await session.delete());
+  });
+
+  it("gives a new session up that can't be used, as the program has changed the key", async () => {
+    const apiKey = spec.emulator.apiKey;
+    const agb = clientOf(spec.emulator);
+    const session = await agb.open({ imageId: IMAGE_WITHOUT_LINK }, { recreate: true });
+    const events: RecreatedEvent[] = [];
+    session.on("recreated", (event) => events.push(event));
+    const oldId = session.getSessionId();
+    await deleteElsewhere(session);
+    const before = livingIds();
+    const slow = spec.emulator.faults.add({ operation: "createSession", kind: "delay", ms: 3_000 });
+    const call = session.keepAlive();
+    await until("another one is being made", () => slow.hits === 1);
+    agb.apiKey = "";
+    expect(await call).toMatchObject({
+      success: false,
+      errorMessage: expect.stringMatching(/creating another failed/),
+    });
+    agb.apiKey = apiKey;
+    expect([livingIds(), session.getSessionId(), events]).toEqual([before, oldId, []]);
+    must(await session.keepAlive());
+    expect(events).toEqual([{ oldId, newId: session.getSessionId() }]);
     must(await session.delete());
   });
 

@@ -15,13 +15,15 @@ use crate::support::{Outcome, json_object, outcome, promise, to_json};
 pub struct NativeStartedBrowser {
     /// The service's request id.
     pub request_id: String,
+    /// The session that it runs in.
+    pub session_id: String,
     /// Its port inside the session.
     pub port: f64,
 }
 
 impl From<StartedBrowser> for NativeStartedBrowser {
     fn from(started: StartedBrowser) -> Self {
-        Self { request_id: started.request_id, port: started.port }
+        Self { request_id: started.request_id, session_id: started.session_id, port: started.port }
     }
 }
 

@@ -34,6 +34,12 @@ pub struct NativePushListener {
     subscription: Mutex<Option<PushSubscription>>,
 }
 
+impl From<PushSubscription> for NativePushListener {
+    fn from(subscription: PushSubscription) -> Self {
+        Self { subscription: Mutex::new(Some(subscription)) }
+    }
+}
+
 #[napi]
 impl NativePushListener {
     /// Ends it; a message that is on its way may still come.
@@ -56,14 +62,28 @@ impl NativeSession {
     ) -> Result<PromiseRaw<'env, Outcome<NativePushListener>>> {
         let session = self.tools(route);
         promise(env, async move {
-            let listener = move |push: Push| {
-                // Fails when the environment has ended, and nobody can listen any more.
-                on_push.call(push.into(), ThreadsafeFunctionCallMode::NonBlocking);
-            };
-            let subscription = session.on_push(&target, listener).await;
-            outcome(
-                subscription.map(|subscription| NativePushListener { subscription: Mutex::new(Some(subscription)) }),
-            )
+            let subscription = session.on_push(&target, telling(on_push)).await;
+            outcome(subscription.map(NativePushListener::from))
         })
+    }
+
+    /// The same without a connection: `connectListeners` makes it.
+    #[napi(ts_args_type = "target: string, onPush: (push: NativePush) => void")]
+    pub fn listen(&self, target: String, on_push: Callback<NativePush, ()>) -> NativePushListener {
+        self.session().listen(&target, telling(on_push)).into()
+    }
+
+    /// Connects for those who listen, as it is done after the connection broke.
+    #[napi]
+    pub fn connect_listeners<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, ()>> {
+        let session = self.session();
+        promise(env, async move { session.connect_listeners().await })
+    }
+}
+
+fn telling(on_push: Callback<NativePush, ()>) -> impl Fn(Push) + Send + Sync + 'static {
+    move |push| {
+        // Fails when the environment has ended, and nobody can listen any more.
+        on_push.call(push.into(), ThreadsafeFunctionCallMode::NonBlocking);
     }
 }

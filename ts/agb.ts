@@ -5,17 +5,11 @@ import { type ContextSync, newSyncPolicy, syncPolicyToDict } from "./context-syn
 import { AGBError, errorOf } from "./errors";
 import { nativeKeepAlive } from "./lifecycle";
 import { logWarn } from "./logger";
-import {
-  native as library,
-  type NativeCreateParams,
-  type NativeDeletion,
-  type NativeFoundSession,
-  type NativeMount,
-} from "./native";
+import type { NativeCreateParams, NativeDeletion, NativeFoundSession, NativeMount } from "./native";
 import type { RecreateOptions } from "./recovery";
 import { Session } from "./session";
 import { type CreateSessionParams, type CreateSessionParamsOptions, mountsOf } from "./session-params";
-import { notSignal, whileListening } from "./support/abort";
+import { cancellable, notSignal } from "./support/abort";
 import { detailed, failed, isFailure, refused } from "./support/call";
 import { notCallback } from "./support/callback";
 import {
@@ -122,7 +116,8 @@ export class AGB {
    * With `recreate` the session is replaced when a call finds that it is gone for good, be it idle for too long or at the
    * end of its maximum lifetime: another one is made with the same parameters, `restore` runs, and a call that can't have
    * run in the lost session is made again, once. One that may have run fails with the code `SessionRecreated`. The object
-   * stays, its id changes (event `recreated`). At most three times within ten minutes, and never after `delete`.
+   * stays, its id changes (event `recreated`). At most three times within ten minutes: then calls fail with the
+   * code `RecreationLimit`. After `delete` it is never replaced.
    *
    * @param params at least an `imageId`
    * @param options `signal` gives up the creation; what the service makes all the same is released
@@ -138,13 +133,8 @@ export class AGB {
     if (signal?.aborted) throw signal.reason;
 
     const agb = nativeAgbOf(this.client, this.apiKey);
-    const cancel = new library.NativeCancel();
     const native = { ...read.native, recover: true };
-    const outcome = await whileListening(
-      signal,
-      () => cancel.cancel(),
-      () => agb.open(native, cancel),
-    );
+    const outcome = await cancellable(signal, (cancel) => agb.open(native, cancel));
     if (!outcome) throw signal?.reason;
     if (isFailure(outcome)) throw errorOf(outcome);
     const session = Session.found(this, outcome);

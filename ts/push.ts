@@ -1,7 +1,6 @@
 /** Messages that the service pushes over a session's WebSocket, and those who listen to them. */
 
 import { AGBError, socketErrorOf } from "./errors";
-import { logWarn } from "./logger";
 import type { NativePush, NativePushListener, NativeSession } from "./native";
 import type { SessionLike } from "./session-like";
 import { isFailure } from "./support/call";
@@ -73,17 +72,10 @@ export class PushListener {
     this.close();
   }
 
-  /** @internal */
-  async [LISTEN_AGAIN](native: NativeSession): Promise<void> {
+  /** Goes over to a session whose connection is still to be made. @internal */
+  [LISTEN_AGAIN](native: NativeSession): void {
     this.#native?.close();
-    try {
-      const opened = await native.onPush(undefined, this.target, (push) => this.#tell(push));
-      if (isFailure(opened)) throw socketErrorOf(opened);
-      this.#native = opened;
-      if (this.#isClosed) opened.close();
-    } catch (error) {
-      logWarn(`pushes to '${this.target}' are no longer heard:`, error);
-    }
+    this.#native = native.listen(this.target, (push) => this.#tell(push));
   }
 
   #tell({ requestId, target, data }: NativePush): void {

@@ -7,8 +7,9 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 
-import { SessionError } from "./errors";
+import { failureToldBy, SessionError } from "./errors";
 import type { NativeFailure, NativeFoundSession, NativeRoute, NativeSession } from "./native";
+import { signalOf, unlessAborted } from "./support/abort";
 import { failureOf, isFailure } from "./support/call";
 import { atMost } from "./support/patience";
 
@@ -33,9 +34,9 @@ export interface Recoverable {
   current(): NativeSession;
   /** Makes another session. */
   create(): Promise<NativeFoundSession | NativeFailure>;
-  /** Puts another session behind the handle. */
+  /** Puts another session behind the handle; one that throws has left the handle as it was. */
   adopt(found: NativeFoundSession): void;
-  /** Runs the program's own code. */
+  /** Has the new session heard again, and runs the program's own code. */
   restore(): Promise<unknown>;
   /** Tells that it is done. */
   recreated(event: { oldId: string; newId: string }): void;
@@ -45,7 +46,7 @@ const LIMIT = 3;
 const LIMIT_WINDOW_MS = 10 * 60_000;
 /** So near to the end of a time the service is asked before a call: it may be over there. */
 const DOUBT_MS = 1_000;
-/** How long a call waits for a replacement that another one has begun: longer than any creation takes. */
+/** How long a call waits for the `restore` of a replacement that another one has begun. */
 const PATIENCE_MS = 120_000;
 
 /** Methods that answer at once. */
@@ -66,6 +67,7 @@ const UNTOUCHED: ReadonlySet<string> = new Set(
     hold: true,
     keepAliveStatus: true,
     lifecycle: true,
+    listen: true,
     mark: true,
     onLifecycle: true,
     startKeepAlive: true,
@@ -142,7 +144,8 @@ export class Recovery {
 
   async #call(name: string, args: unknown[], route: NativeRoute | undefined): Promise<object | null | undefined> {
     const before = this.#handle.current();
-    const fault = await this.#ready();
+    const signal = signalOf(args);
+    const fault = await unlessAborted(signal, this.#ready());
     if (fault) return fault;
     // Another call may put another session behind the handle meanwhile.
     const [native, id] = [this.#handle.current(), this.#idOf()];
@@ -151,10 +154,10 @@ export class Recovery {
     const mark = native.mark();
     const outcome = await this.#method(name)(...argsNow);
     const failure = outcome && failureOf(outcome);
-    if (!failure || this.#isOver || !(await this.#isLost(native, id, failure))) return outcome;
+    if (!failure || this.#isOver || !(await unlessAborted(signal, this.#isLost(native, id, failure)))) return outcome;
 
     const hasNotRun = failure.kind === "SessionNotFound" && mark.isUntouched();
-    const unreplaced = await this.#replace(native);
+    const unreplaced = await unlessAborted(signal, this.#replace(native));
     if (unreplaced) return inPlaceOf(outcome, unreplaced);
     // What is streamed, and tells of its failure beside, may be used up.
     if (!hasNotRun || !isFailure(outcome)) return inPlaceOf(outcome, lost(failure, id, this.#idOf()));
@@ -198,8 +201,9 @@ export class Recovery {
     return this.#pending;
   }
 
-  /** Not without end: `restore` may itself wait for the call that waits here. */
-  #whatBecomesOf(pending: Promise<NativeFailure | undefined>): Promise<NativeFailure | undefined> {
+  /** A creation comes to its end by itself; `restore` may itself wait for the call that waits here. */
+  async #whatBecomesOf(pending: Promise<NativeFailure | undefined>): Promise<NativeFailure | undefined> {
+    await this.#creation?.catch(() => undefined);
     return atMost(PATIENCE_MS, pending, () => underWay(this.#idOf()));
   }
 
@@ -224,7 +228,12 @@ export class Recovery {
     const found = await this.#handle.create();
     if (isFailure(found)) return found;
     this.#recreatedAt.push(now);
-    this.#handle.adopt(found);
+    try {
+      this.#handle.adopt(found);
+    } catch (error) {
+      await found.session.abandon();
+      return failureToldBy(error);
+    }
     return found;
   }
 

@@ -1,9 +1,9 @@
 import { type AGB, nativeParams } from "./agb";
 import { AGBError, errorOf } from "./errors";
-import { native as library, type NativeSessionPool } from "./native";
+import type { NativeSessionPool } from "./native";
 import { Session } from "./session";
 import type { CreateSessionParams, CreateSessionParamsOptions } from "./session-params";
-import { notSignal, whileListening } from "./support/abort";
+import { cancellable, notSignal } from "./support/abort";
 import { isFailure } from "./support/call";
 import { kindOf, notFunction, notNumber, optional } from "./support/check";
 import { inspectAs } from "./support/inspect";
@@ -91,12 +91,7 @@ export class SessionPool {
     const fault = notSignal(signal);
     if (fault) throw invalid(fault);
     if (signal?.aborted) throw signal.reason;
-    const cancel = new library.NativeCancel();
-    const outcome = await whileListening(
-      signal,
-      () => cancel.cancel(),
-      () => this.#native.acquire(cancel),
-    );
+    const outcome = await cancellable(signal, (cancel) => this.#native.acquire(cancel));
     if (!outcome) throw signal?.reason;
     if (isFailure(outcome)) throw errorOf(outcome);
     const session = Session.found(this.#agb, outcome.found);

@@ -27,7 +27,15 @@ import { jsonOf, notNumber, notText, optional, optionalNumber } from "./support/
 import { inspectAs } from "./support/inspect";
 import { giveBack, isGivenBack } from "./support/loan";
 import { sharedText } from "./support/shared-text";
-import { bindSession, faceSession, nativeOf, openTargetOf, refuseGivenBack, targetOf } from "./support/target";
+import {
+  bindSession,
+  faceSession,
+  nativeAgbOf,
+  nativeOf,
+  openTargetOf,
+  refuseGivenBack,
+  targetOf,
+} from "./support/target";
 import type {
   DeleteResult,
   McpTool,
@@ -103,7 +111,10 @@ export class Session {
         current: () => nativeOf(session),
         create,
         adopt: (found) => session.#replace(found),
-        restore: async () => restore?.(session),
+        restore: async () => {
+          await nativeOf(session).connectListeners();
+          await restore?.(session);
+        },
         recreated: (event) => session.#listeners.emit("recreated", event),
       },
       () => session.#sessionId,
@@ -113,6 +124,8 @@ export class Session {
   }
 
   #become(found: NativeFoundSession): void {
+    // First what may throw.
+    const agb = nativeAgbOf(this.#agb.client, this.#agb.apiKey);
     this.#sessionId = found.sessionId;
     this.resourceUrl = found.resourceUrl;
     this.imageId = found.imageId;
@@ -123,7 +136,7 @@ export class Session {
     this.token = found.token;
     this.toolList = sharedText(found.toolList);
     this.mcpTools = JSON.parse(found.mcpTools);
-    bindSession(this, found.session);
+    bindSession(this, found.session, agb);
   }
 
   /** Another session takes the place of this one; listeners, also of pushes, holds and the keep-alive go over to it. */
@@ -296,7 +309,8 @@ export class Session {
   /**
    * Hears the messages that the service pushes over the session's WebSocket, which is opened for it, kept while somebody
    * listens, and opened again when it breaks, at most ten times in a row; a line in the log says when it is given up.
-   * Listeners don't keep the process running; what the callback throws is logged. They end with the session.
+   * Listeners don't keep the process running; what the callback throws is logged. They end with the session; with
+   * `recreate` of `agb.open` they go over to the new one: `restore` need not listen again.
    *
    * @param target who the messages are for; for messages to all clients, who sends them
    * @throws {WsError} when the connection can't be made

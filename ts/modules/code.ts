@@ -1,7 +1,7 @@
 import { BaseService } from "../base-service";
 import { AGBError, socketErrorOf } from "../errors";
-import { native as library, type NativeCodeEvent, type NativeExecution, type NativeStreamed } from "../native";
-import { notSignal, onAbort, whileListening } from "../support/abort";
+import type { native as library, NativeCodeEvent, NativeExecution, NativeStreamed } from "../native";
+import { cancelBy, cancellable, notSignal, onAbort } from "../support/abort";
 import { failed, isFailure, present, refusal, refused } from "../support/call";
 import { guarded, notCallback } from "../support/callback";
 import { notText, optionalNumber } from "../support/check";
@@ -56,10 +56,10 @@ export class Code extends BaseService {
     if (fault) return refused(fault, emptyExecution());
     if (signal?.aborted) throw signal.reason;
 
-    const cancel = new library.NativeCancel();
-    const call = { code, language, timeoutS, cancel };
-    const run = () => (streamBeta ? this.#runStreamed(call, callbacks, signal) : this.#runAtOnce(call));
-    const result = await whileListening(signal, () => cancel.cancel(), run);
+    const result = await cancellable(signal, (cancel) => {
+      const call = { code, language, timeoutS, cancel };
+      return streamBeta ? this.#runStreamed(call, callbacks, signal) : this.#runAtOnce(call);
+    });
     // Only the signal cancels it.
     if (!result) throw signal?.reason;
     return result;
@@ -124,7 +124,7 @@ export class Code extends BaseService {
     if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
     if (signal?.aborted) throw signal.reason;
 
-    const cancel = new library.NativeCancel();
+    const cancel = cancelBy(signal);
     const events = new EventQueue<CodeEvent>();
     const removeListener = onAbort(signal, () => {
       events.abort(signal?.reason);

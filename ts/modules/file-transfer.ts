@@ -5,9 +5,9 @@
 
 import type { Readable, Writable } from "node:stream";
 
-import { type NativeDownload, type NativeFailure, type NativeUpload, native } from "../native";
+import type { NativeDownload, NativeFailure, NativeUpload, native } from "../native";
 import type { SessionLike } from "../session-like";
-import { notSignal, whileListening } from "../support/abort";
+import { cancellable, notSignal } from "../support/abort";
 import { failed, isFailure, present, refused } from "../support/call";
 import { guarded } from "../support/callback";
 import { kindOf, notBoolean, notFunction, notNumber, notText, optional } from "../support/check";
@@ -74,7 +74,7 @@ export async function upload(
   // Nobody would take what is read.
   if (failure) return withoutRequestId(failed(failure, fields));
   const progress = progressOf(options?.progressCallback, "The progress callback of an upload");
-  const report = await cancellable(options?.signal, (cancel) => {
+  const report = await transferred(options?.signal, (cancel) => {
     const rest = [remotePath, nativeOptions(options), cancel, progress] as const;
     if (typeof source === "string") return target.fileUpload(source, ...rest);
     return filled(source, optional(options?.size), (writer) => target.fileUploadBytes(writer, ...rest));
@@ -97,7 +97,7 @@ export async function download(
   const { native: from, failure } = targetOf(session);
   if (failure) return withoutRequestId(failed(failure, fields));
   const progress = progressOf(options?.progressCallback, "The progress callback of a download");
-  const report = await cancellable(options?.signal, (cancel) => {
+  const report = await transferred(options?.signal, (cancel) => {
     const rest = [nativeOptions(options), cancel, progress] as const;
     if (typeof target === "string") {
       return from.fileDownload(remotePath, target, options?.overwrite ?? true, ...rest);
@@ -126,17 +126,12 @@ function withoutRequestId<Result extends { requestId: string }>(result: Result):
 }
 
 /** Does `work`, and gives it up when the signal is aborted before its end: then rejects with the signal's reason. */
-async function cancellable<Report extends { failure?: NativeFailure }>(
+async function transferred<Report extends { failure?: NativeFailure }>(
   signal: AbortSignal | null | undefined,
   work: (cancel: InstanceType<typeof native.NativeCancel>) => Promise<Report>,
 ): Promise<Report | { failure: NativeFailure }> {
   if (signal?.aborted) throw signal.reason;
-  const cancel = new native.NativeCancel();
-  const outcome = await whileListening(
-    signal,
-    () => cancel.cancel(),
-    () => work(cancel),
-  );
+  const outcome = await cancellable(signal, work);
   // A transfer that never began, as its session could not be replaced, has no report.
   const report = isFailure(outcome) ? { failure: outcome as NativeFailure } : outcome;
   // What was complete before the abort stays a success.

@@ -161,9 +161,8 @@ function isAs(known: Config, config: Config | undefined): boolean {
   return config === undefined || (known.endpoint === config.endpoint && known.timeoutMs === config.timeoutMs);
 }
 
-/** Remembers which native session stands behind a session that was just made. */
-export function bindSession(session: SessionLike, bound: NativeSession): void {
-  const agb = nativeAgbOf(session.getClient(), session.getApiKey());
+/** Remembers which native session, of which client, stands behind a session that was just made. */
+export function bindSession(session: SessionLike, bound: NativeSession, agb: NativeAgb): void {
   sessions.set(session, { native: reporting(bound), agb, id: session.getSessionId(), route: routeOf(session) });
 }
 

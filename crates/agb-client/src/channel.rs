@@ -196,9 +196,38 @@ impl Channel {
         address.check()?;
         self.inner.attempts.store(0, Ordering::Relaxed);
         // Before the connection: what comes first must not be missed.
-        let subscription = self.inner.add_listener(target, listener);
+        let subscription = self.listen(target, listener);
         self.inner.link(transport, address, Deadline::after(self.inner.limits.open)).await?;
         Ok(subscription)
+    }
+
+    /// Hears what is pushed to `target` while there is a connection; makes none.
+    pub(crate) fn listen(&self, target: &str, listener: Listener) -> PushSubscription {
+        self.inner.add_listener(target, listener)
+    }
+
+    /// Connects for those who listen, if any. A connection that can't be made is as one that broke: it is tried again.
+    ///
+    /// # Errors
+    /// Why there is no connection yet, or won't be.
+    pub(crate) async fn connect_listeners(&self, transport: &Transport, address: &Address) -> Result<()> {
+        let inner = &self.inner;
+        if !inner.has_listeners() {
+            return Ok(());
+        }
+        let outcome = match address.check() {
+            Ok(()) => inner.link(transport, address, Deadline::after(inner.limits.open)).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &outcome {
+            tracing::debug!(target: "agb::stream", error = error.message(), "connection not made");
+            if error.is_temporary() {
+                tokio::spawn(reconnect(Arc::downgrade(inner), transport.clone(), address.clone()));
+            } else {
+                inner.give_up();
+            }
+        }
+        outcome
     }
 
     /// Ends the connection and all that waits for it, saying why.

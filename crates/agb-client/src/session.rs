@@ -493,6 +493,18 @@ impl Session {
         self.by_route(None).on_push(target, listener).await
     }
 
+    /// Hears what [`Session::on_push`] hears, as soon as there is a connection: see [`Session::connect_listeners`].
+    pub fn listen(&self, target: &str, listener: impl Fn(Push) + Send + Sync + 'static) -> PushSubscription {
+        self.inner.channel.listen(target, Arc::new(listener))
+    }
+
+    /// Connects for those who listen already, if any. When that fails it is tried again in the background, as after a
+    /// connection that broke.
+    pub async fn connect_listeners(&self) {
+        let outcome = self.inner.channel.connect_listeners(self.agb().transport(), &self.address(None)).await;
+        self.life().learn(&outcome);
+    }
+
     fn address(&self, route: Option<&RouteOverride>) -> Address {
         let own = &self.inner.details;
         let url = route.and_then(|route| route.ws_url.as_ref()).unwrap_or(&own.ws_url);

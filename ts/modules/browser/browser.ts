@@ -15,9 +15,9 @@ export class Browser extends BaseService {
   /** What a language model does in the browser. */
   agent: BrowserAgent;
 
-  /** Set while the browser is initialized. */
-  #option: BrowserOptionClass | null = null;
-  #starting: Promise<boolean> | undefined;
+  /** The browser that runs, of one session: another one that takes its place has none. */
+  #running: { sessionId: string; option: BrowserOptionClass } | undefined;
+  #starting: { sessionId: string; end: Promise<boolean> } | undefined;
 
   constructor(session: SessionLike) {
     super(session);
@@ -30,11 +30,14 @@ export class Browser extends BaseService {
    * @returns false when the options can't be used or the browser did not start; why is logged as a warning
    */
   async initialize(option: BrowserOptionClass | BrowserOption): Promise<boolean> {
-    if (this.#option) return true;
-    this.#starting ??= this.#start(option).finally(() => {
-      this.#starting = undefined;
+    if (this.isInitialized()) return true;
+    const sessionId = this.session.getSessionId();
+    if (this.#starting?.sessionId === sessionId) return this.#starting.end;
+    const end = this.#start(option).finally(() => {
+      if (this.#starting?.end === end) this.#starting = undefined;
     });
-    return this.#starting;
+    this.#starting = { sessionId, end };
+    return end;
   }
 
   /** Another name of {@link initialize}. */
@@ -47,7 +50,10 @@ export class Browser extends BaseService {
       const checked = checkedOption(option);
       const outcome = await targetOf(this.session).native.browserInitialize(JSON.stringify(checked.toMap()));
       if (isFailure(outcome)) throw browserErrorOf(outcome);
-      this.#option = checked;
+      const { sessionId } = outcome;
+      if (sessionId !== this.session.getSessionId())
+        throw new BrowserError("its session was lost and replaced meanwhile");
+      this.#running = { sessionId, option: checked };
       return true;
     } catch (error) {
       logWarn(`The browser could not be initialized: ${error instanceof Error ? error.message : String(error)}`);
@@ -62,15 +68,15 @@ export class Browser extends BaseService {
    * @throws {BrowserError} when the browser is not initialized
    */
   async destroy(): Promise<BoolResult> {
-    if (!this.#option) throw new BrowserError("Browser is not initialized. Cannot destroy browser.");
+    if (!this.isInitialized()) throw new BrowserError("Browser is not initialized. Cannot destroy browser.");
     const { native, route } = targetOf(this.session);
     const outcome = await native.browserDestroy(route);
     if (!isFailure(outcome)) {
-      this.#option = null;
+      this.#running = undefined;
       return { requestId: outcome.requestId, success: true, data: true };
     }
     // With the session, its browser is gone, too.
-    if (outcome.kind === "SessionNotFound") this.#option = null;
+    if (outcome.kind === "SessionNotFound") this.#running = undefined;
     return failed(outcome, { data: false });
   }
 
@@ -80,7 +86,7 @@ export class Browser extends BaseService {
    * @throws {BrowserError} when the browser is not initialized, or the service gives no address
    */
   async getEndpointUrl(): Promise<string> {
-    if (!this.#option) throw new BrowserError("Browser is not initialized. Cannot access endpoint URL.");
+    if (!this.isInitialized()) throw new BrowserError("Browser is not initialized. Cannot access endpoint URL.");
     const outcome = await targetOf(this.session).native.browserCdpLink();
     if (isFailure(outcome)) throw browserErrorOf(outcome);
     return outcome.data;
@@ -96,17 +102,17 @@ export class Browser extends BaseService {
    * @throws {Error} without a page, and when the picture can't be taken
    */
   async screenshot(page: unknown, fullPage = false, options: Record<string, unknown> = {}): Promise<Uint8Array> {
-    if (!this.#option) throw new BrowserError("Browser must be initialized before calling screenshot.");
+    if (!this.isInitialized()) throw new BrowserError("Browser must be initialized before calling screenshot.");
     return screenshotOf(page, fullPage, options ?? {});
   }
 
   /** The options that the browser was initialized with; null while it is not. */
   getOption(): BrowserOptionClass | null {
-    return this.#option;
+    return this.#running?.sessionId === this.session.getSessionId() ? this.#running.option : null;
   }
 
   isInitialized(): boolean {
-    return this.#option !== null;
+    return this.getOption() !== null;
   }
 }
 

@@ -40,6 +40,10 @@ impl Client {
         self.invoke().await.err().unwrap()
     }
 
+    async fn connect_listeners(&self) -> Result<()> {
+        self.channel.connect_listeners(self.agb.transport(), &self.address).await
+    }
+
     async fn listen(&self, target: &str) -> (PushSubscription, mpsc::UnboundedReceiver<Push>) {
         let (sender, pushes) = mpsc::unbounded_channel();
         let listener: Listener = Arc::new(move |push| drop(sender.send(push)));
@@ -273,6 +277,37 @@ async fn a_server_that_always_closes_is_tried_a_few_times() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(server.handshakes().len(), 8);
+}
+
+#[tokio::test]
+async fn those_who_listen_already_are_connected_and_a_failure_is_as_a_break() {
+    let server = WsServer::start(|_, mut peer| async move {
+        peer.say("p", json!({"word": "first"})).await;
+        peer.fall_silent().await;
+    })
+    .await;
+    let client = Client::of(&server.url, LIMITS);
+    client.connect_listeners().await.unwrap();
+    assert_eq!(server.handshakes().len(), 0, "nobody listens");
+    let (sender, mut pushes) = mpsc::unbounded_channel();
+    let listener: Listener = Arc::new(move |push| drop(sender.send(push)));
+    let _subscription = client.channel.listen("server", listener.clone());
+    client.connect_listeners().await.unwrap();
+    assert_eq!(pushes.recv().await.unwrap().data["word"], "first");
+
+    let busy = Server::start(|_| reply(503, "")).await;
+    let client = Client::of(&busy.url.replace("http", "ws"), LIMITS);
+    let _subscription = client.channel.listen("server", listener.clone());
+    client.connect_listeners().await.unwrap_err();
+    while client.channel.inner.attempts.load(Ordering::Relaxed) <= LIMITS.reconnect_attempts {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(busy.seen().len(), 4);
+
+    let client = Client::of("", LIMITS);
+    let _subscription = client.channel.listen("server", listener);
+    assert!(client.connect_listeners().await.unwrap_err().message().starts_with("wsUrl is not set"));
+    assert_eq!(client.channel.inner.attempts.load(Ordering::Relaxed), 0, "there is nothing to try again");
 }
 
 #[tokio::test]

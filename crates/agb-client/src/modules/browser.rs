@@ -19,6 +19,8 @@ pub mod echo;
 pub struct StartedBrowser {
     /// The service's request id.
     pub request_id: String,
+    /// The session that it runs in.
+    pub session_id: String,
     /// The port on which the browser listens inside the session.
     pub port: f64,
 }
@@ -34,7 +36,7 @@ pub async fn initialize(session: &Session, option: &Map<String, Value>) -> Resul
     let Some(port) = wire::read_port(answer.data_object()) else {
         return Err(protocol(&answer, &endpoint::INIT_BROWSER, "Port not found in response"));
     };
-    Ok(StartedBrowser { request_id: answer.request_id, port })
+    Ok(StartedBrowser { request_id: answer.request_id, session_id: session.id().to_owned(), port })
 }
 
 /// Asks for the address at which Playwright reaches the browser. It grants access and expires, so it is asked for anew
@@ -111,7 +113,7 @@ mod tests {
         let server = Server::start(|_| ok(&json!({"port": 7}))).await;
         let option = json!({"useStealth": true, "cmdArgs": ["--a"]});
         let started = initialize(&server.session(), option.as_object().unwrap()).await.unwrap();
-        assert_eq!(started, StartedBrowser { request_id: "r-1".into(), port: 7.0 });
+        assert_eq!(started, StartedBrowser { request_id: "r-1".into(), session_id: "s-1".into(), port: 7.0 });
         let seen = &server.seen()[0];
         assert_eq!((seen.path.as_str(), seen.body.as_str()), ("/browser/init", "{}"));
         assert_eq!(seen.query["sessionId"], "s-1");
