@@ -286,11 +286,10 @@ impl Pooled {
         self.session.lifecycle().release.is_some_and(|release| release.confirmed)
     }
 
-    /// Can somebody else have it after its borrower? Not while something of theirs still runs in it.
+    /// Can somebody else have it after its borrower? Not while something of theirs still needs it.
     fn is_reusable(&self, limits: &Limits) -> bool {
         let is_used_up = limits.max_uses.is_some_and(|most| self.uses >= most);
-        let is_in_use = self.session.lifecycle().state == SessionState::Active;
-        self.is_fresh() && !is_used_up && !is_in_use
+        self.is_fresh() && !is_used_up && !self.session.life().is_needed()
     }
 }
 

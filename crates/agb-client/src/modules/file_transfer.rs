@@ -138,6 +138,7 @@ pub async fn upload(
     progress: Progress,
     cancelled: impl Future<Output = ()> + Send,
 ) -> UploadReport {
+    let _hold = session.hold();
     let service = Service { session };
     let object = session.objects().at(remote_path).await;
     let mut work = Upload { service, remote_path, options, progress, report: UploadReport::default(), leftover: None };
@@ -160,6 +161,7 @@ pub async fn download(
     progress: Progress,
     cancelled: impl Future<Output = ()> + Send,
 ) -> DownloadReport {
+    let _hold = session.hold();
     let service = Service { session };
     let object = session.objects().at(remote_path).await;
     let mut work =

@@ -410,6 +410,33 @@ async fn a_transfer_ends_with_its_session_whatever_it_waits_for() {
     assert!(server.seen_at(SYNC).is_empty());
 }
 
+/// A progress that remembers whether the session was held all the time.
+fn watching(session: &Session) -> (Progress, Arc<Mutex<Vec<bool>>>) {
+    let held: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let (journal, life) = (held.clone(), session.life().clone());
+    (Arc::new(move |_| journal.lock().unwrap().push(life.is_needed())), held)
+}
+
+#[tokio::test]
+async fn a_transfer_holds_its_session_while_it_speaks_with_the_store_alone() {
+    let server = Server::start(answer).await;
+    let session = server.session();
+    let (progress, held) = watching(&session);
+    let content = file("content");
+    let source = Source::File(content.path().to_owned());
+    assert_eq!(message(&upload(&session, source, REMOTE, &patient(), progress, pending()).await.error), "");
+    let path = content.path().to_owned();
+    let target = Target::File { path, overwrite: true };
+    let options = TransferOptions { wait: false, ..patient() };
+    let (progress, also_held) = watching(&session);
+    assert_eq!(message(&download(&session, REMOTE, target, &options, progress, pending()).await.error), "");
+    for held in [held, also_held] {
+        let held = held.lock().unwrap();
+        assert!(!held.is_empty() && held.iter().all(|is_held| *is_held), "{held:?}");
+    }
+    assert!(!session.life().is_needed());
+}
+
 #[tokio::test]
 async fn a_download_waits_for_a_new_task_and_puts_the_file_in_place() {
     let server = Server::start(answer).await;
