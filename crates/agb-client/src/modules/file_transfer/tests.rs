@@ -391,6 +391,23 @@ async fn an_aborted_upload_leaves_no_object() {
 }
 
 #[tokio::test]
+async fn an_abort_is_heard_while_the_object_is_being_removed() {
+    let server = Server::start(answer).await;
+    let session = server.session();
+    let object = session.objects().at(REMOTE).await;
+    let leftover = InternalContext { id: "ft-1".into(), path: "/tmp/transfer".into() };
+    let mut removing = pin!(object.leave(Some(leftover), |_| pending()));
+    assert!(futures_util::poll!(&mut removing).is_pending());
+    let options = patient();
+    let source = Source::File("/x".into());
+    let uploading = upload(&session, source, REMOTE, &options, silent(), ready(()));
+    assert_eq!(message(&uploading.await.error), "The transfer was aborted");
+    let target = Target::File { path: "/x".into(), overwrite: true };
+    let downloading = download(&session, REMOTE, target, &options, silent(), ready(()));
+    assert_eq!(message(&downloading.await.error), "The transfer was aborted");
+}
+
+#[tokio::test]
 async fn a_transfer_ends_with_its_session_whatever_it_waits_for() {
     let server = Server::start(answer).await;
     let session = server.session();
