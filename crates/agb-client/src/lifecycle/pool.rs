@@ -127,6 +127,8 @@ impl SessionPool {
     }
 
     /// Hands out nothing more, deletes the idle sessions, and the lent ones as they come back; returns when all are gone.
+    /// That takes a minute or more where the answer of a creation got lost: its session is looked for meanwhile, and
+    /// deleted when it turns up.
     ///
     /// # Errors
     /// [`ErrorKind::Api`] when some could not be deleted; they are named, and end with their idle time-out.
