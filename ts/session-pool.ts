@@ -132,7 +132,8 @@ export class SessionPool {
 
   /**
    * Ends the pool: calls of `acquire` reject, those that wait, too; idle sessions are deleted at once, the others when
-   * they are given back. Resolves when all are gone. May be called again.
+   * they are given back. Resolves when all are gone: after a minute or more where the answer of a creation got lost, whose
+   * session is looked for meanwhile, and deleted when it turns up. May be called again.
    *
    * @throws {APIError} when some could not be deleted; it names them
    */

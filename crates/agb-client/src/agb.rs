@@ -324,13 +324,30 @@ impl Agb {
     }
 
     async fn create_once(&self, params: CreateParams) -> Result<Session> {
-        let query = vec![("imageId", params.image_id.clone()), ("sdkStats", self.sdk_stats())];
         let asked = self.clock().moment();
-        let answer = self.post(&endpoint::CREATE_SESSION, &query, &create_body(&params), self.deadline()).await?;
+        let (answer, data) = self.ask_for_creation(&params).await?;
+        self.take_created(answer, data, params, asked).await
+    }
+
+    /// The answer to a creation, which names a session or succeeds at least.
+    async fn ask_for_creation(&self, params: &CreateParams) -> Result<(Answer, SessionData)> {
+        let query = vec![("imageId", params.image_id.clone()), ("sdkStats", self.sdk_stats())];
+        let answer = self.post(&endpoint::CREATE_SESSION, &query, &create_body(params), self.deadline()).await?;
         let data = answer.data_object().map(SessionData::read).unwrap_or_default();
         if data.session_id.is_empty() {
             check_created(&answer, &data)?;
         }
+        Ok((answer, data))
+    }
+
+    /// The session of an answer; where something is wrong with it, it is released.
+    async fn take_created(
+        &self,
+        answer: Answer,
+        data: SessionData,
+        params: CreateParams,
+        asked: Moment,
+    ) -> Result<Session> {
         let life = self.created(&data.session_id, &params, asked);
         if let Err(error) = check_created(&answer, &data) {
             return Err(self.released_after(&data.session_id, error).await);

@@ -109,12 +109,14 @@ impl Agb {
         let key = format!("{:032x}", fastrand::u128(..));
         params.reserved_labels.insert(CREATE_KEY_LABEL.to_owned(), key.clone().into());
         let asked = self.clock().moment();
-        let error = match self.create_once(params.clone()).await {
+        let error = match self.ask_for_creation(&params).await {
+            Ok((answer, data)) => return Ok(self.take_created(answer, data, params, asked).await?),
             Err(error) if is_answer_lost(&error) => error,
-            outcome => return Ok(outcome?),
+            Err(error) => return Err(error.into()),
         };
         tracing::debug!(target: "agb::session", error = error.message(), "the answer of a creation got lost");
-        let looks = first_of(EARLY_LOOKS_MS.map(Duration::from_millis), || self.find_created(&key, EARLY_LOOK_LIMIT));
+        let pauses = EARLY_LOOKS_MS.map(Duration::from_millis);
+        let looks = self.look_for_created(&key, pauses, EARLY_LOOK_LIMIT, creating.as_ref());
         if let Ok(Some(id)) = tokio::time::timeout(self.timeout().min(EARLY_LIMIT), looks).await {
             tracing::info!(target: "agb::session", session = id, "found again a session whose creation got no answer");
             return Ok(self.adopt_created(&id, params, asked).await?);
@@ -127,10 +129,8 @@ impl Agb {
     /// Looks for a session whose creation got no answer, and releases it when it turns up. Until then it counts as being
     /// created.
     async fn watch_late(self, key: String, image_id: String, creating: Option<Creating<'static>>) {
-        let found = tokio::select! {
-            found = first_of(LATE_LOOKS_S.map(Duration::from_secs), || self.find_created(&key, LATE_LOOK_LIMIT)) => found,
-            found = self.find_before_the_end(&key, creating.as_ref()) => found,
-        };
+        let pauses = LATE_LOOKS_S.map(Duration::from_secs);
+        let found = self.look_for_created(&key, pauses, LATE_LOOK_LIMIT, creating.as_ref()).await;
         let Some(id) = found else { return };
         // From now on it has a name for those who release what is left over at the end of the process.
         let session = self.attach(&id, SessionDetails::default());
@@ -138,6 +138,20 @@ impl Agb {
         drop(creating);
         // It says itself what goes wrong.
         let _ = session.abandon().await;
+    }
+
+    /// Looks after each of the pauses; all the time once the process ends.
+    async fn look_for_created(
+        &self,
+        key: &str,
+        pauses: impl IntoIterator<Item = Duration>,
+        limit: Duration,
+        creating: Option<&Creating<'static>>,
+    ) -> Option<String> {
+        tokio::select! {
+            found = first_of(pauses, || self.find_created(key, limit)) => found,
+            found = self.find_before_the_end(key, creating) => found,
+        }
     }
 
     /// Waits for the end of the process, and then looks again and again: there is no later look.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use serde_json::json;
 
 use super::*;
-use crate::testing::{CLOSED_URL, Seen, Server, agb, not_found, ok, options, refuse, reply};
+use crate::testing::{CLOSED_URL, Seen, Server, agb, not_found, ok, options, owned_by, refuse, reply};
 
 fn params() -> CreateParams {
     CreateParams { image_id: "img 1".into(), ..CreateParams::default() }
@@ -341,6 +341,39 @@ async fn a_session_that_its_owner_does_not_take_is_released_wherever_it_was_on_i
     assert!(server.seen_at("/mcp/releaseSessionAsync").is_empty());
     drop(creation);
     until("/mcp/releaseSessionAsync").await;
+}
+
+#[tokio::test]
+async fn a_session_that_was_named_and_released_is_not_found_again() {
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/mcp/createSession" => {
+            reply(500, json!({"success": false, "message": "broke", "data": {"sessionId": "s-9"}}).to_string())
+        }
+        "/sdk/ListSession" => page(&["s-9"], ""),
+        _ => ok(&json!({"sessionId": "s-9"})),
+    })
+    .await;
+    let error = server.agb().create(CreateParams { recover: true, ..params() }).await.unwrap_err();
+    assert_eq!(error.message(), "broke (session s-9 was released)");
+    assert!(server.seen_at("/sdk/ListSession").is_empty());
+}
+
+#[tokio::test]
+async fn at_the_end_of_the_process_a_session_is_looked_for_all_the_time_from_the_beginning() {
+    // More looks than there are while nothing ends.
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/mcp/createSession" => refuse(500, "", "lost"),
+        "/sdk/ListSession" if seen.nth < 6 => page(&[], ""),
+        "/sdk/ListSession" => page(&["s-9"], ""),
+        _ => ok(&json!({"sessionId": "s-9"})),
+    })
+    .await;
+    let agb = owned_by(&server.url, 1);
+    let registry: &'static Registry = Box::leak(Box::default());
+    let creating = registry.creating(&agb);
+    registry.begin_end();
+    let found = agb.create_recoverably(CreateParams { recover: true, ..params() }, creating).await.unwrap();
+    assert_eq!(found.id(), "s-9");
 }
 
 /// A service that takes twenty seconds of its clock for each answer.

@@ -323,9 +323,11 @@ impl Shared {
             channel.did_well();
         }
         match end {
-            End::Lost { .. } => drop(tokio::spawn(reconnect(self.channel.clone(), transport, address))),
             End::Refused { .. } => channel.give_up(),
-            End::Idle | End::Closed { .. } => {}
+            // Whoever listens to one that nobody wanted any more, or that was closed, came when its end was decided.
+            End::Lost { .. } | End::Idle | End::Closed { .. } => {
+                drop(tokio::spawn(reconnect(self.channel.clone(), transport, address)));
+            }
         }
     }
 

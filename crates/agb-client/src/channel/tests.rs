@@ -261,6 +261,22 @@ async fn the_connection_is_made_again_for_those_who_listen() {
 }
 
 #[tokio::test]
+async fn it_is_made_again_for_those_who_came_while_its_end_was_being_decided() {
+    let server = WsServer::start(|nth, mut peer| async move {
+        if nth > 0 {
+            peer.say("p-1", json!({"word": "back"})).await;
+        }
+        while peer.hear().await.is_some() {}
+    })
+    .await;
+    let client = Client::of(&server.url, LIMITS);
+    let (_subscription, mut pushes) = client.listen("server").await;
+    let link = client.channel.inner.current().clone().unwrap();
+    link.close(ErrorKind::Network, "nobody wanted it");
+    assert_eq!(pushes.recv().await.unwrap().data["word"], "back");
+}
+
+#[tokio::test]
 async fn a_server_that_always_closes_is_tried_a_few_times() {
     let server = WsServer::start(|_, peer| peer.close(1011, "not today")).await;
     let client = Client::of(&server.url, LIMITS);

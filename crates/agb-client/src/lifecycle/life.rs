@@ -326,6 +326,11 @@ impl Life {
         Hold { life: self.clone() }
     }
 
+    /// Does something hold the session, or is a call under way?
+    pub(crate) fn is_needed(&self) -> bool {
+        self.lock().is_needed()
+    }
+
     /// Begins to keep the session alive, or goes on with other options.
     ///
     /// # Errors
@@ -467,6 +472,10 @@ impl Life {
 }
 
 impl State {
+    fn is_needed(&self) -> bool {
+        self.held > 0 || self.in_flight > 0
+    }
+
     fn since(known: Instant) -> Self {
         Self {
             idle_timeout: None,
@@ -639,7 +648,7 @@ impl State {
     fn next_beat(&self) -> Option<Instant> {
         let beating = self.beating.as_ref()?;
         let is_ending = self.release.is_some() || self.deletions > 0;
-        if is_ending || self.is_beat_under_way || !beating.is_wanted(self.held > 0 || self.in_flight > 0) {
+        if is_ending || self.is_beat_under_way || !beating.is_wanted(self.is_needed()) {
             return None;
         }
         beating.due(self.basis(), self.idle_timeout?)

@@ -127,6 +127,8 @@ impl SessionPool {
     }
 
     /// Hands out nothing more, deletes the idle sessions, and the lent ones as they come back; returns when all are gone.
+    /// That takes a minute or more where the answer of a creation got lost: its session is looked for meanwhile, and
+    /// deleted when it turns up.
     ///
     /// # Errors
     /// [`ErrorKind::Api`] when some could not be deleted; they are named, and end with their idle time-out.
@@ -286,11 +288,10 @@ impl Pooled {
         self.session.lifecycle().release.is_some_and(|release| release.confirmed)
     }
 
-    /// Can somebody else have it after its borrower? Not while something of theirs still runs in it.
+    /// Can somebody else have it after its borrower? Not while something of theirs still needs it.
     fn is_reusable(&self, limits: &Limits) -> bool {
         let is_used_up = limits.max_uses.is_some_and(|most| self.uses >= most);
-        let is_in_use = self.session.lifecycle().state == SessionState::Active;
-        self.is_fresh() && !is_used_up && !is_in_use
+        self.is_fresh() && !is_used_up && !self.session.life().is_needed()
     }
 }
 

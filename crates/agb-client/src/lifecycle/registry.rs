@@ -331,7 +331,7 @@ impl Registry {
     }
 
     /// The end of the process begins: who looks for sessions now and then has to hurry.
-    pub(super) fn begin_end(&self) {
+    pub(crate) fn begin_end(&self) {
         self.is_ending.send_replace(true);
     }
 

@@ -24,6 +24,7 @@ use ending::{ending, unless};
 pub(crate) use local::LocalFile;
 use local::{Destination, Landing};
 pub(crate) use object::Objects;
+use object::UsedObject;
 use service::Service;
 use task::{Direction, Task};
 
@@ -138,10 +139,15 @@ pub async fn upload(
     progress: Progress,
     cancelled: impl Future<Output = ()> + Send,
 ) -> UploadReport {
+    let _hold = session.hold();
     let service = Service { session };
-    let object = session.objects().at(remote_path).await;
+    let mut ending = pin!(ending(session, cancelled));
+    let object = match object_at(session, remote_path, ending.as_mut()).await {
+        Ok(object) => object,
+        Err(reason) => return UploadReport { error: Some(reason), ..UploadReport::default() },
+    };
     let mut work = Upload { service, remote_path, options, progress, report: UploadReport::default(), leftover: None };
-    let outcome = work.run(source, pin!(ending(session, cancelled))).await;
+    let outcome = work.run(source, ending).await;
     let Upload { mut report, leftover, .. } = work;
     report.error = outcome.err();
     object.leave(leftover, |context| service.remove(context, remote_path)).await;
@@ -160,11 +166,16 @@ pub async fn download(
     progress: Progress,
     cancelled: impl Future<Output = ()> + Send,
 ) -> DownloadReport {
+    let _hold = session.hold();
     let service = Service { session };
-    let object = session.objects().at(remote_path).await;
+    let mut ending = pin!(ending(session, cancelled));
+    let object = match object_at(session, remote_path, ending.as_mut()).await {
+        Ok(object) => object,
+        Err(reason) => return DownloadReport { error: Some(reason), ..DownloadReport::default() },
+    };
     let mut work =
         Download { service, remote_path, options, progress, report: DownloadReport::default(), leftover: None };
-    let outcome = unless(pin!(ending(session, cancelled)), work.run(target)).await;
+    let outcome = unless(ending, work.run(target)).await;
     let Download { mut report, leftover, .. } = work;
     report.error = outcome.err();
     if report.error.is_some() {
@@ -172,6 +183,15 @@ pub async fn download(
     }
     object.leave(leftover, |context| service.remove(context, remote_path)).await;
     report
+}
+
+/// The object, unless the transfer has to end while another one removes it.
+async fn object_at(
+    session: &Session,
+    remote_path: &str,
+    ending: Pin<&mut (impl Future<Output = Error> + Send)>,
+) -> Result<UsedObject> {
+    unless(ending, async { Ok(session.objects().at(remote_path).await) }).await
 }
 
 fn directory(remote_path: &str) -> Result<String> {

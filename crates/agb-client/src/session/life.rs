@@ -60,9 +60,19 @@ pub(super) async fn delete(session: &Session) -> Result<String> {
     Ok(request_id)
 }
 
-/// Nobody can try again later: so the keep-alive ends first, and the release is tried several times.
+/// Nobody can try again later: so the keep-alive ends first, and the release is tried several times. What goes wrong is
+/// logged.
 pub(super) async fn abandon(session: &Session) -> Result<()> {
     session.stop_keep_alive();
+    let outcome = release_persistently(session).await;
+    if let Err(error) = &outcome {
+        let (session, error) = (session.id(), error.message());
+        tracing::warn!(target: "agb::session", session, error, "a session that nobody needs may stay until its idle time-out");
+    }
+    outcome
+}
+
+async fn release_persistently(session: &Session) -> Result<()> {
     let mut outcome = Ok(());
     for pause in ABANDON_PAUSES_MS.map(Duration::from_millis) {
         tokio::time::sleep(pause).await;
@@ -72,10 +82,6 @@ pub(super) async fn abandon(session: &Session) -> Result<()> {
             Err(error) if error.kind() == ErrorKind::SessionNotFound => return Ok(()),
             Err(error) => outcome = Err(error),
         }
-    }
-    if let Err(error) = &outcome {
-        let (session, error) = (session.id(), error.message());
-        tracing::warn!(target: "agb::session", session, error, "a session that nobody needs stays until its idle time-out");
     }
     outcome
 }

@@ -11,6 +11,9 @@ use crate::wire::envelope::Fallback;
 
 /// The second look at a synchronisation; small ones are done by then.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// How long, at most half of the limit, tasks that were there before and are over are looked at until they are taken for
+/// what was asked for: some services make no new task where nothing has changed, and times may not tell tasks apart.
+const GRACE: Duration = Duration::from_secs(10);
 
 const UNPAIRED: &str = "context_id and path must be provided together or both omitted. If you want to sync a specific \
 context, both context_id and path are required. If you want to sync all contexts, omit both parameters.";
@@ -124,12 +127,17 @@ async fn look(session: &Session, target: &SyncTarget, deadline: Deadline) -> Res
 /// repeated, unless it says that the session is gone.
 pub(super) async fn wait(session: &Session, started: &StartedSync, limits: SyncLimits) -> Result<()> {
     let deadline = Deadline::after(limits.interval.saturating_mul(limits.rounds));
+    let grace = Deadline::after(GRACE.min(deadline.limit / 2));
     let mut pause = FIRST_PAUSE.min(limits.interval);
     let mut last_fault = None;
     while !deadline.left().is_zero() {
         match look(session, &started.target, session.agb().deadline().min(deadline)).await {
             Ok(items) => {
-                if let Some(outcome) = verdict(&items, &started.earlier, &started.target.mode) {
+                let outcome = match verdict(&items, &started.earlier, &started.target.mode) {
+                    None if grace.left().is_zero() => verdict(&items, &[], &started.target.mode),
+                    outcome => outcome,
+                };
+                if let Some(outcome) = outcome {
                     return outcome;
                 }
                 last_fault = None;

@@ -368,8 +368,14 @@ async fn a_session_in_which_something_still_runs_is_not_lent_again() {
     let lent = pool.acquire().await.unwrap();
     let call = lent.session().life().begin();
     drop(lent);
-    assert_eq!(pool.acquire().await.unwrap().session().id(), "s-2");
+    let lent = pool.acquire().await.unwrap();
+    assert_eq!(lent.session().id(), "s-2");
     drop(call);
+
+    let hold = lent.session().hold();
+    drop(lent);
+    assert_eq!(pool.acquire().await.unwrap().session().id(), "s-3");
+    drop(hold);
 }
 
 #[tokio::test]

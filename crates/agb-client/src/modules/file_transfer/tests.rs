@@ -391,6 +391,23 @@ async fn an_aborted_upload_leaves_no_object() {
 }
 
 #[tokio::test]
+async fn an_abort_is_heard_while_the_object_is_being_removed() {
+    let server = Server::start(answer).await;
+    let session = server.session();
+    let object = session.objects().at(REMOTE).await;
+    let leftover = InternalContext { id: "ft-1".into(), path: "/tmp/transfer".into() };
+    let mut removing = pin!(object.leave(Some(leftover), |_| pending()));
+    assert!(futures_util::poll!(&mut removing).is_pending());
+    let options = patient();
+    let source = Source::File("/x".into());
+    let uploading = upload(&session, source, REMOTE, &options, silent(), ready(()));
+    assert_eq!(message(&uploading.await.error), "The transfer was aborted");
+    let target = Target::File { path: "/x".into(), overwrite: true };
+    let downloading = download(&session, REMOTE, target, &options, silent(), ready(()));
+    assert_eq!(message(&downloading.await.error), "The transfer was aborted");
+}
+
+#[tokio::test]
 async fn a_transfer_ends_with_its_session_whatever_it_waits_for() {
     let server = Server::start(answer).await;
     let session = server.session();
@@ -408,6 +425,33 @@ async fn a_transfer_ends_with_its_session_whatever_it_waits_for() {
     assert_eq!(error.kind(), ErrorKind::SessionNotFound);
     assert!(error.message().ends_with("the session was released while the transfer was under way"), "{error}");
     assert!(server.seen_at(SYNC).is_empty());
+}
+
+/// A progress that remembers whether the session was held all the time.
+fn watching(session: &Session) -> (Progress, Arc<Mutex<Vec<bool>>>) {
+    let held: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let (journal, life) = (held.clone(), session.life().clone());
+    (Arc::new(move |_| journal.lock().unwrap().push(life.is_needed())), held)
+}
+
+#[tokio::test]
+async fn a_transfer_holds_its_session_while_it_speaks_with_the_store_alone() {
+    let server = Server::start(answer).await;
+    let session = server.session();
+    let (progress, held) = watching(&session);
+    let content = file("content");
+    let source = Source::File(content.path().to_owned());
+    assert_eq!(message(&upload(&session, source, REMOTE, &patient(), progress, pending()).await.error), "");
+    let path = content.path().to_owned();
+    let target = Target::File { path, overwrite: true };
+    let options = TransferOptions { wait: false, ..patient() };
+    let (progress, also_held) = watching(&session);
+    assert_eq!(message(&download(&session, REMOTE, target, &options, progress, pending()).await.error), "");
+    for held in [held, also_held] {
+        let held = held.lock().unwrap();
+        assert!(!held.is_empty() && held.iter().all(|is_held| *is_held), "{held:?}");
+    }
+    assert!(!session.life().is_needed());
 }
 
 #[tokio::test]

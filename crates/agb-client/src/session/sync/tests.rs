@@ -86,6 +86,24 @@ async fn an_earlier_completion_is_not_taken_for_this_one() {
     assert_eq!(server.seen_at("/sdk/GetContextInfo").len(), 4);
 }
 
+#[tokio::test]
+async fn where_no_new_task_shows_up_the_earlier_ones_count_after_a_while() {
+    let dated = |start: u32, status: &str, error: &str| {
+        let mut item = item("upload", status, error);
+        item["startTime"] = start.into();
+        item
+    };
+    let limits = SyncLimits { rounds: 80, interval: Duration::from_millis(100) };
+    let stored = looks(vec![status(&[dated(1, "Success", "")])]).await;
+    let failed = looks(vec![status(&[dated(1, "Failed", "disk full")])]).await;
+    let (stored, failed) = (stored.session(), failed.session());
+    let target = one("upload");
+    let (stored, failed) = tokio::join!(stored.sync_contexts(&target, limits), failed.sync_contexts(&target, limits));
+    stored.unwrap();
+    let error = failed.unwrap_err();
+    assert!(error.message().ends_with("disk full"), "{error}");
+}
+
 /// Is a synchronisation over with these tasks, where those were there before?
 fn is_over(mode: &str, items: &[&ContextStatus], earlier: &[&ContextStatus]) -> bool {
     let owned = |items: &[&ContextStatus]| items.iter().map(|item| (*item).clone()).collect::<Vec<_>>();
