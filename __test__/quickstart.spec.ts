@@ -38,6 +38,7 @@ describe("offline", () => {
       if (found < 0) throw new Error(`no line like ${line} after line ${from} of\n${stdout}`);
       from = found + 1;
     }
+    expect(stdout.trimEnd().endsWith("✓ No session is left.")).toBe(true);
   });
 
   it("prints a clock that never goes back, and a minute more than the time it took", async () => {

@@ -76,7 +76,8 @@ async function run() {
 
   const late = await session.code.run("print('hello?')", "python");
   if (late.success) throw new Error("the session still runs code after its release");
-  if (isNotFound(late)) mine.delete(session);
+  // A tool's own failure does not tell why; the status does.
+  if (isReleased(await session.getStatus())) mine.delete(session);
   await tell(session, "code.run", `on a released session: success ${late.success}, “${late.errorMessage}”`);
 
   const other = await create();
