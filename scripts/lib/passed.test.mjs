@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,7 +25,7 @@ test("a result is known for the sources it was got with, as long as it is the la
   assert.equal(await recall("another", "one", folder), undefined);
   const others = [
     ["one", { ...PASSED, ok: false }],
-    ["one", { ...PASSED, skips: [{ need: "jdk" }] }],
+    ["one", { ...PASSED, skips: [{ need: "jdk" }, { need: "pypi" }] }],
     [undefined, PASSED],
   ];
   for (const [digest, result] of others) {
@@ -35,6 +36,28 @@ test("a result is known for the sources it was got with, as long as it is the la
   assert.deepEqual(await readdir(folder), []);
   await writeFile(join(folder, "a-step.json"), '{"digest":"one"');
   assert.equal(await recall("a step", "one", folder), undefined);
+});
+
+test("what was skipped is known, too, until the machine has it", async () => {
+  const folder = join(directory, "skipped");
+  const result = { ...PASSED, skips: [{ need: "r" }] };
+  await remember("a step", "one", result, folder);
+  assert.deepEqual(await recall("a step", "one", folder), result);
+
+  const clone = join(directory, "clone-of-programs");
+  await run("git", ["init", "--quiet", clone]);
+  const path = process.env.PATH;
+  const programs = join(directory, "programs");
+  await mkdir(programs);
+  try {
+    process.env.PATH = `${programs}:${path}`;
+    const without = await sourcesDigest(clone);
+    await writeFile(join(programs, "Rscript"), "");
+    const has = path.split(":").some((folder) => existsSync(join(folder, "Rscript")));
+    assert.equal((await sourcesDigest(clone)) === without, has);
+  } finally {
+    process.env.PATH = path;
+  }
 });
 
 test("the sources are what git knows, without other clones in between", async () => {
