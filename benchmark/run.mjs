@@ -10,6 +10,7 @@
 
 import { parseArgs } from "node:util";
 
+import { markdown, median } from "../scripts/lib/figures.mjs";
 import { root } from "../scripts/lib/paths.mjs";
 import { run, serve } from "../scripts/lib/process.mjs";
 import { setUp } from "../scripts/lib/set-up.mjs";
@@ -105,28 +106,18 @@ function figureOf(value, ours) {
   return ours > 0 ? { median: value, ratio: value / ours } : { median: value };
 }
 
-function median(values) {
-  const sorted = values.toSorted((one, other) => one - other);
-  const middle = sorted.length / 2;
-  return (sorted[Math.ceil(middle) - 1] + sorted[Math.floor(middle)]) / 2;
-}
-
 /** The result as a table in Markdown. */
 function table(subjects, result) {
-  const line = (cells) => `| ${cells.join(" | ")} |`;
   const cell = (figure, unit, isOurs) => {
     if (!figure) return "";
     const value = `${figure.median.toFixed(figure.median < 10 ? 2 : 0)} ${unit}`;
     return isOurs || figure.ratio === undefined ? value : `${value} (${figure.ratio.toFixed(1)} ×)`;
   };
-  return [
-    "",
-    line(["", ...subjects.map(({ name }) => name)]),
-    line(["---", ...subjects.map(() => "---:")]),
-    ...result.map(({ title, unit, subjects: figures }) =>
-      line([title, ...subjects.map(({ name }) => cell(figures[name], unit, name === OURS))]),
-    ),
-  ];
+  const rows = result.map(({ title, unit, subjects: figures }) => [
+    title,
+    ...subjects.map(({ name }) => cell(figures[name], unit, name === OURS)),
+  ]);
+  return ["", ...markdown([["", ...subjects.map(({ name }) => name)], ...rows])];
 }
 
 process.exitCode = await main();

@@ -12,6 +12,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 
+import { markdown, median } from "./lib/figures.mjs";
 import { cache, root } from "./lib/paths.mjs";
 import { run } from "./lib/process.mjs";
 import { setUp } from "./lib/set-up.mjs";
@@ -118,7 +119,7 @@ async function blockedEventLoop(count) {
     ...tests.map((test) => {
       const own = rows.filter((row) => row.test === test);
       const gaps = own.map(({ gapMs }) => gapMs);
-      return [test, own.length, own[0].sessions, median(gaps), Math.max(...gaps)];
+      return [test, own.length, own[0].sessions, Math.round(median(gaps)), Math.max(...gaps)];
     }),
   ];
   const words =
@@ -172,19 +173,7 @@ function added(rows) {
     tookMs === undefined ? [] : [Math.max(0, tookMs - plainTookMs)],
   );
   if (times.length === 0) return "";
-  return `${median(times)} – ${Math.max(...times)}`;
-}
-
-/** The middle, or the mean of the two in the middle, as a whole number. */
-function median(numbers) {
-  const sorted = numbers.toSorted((one, other) => one - other);
-  const middle = sorted.slice(Math.ceil(sorted.length / 2) - 1, Math.floor(sorted.length / 2) + 1);
-  return Math.round((middle[0] + middle.at(-1)) / 2);
-}
-
-function markdown([head, ...rows]) {
-  const line = (fields) => `| ${fields.join(" | ")} |`;
-  return [line(head), line(head.map((_, index) => (index === 0 ? "---" : "---:"))), ...rows.map(line)];
+  return `${Math.round(median(times))} – ${Math.max(...times)}`;
 }
 
 async function main() {

@@ -92,7 +92,8 @@ export async function serve(command, args) {
   const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], detached: true });
   if (child.pid !== undefined) running.add(child);
   const errors = [];
-  createInterface({ input: child.stderr }).on("line", (line) => errors.push(line));
+  const keep = (line) => errors.push(line);
+  const said = createInterface({ input: child.stderr }).on("line", keep);
   child.once("exit", () => endGroup(child, "SIGKILL"));
   const ended = new Promise((resolve) => {
     child.once("error", (error) => resolve(errors.push(error.message)));
@@ -102,6 +103,8 @@ export async function serve(command, args) {
     createInterface({ input: child.stdout }).once("line", resolve);
     ended.then(() => reject(new Error(`${command} ended before it served: ${errors.join("\n")}`)));
   });
+  // From now on it is read, so that it can go on, and not kept.
+  said.off("line", keep);
   return {
     line,
     async stop() {
