@@ -1,6 +1,7 @@
 /**
  * Runs every test of the project, after setting it up: `npm test`. Each step runs even when an earlier one failed. At
- * the end stand what was skipped and why, what the runners say, and one line that adds everything up.
+ * the end stand what was skipped and why, what the runners say, which tests failed and how, and one line that adds
+ * everything up.
  *
  *   node scripts/test.mjs [STEP…]     only these steps; --list names them
  *
@@ -17,7 +18,7 @@ import { recall, remember, sourcesDigest } from "./lib/passed.mjs";
 import { cache, root } from "./lib/paths.mjs";
 import { run } from "./lib/process.mjs";
 import { setUp } from "./lib/set-up.mjs";
-import { seconds, step } from "./lib/steps.mjs";
+import { failureTable, seconds, step } from "./lib/steps.mjs";
 import { tallyCargo, tallyJest } from "./lib/tally.mjs";
 
 const start = Date.now();
@@ -25,7 +26,7 @@ const logs = `${cache}/logs`;
 const SURFACE_CHECKER = `${root}/../shared/tools/check-surface.mjs`;
 
 /** Where the results of all steps add up. */
-const total = { passed: 0, failed: 0, skips: [], lines: [], failedSteps: [] };
+const total = { passed: 0, failed: 0, failures: [], skips: [], lines: [], failedSteps: [] };
 
 /**
  * What `npm test` runs: one stage after the other, the lanes of a stage side by side, the steps of a lane in this order.
@@ -98,7 +99,9 @@ async function cargo() {
   const tally = tallyCargo(output);
   // Without one failed test it is the build, or a test program that crashed.
   if (code !== 0 && tally.failed === 0) tally.failed = 1;
-  return { ok: code === 0, ...tally, note: "log: .cache/logs/cargo-test.log", details: output };
+  // What the failed tests printed stands at the end; the log has it among what thousands of others did.
+  const details = tally.failures.length > 0 ? "" : output;
+  return { ok: code === 0, ...tally, note: "log: .cache/logs/cargo-test.log", details };
 }
 
 /** Gets other people's packages that specs compare with; the specs themselves say when there are none. */
@@ -202,6 +205,7 @@ async function runStep(name, digest) {
     const result = await resultOf(name, digest).catch((error) => ({ ok: false, failed: 1, details: error.stack }));
     total.passed += result.passed ?? 0;
     total.failed += result.failed ?? 0;
+    total.failures.push(...(result.failures ?? []).map(({ what, reason }) => ({ what: `${name}: ${what}`, reason })));
     total.skips.push(...(result.skips ?? []));
     total.lines.push(...(result.lines ?? []));
     if (!result.ok) total.failedSteps.push(name);
@@ -217,6 +221,7 @@ function printSummary(required) {
   for (const line of total.lines) console.log(`  ${line}`);
   console.log("");
   if (total.failedSteps.length > 0) console.log(`Failed: ${total.failedSteps.join("; ")}`);
+  for (const line of failureTable(total.failures)) console.log(`  ${line}`);
   if (missing.length > 0)
     console.log(`Required by AGB_REQUIRE but absent: ${[...new Set(missing.map((s) => s.need))].join(", ")}`);
   console.log(`All in ${seconds(start)}`);

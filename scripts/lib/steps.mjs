@@ -16,6 +16,24 @@ export function tail(text, lines = LAST_LINES) {
   return (left > 0 ? [`… ${left} lines before`, ...shown] : shown).map((line) => `    ${line}`).join("\n");
 }
 
+/** Of what a failed test printed, how many lines are shown: its first ones say what it missed and where. */
+const FIRST_LINES = 25;
+
+/**
+ * The failed tests and what each printed, for the end of everything, where people look.
+ *
+ * @param {import("./tally.mjs").Failure[]} failures
+ * @returns {string[]} lines
+ */
+export function failureTable(failures) {
+  return failures.flatMap(({ what, reason }) => {
+    const all = reason.trim().split("\n");
+    const left = all.length - FIRST_LINES;
+    const shown = left > 0 ? [...all.slice(0, FIRST_LINES), `… ${left} lines more`] : all;
+    return [what, ...shown.map((line) => `    ${line}`)];
+  });
+}
+
 /**
  * Does one step and prints its line.
  *

@@ -1,5 +1,7 @@
 /** Reads what the test runners say of their results. */
 
+import { stripVTControlCharacters } from "node:util";
+
 import { parseSkip } from "./needs.mjs";
 
 /**
@@ -8,9 +10,14 @@ import { parseSkip } from "./needs.mjs";
  * @property {string} what the test or step
  * @property {string} [reason]
  *
+ * @typedef {object} Failure
+ * @property {string} what the test
+ * @property {string} reason what it printed
+ *
  * @typedef {object} Tally
  * @property {number} passed
  * @property {number} failed
+ * @property {Failure[]} failures the failed tests that have a name
  * @property {Skip[]} skips
  * @property {string[]} lines the runner's own summary
  */
@@ -20,6 +27,8 @@ const IGNORED = /^test (.+) \.\.\. ignored(?:, (.*))?$/;
 /** How the reason begins why something is ignored that is no test: another test starts it in a process of its own. */
 const HELPER = "helper: ";
 const OUTPUT_OF = /^---- (.+) stdout ----$/;
+/** What is no output of a test any more: the next part of the report. */
+const PART = /^(successes|failures):$/;
 
 /**
  * Adds up the output of `cargo test -- --show-output`. A Rust test can't skip itself: it prints "skipped: needs NAME"
@@ -29,14 +38,24 @@ const OUTPUT_OF = /^---- (.+) stdout ----$/;
  * @returns {Tally}
  */
 export function tallyCargo(output) {
-  const tally = { passed: 0, failed: 0, skips: [], lines: [] };
+  const tally = { passed: 0, failed: 0, failures: [], skips: [], lines: [] };
   const skippedTests = new Set();
   let test = "";
+  let part = "";
+  let failure;
   for (const line of output.split("\n")) {
     const result = RESULT.exec(line);
     const ignored = IGNORED.exec(line);
     const skip = parseSkip(line);
-    test = OUTPUT_OF.exec(line)?.[1] ?? test;
+    const begins = OUTPUT_OF.exec(line)?.[1];
+    part = PART.exec(line)?.[1] ?? part;
+    if (begins !== undefined || PART.test(line) || result) failure = undefined;
+    if (failure) failure.reason += `${line}\n`;
+    if (begins !== undefined) {
+      test = begins;
+      failure = { what: test, reason: "" };
+      if (part === "failures") tally.failures.push(failure);
+    }
     if (result) {
       tally.passed += Number(result[1]);
       tally.failed += Number(result[2]);
@@ -60,14 +79,19 @@ export function tallyCargo(output) {
  * @returns {Omit<Tally, "lines">}
  */
 export function tallyJest(report) {
-  const tally = { passed: 0, failed: 0, skips: [] };
+  const tally = { passed: 0, failed: 0, failures: [], skips: [] };
+  const fail = (what, reason = "") => {
+    tally.failed += 1;
+    tally.failures.push({ what, reason: stripVTControlCharacters(reason) });
+  };
   for (const file of report.testResults) {
     const name = file.name.split(/[/\\]/).at(-1);
     // A file that doesn't compile, or fails before its first test, has no tests to count.
-    if (file.status === "failed" && file.assertionResults.every(({ status }) => status !== "failed")) tally.failed += 1;
-    for (const { status, fullName } of file.assertionResults) {
+    const hasNone = file.assertionResults.every(({ status }) => status !== "failed");
+    if (file.status === "failed" && hasNone) fail(name, file.message);
+    for (const { status, fullName, failureMessages } of file.assertionResults) {
       if (status === "passed") tally.passed += 1;
-      else if (status === "failed") tally.failed += 1;
+      else if (status === "failed") fail(`${name}: ${fullName}`, failureMessages?.join("\n"));
       else tally.skips.push(skipOf(name, fullName));
     }
   }

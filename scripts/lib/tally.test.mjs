@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { requiredNeeds, skipTable } from "./needs.mjs";
+import { failureTable } from "./steps.mjs";
 import { tallyCargo, tallyJest } from "./tally.mjs";
 
 const CARGO = `
@@ -23,6 +24,30 @@ skipped: needs namespaces (again)
 test result: ok. 3 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.01s
 
    Doc-tests agb_client
+
+successes:
+
+---- doc::fine stdout ----
+no news
+
+successes:
+    doc::fine
+
+failures:
+
+---- doc::one stdout ----
+
+thread 'doc::one' panicked at src/lib.rs:1:1:
+left: 1
+---- doc::two stdout ----
+two lines
+of it
+
+
+failures:
+    doc::one
+    doc::two
+
 test result: FAILED. 0 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s
 test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 `;
@@ -37,6 +62,26 @@ test("a Rust test that says what it needs counts as skipped, once", () => {
   ]);
 });
 
+test("a failed Rust test has what it printed, and nothing of the others", () => {
+  const failures = tallyCargo(CARGO).failures.map(({ what, reason }) => [what, reason.trim()]);
+  assert.deepEqual(failures, [
+    ["doc::one", "thread 'doc::one' panicked at src/lib.rs:1:1:\nleft: 1"],
+    ["doc::two", "two lines\nof it"],
+  ]);
+});
+
+test("of what a failed test printed, the beginning is shown", () => {
+  const reason = `\n${Array.from({ length: 30 }, (_, i) => `line ${i}`).join("\n")}\n`;
+  const lines = failureTable([
+    { what: "cargo: a", reason },
+    { what: "jest: b", reason: "short" },
+  ]);
+  assert.deepEqual([lines.length, ...lines.slice(0, 2)], [29, "cargo: a", "    line 0"]);
+  assert.deepEqual(lines.slice(25), ["    line 24", "    … 5 lines more", "jest: b", "    short"]);
+});
+
+const BROKEN = { status: "failed", fullName: "breaks", failureMessages: ["\u001b[31mnot 1\u001b[39m", "nor 2"] };
+
 test("jest's skipped tests carry their need in their name; a file without tests that failed is one failure", () => {
   const report = {
     testResults: [
@@ -49,13 +94,17 @@ test("jest's skipped tests carry their need in their name; a file without tests 
           { status: "pending", fullName: "left out" },
         ],
       },
-      { name: "/p/b.spec.ts", status: "failed", assertionResults: [] },
-      { name: "/p/c.spec.ts", status: "failed", assertionResults: [{ status: "failed", fullName: "breaks" }] },
+      { name: "/p/b.spec.ts", status: "failed", message: "no such type", assertionResults: [] },
+      { name: "/p/c.spec.ts", status: "failed", assertionResults: [BROKEN] },
     ],
   };
   assert.deepEqual(tallyJest(report), {
     passed: 1,
     failed: 2,
+    failures: [
+      { what: "b.spec.ts", reason: "no such type" },
+      { what: "c.spec.ts: breaks", reason: "not 1\nnor 2" },
+    ],
     skips: [
       { need: "jdk", what: "a.spec.ts: java runs", reason: "not found" },
       { need: "nothing it says", what: "a.spec.ts: left out" },
