@@ -38,6 +38,7 @@ pub mod tools;
 use crate::{
     app::Service,
     browser::Browsers,
+    clock::Clock,
     connections::{Connections, Wire},
     fault::Faults,
     ids::{Ids, Secret},
@@ -105,6 +106,7 @@ impl Emulator {
             max_body_bytes: options.max_body_bytes,
             tool_limits: ToolLimits { output_bytes: options.max_output_bytes, time: options.max_tool_time },
             sessions: Arc::new(Sessions::new(
+                Clock::start(),
                 host.clone(),
                 Arc::new(Browsers::new(options.chromium)),
                 screenshots,

@@ -81,6 +81,7 @@ mod tests {
     use super::*;
     use crate::{
         browser::Browsers,
+        clock::Clock,
         sandbox::{Host, HostOptions},
         state::{EndReason, NewSession, Session, SessionState},
     };
@@ -90,7 +91,8 @@ mod tests {
         let host = Host::probe(HostOptions::default()).await.unwrap();
         // Only now: a probe of the machine must not see time jump.
         tokio::time::pause();
-        let sessions = Arc::new(Sessions::new(host, Arc::new(Browsers::new(None)), Arc::default(), Some(1), None));
+        let sessions =
+            Arc::new(Sessions::new(Clock::start(), host, Arc::new(Browsers::new(None)), Arc::default(), Some(1), None));
         let (advances, wishes) = mpsc::unbounded_channel();
         tokio::spawn(run(sessions.clone(), wishes, None, CancellationToken::new()));
         (sessions, advances)
@@ -196,7 +198,8 @@ mod tests {
     #[tokio::test]
     async fn closing_ends_an_advance_that_waits_for_its_follower() {
         let host = Host::probe(HostOptions::default()).await.unwrap();
-        let sessions = Arc::new(Sessions::new(host, Arc::new(Browsers::new(None)), Arc::default(), Some(1), None));
+        let sessions =
+            Arc::new(Sessions::new(Clock::start(), host, Arc::new(Browsers::new(None)), Arc::default(), Some(1), None));
         let (advances, wishes) = mpsc::unbounded_channel();
         let closing = CancellationToken::new();
         struct Stuck;

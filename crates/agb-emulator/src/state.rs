@@ -317,13 +317,14 @@ struct Inner {
 
 impl Sessions {
     pub(crate) fn new(
+        clock: Clock,
         host: Arc<Host>,
         browsers: Arc<Browsers>,
         screenshots: Arc<Screenshots>,
         seed: Option<u64>,
         max_sessions: Option<usize>,
     ) -> Self {
-        let clock = Arc::new(Clock::start());
+        let clock = Arc::new(clock);
         Self {
             contexts: Contexts::new(clock.clone(), seed, host.contexts_directory()),
             clock,

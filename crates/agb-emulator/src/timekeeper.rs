@@ -10,6 +10,7 @@ use serde_json::Map;
 
 use crate::{
     browser::Browsers,
+    clock::Clock,
     sandbox::{Host, HostOptions, Isolation},
     state::{EndReason, FINISH_VISIBLE, MAXIMUM_LIFETIME, NewSession, SessionView, Sessions},
 };
@@ -18,8 +19,8 @@ use crate::{
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The service without a wire, and without anything that would run in its sessions. The same state as behind an
-/// [`Emulator`](crate::Emulator); but its owner alone makes what is due happen, by [`advance`](Self::advance), so that a
-/// simulation may ask it often.
+/// [`Emulator`](crate::Emulator); but its owner alone moves its clock and makes what is due happen, by
+/// [`advance`](Self::advance), so that a simulation may ask it often and nothing depends on how quick the machine is.
 #[derive(Debug)]
 pub struct Timekeeper {
     sessions: Arc<Sessions>,
@@ -38,7 +39,8 @@ impl Timekeeper {
         let options = HostOptions { isolation: Some(Isolation::Plain), ..HostOptions::default() };
         let host = Host::probe(options).await?;
         let browsers = Arc::new(Browsers::new(None));
-        let sessions = Arc::new(Sessions::new(host.clone(), browsers, Arc::default(), Some(seed), None));
+        let sessions =
+            Arc::new(Sessions::new(Clock::manual(), host.clone(), browsers, Arc::default(), Some(seed), None));
         Ok(Self { sessions, host, quiet_until: Mutex::default() })
     }
 
@@ -122,9 +124,9 @@ mod tests {
         // Nothing is due from here on.
         keeper.advance(Duration::from_secs(1)).await;
         let id = keeper.create(Duration::from_secs(7_200)).unwrap();
-        keeper.advance(MAXIMUM_LIFETIME - Duration::from_secs(1)).await;
+        keeper.advance(MAXIMUM_LIFETIME - Duration::from_millis(1)).await;
         assert!(keeper.is_alive(&id));
-        keeper.advance(Duration::from_secs(2)).await;
+        keeper.advance(Duration::from_millis(1)).await;
         assert!(!keeper.is_alive(&id));
         keeper.close().await;
     }

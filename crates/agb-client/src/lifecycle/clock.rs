@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use url::{Host, Url};
 
 /// Clocks by the origin of their service. Weak, so that a port that is used again starts with a fresh clock.
-static OF_SERVICE: LazyLock<Mutex<BTreeMap<String, Weak<AtomicU64>>>> = LazyLock::new(Mutex::default);
+static OF_SERVICE: LazyLock<Mutex<BTreeMap<String, Weak<Hands>>>> = LazyLock::new(Mutex::default);
 
 /// A monotonic clock with an offset. Clones share the offset.
 ///
@@ -16,8 +16,15 @@ static OF_SERVICE: LazyLock<Mutex<BTreeMap<String, Weak<AtomicU64>>>> = LazyLock
 /// such as request deadlines, stay on real time.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    /// Nanoseconds that this clock is ahead of the machine's.
-    offset_ns: Arc<AtomicU64>,
+    hands: Arc<Hands>,
+}
+
+#[derive(Debug, Default)]
+struct Hands {
+    /// Nanoseconds that this clock is ahead of its base.
+    offset_ns: AtomicU64,
+    /// When it was made, for one that goes only when it is advanced; `None`: it goes as the machine's.
+    manual_since: Option<Moment>,
 }
 
 impl Clock {
@@ -29,22 +36,25 @@ impl Clock {
     /// The clock that everything in this process shares that talks to, or is, the service at `base_url`: whatever has
     /// the same [`origin`].
     pub fn of_service(base_url: &str) -> Self {
+        Self::of_service_or(base_url, Self::new)
+    }
+
+    fn of_service_or(base_url: &str, make: impl FnOnce() -> Self) -> Self {
         let origin = origin(base_url);
         let mut clocks = OF_SERVICE.lock().unwrap_or_else(PoisonError::into_inner);
-        clocks.retain(|_, offset| offset.strong_count() > 0);
-        if let Some(offset_ns) = clocks.get(&origin).and_then(Weak::upgrade) {
-            return Self { offset_ns };
+        clocks.retain(|_, hands| hands.strong_count() > 0);
+        if let Some(hands) = clocks.get(&origin).and_then(Weak::upgrade) {
+            return Self { hands };
         }
-        let clock = Self::new();
-        clocks.insert(origin, Arc::downgrade(&clock.offset_ns));
+        let clock = make();
+        clocks.insert(origin, Arc::downgrade(&clock.hands));
         clock
     }
 
     /// The present time of this clock. Never goes back.
     pub fn now(&self) -> Instant {
-        let offset = Duration::from_nanos(self.offset_ns.load(Ordering::Acquire));
-        let now = Instant::now();
-        now.checked_add(offset).unwrap_or(now)
+        let now = self.hands.manual_since.map_or_else(Instant::now, |since| since.at);
+        now.checked_add(self.offset()).unwrap_or(now)
     }
 
     /// The present moment, as this clock and as its dates have it.
@@ -57,20 +67,41 @@ impl Clock {
         let by_ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         let add = |offset: u64| Some(offset.saturating_add(by_ns).min(MAX_OFFSET_NS));
         // The closure always gives a value, so the update can't fail.
-        let _ = self.offset_ns.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
+        let _ = self.hands.offset_ns.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
         super::keep_alive::clock_moved();
     }
 
     /// The date and time that this clock shows.
     pub(crate) fn wall(&self) -> SystemTime {
-        let offset = Duration::from_nanos(self.offset_ns.load(Ordering::Acquire));
-        let now = SystemTime::now();
-        now.checked_add(offset).unwrap_or(now)
+        let now = self.hands.manual_since.map_or_else(SystemTime::now, |since| since.date);
+        now.checked_add(self.offset()).unwrap_or(now)
     }
 
     /// The same for all clones, and for nothing else.
     pub(crate) fn id(&self) -> usize {
-        Arc::as_ptr(&self.offset_ns).addr()
+        Arc::as_ptr(&self.hands).addr()
+    }
+
+    fn offset(&self) -> Duration {
+        Duration::from_nanos(self.hands.offset_ns.load(Ordering::Acquire))
+    }
+}
+
+/// For tests, which a machine that stands still for a second must not decide.
+#[cfg(test)]
+impl Clock {
+    /// One that goes only when it is advanced.
+    pub(crate) fn manual() -> Self {
+        let manual_since = Some(Self::new().moment());
+        Self { hands: Arc::new(Hands { manual_since, ..Hands::default() }) }
+    }
+
+    /// The same, for everything in this process that talks to the service at `base_url`. Asked for before anything else
+    /// is.
+    pub(crate) fn manual_of_service(base_url: &str) -> Self {
+        let clock = Self::of_service_or(base_url, Self::manual);
+        assert!(clock.hands.manual_since.is_some(), "{base_url} has another clock already");
+        clock
     }
 }
 
@@ -112,6 +143,20 @@ mod tests {
         let before = clone.now();
         clock.advance(Duration::from_secs(300));
         assert!(clone.now() - before >= Duration::from_secs(300));
+    }
+
+    #[test]
+    fn a_manual_clock_stands_still_until_it_is_advanced() {
+        let clock = Clock::manual_of_service("http://127.0.0.1:46");
+        let before = clock.moment();
+        while Instant::now() <= before.at || SystemTime::now() <= before.date {
+            std::thread::yield_now();
+        }
+        let same = Clock::of_service("http://127.0.0.1:46");
+        assert_eq!((same.now(), same.wall()), (before.at, before.date));
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(same.now() - before.at, Duration::from_secs(60));
+        assert_eq!(same.wall().duration_since(before.date).unwrap(), Duration::from_secs(60));
     }
 
     #[test]

@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_least_time_left_goes_first_and_what_is_over_last() {
-        let clock = Clock::new();
+        let clock = Clock::manual();
         let mut lane = Lane::new(clock.clone());
         let now = clock.now();
         lane.wait(now, 1);
@@ -68,8 +68,9 @@ mod tests {
 
     #[test]
     fn a_lane_is_full_until_one_leaves() {
-        let mut lane = Lane::new(Clock::new());
-        let end = Instant::now() + Duration::from_secs(60);
+        let clock = Clock::manual();
+        let mut lane = Lane::new(clock.clone());
+        let end = clock.now() + Duration::from_secs(60);
         for number in 0..=BEATS_AT_ONCE as u64 {
             lane.wait(end, number);
         }

@@ -32,7 +32,7 @@ async fn nothing_counts_as_settled_that_is_still_being_looked_at() {
     let server = answering().await;
     let agb = server.agb();
     for round in 0..300 {
-        let clock = Clock::new();
+        let clock = Clock::manual();
         let life = Life::of_new_session(clock.clone(), Some(IDLE_TIMEOUT), clock.moment());
         watch(&agb, &format!("s-{round}"), &life).unwrap();
         life.start_beating(KeepAliveOptions::default()).unwrap();
@@ -51,7 +51,7 @@ async fn answering() -> Server {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_beat_that_a_call_put_off_is_sent_as_soon_as_the_call_has_failed() {
     let server = answering().await;
-    let clock = Clock::new();
+    let clock = Clock::manual();
     let life = Life::of_new_session(clock.clone(), Some(IDLE_TIMEOUT), clock.moment());
     life.start_beating(KeepAliveOptions::default()).unwrap();
     watch(&server.agb(), "s-1", &life).unwrap();
@@ -95,7 +95,7 @@ impl HalfStuck {
 
 /// A session whose beat is due now.
 fn due(agb: &Agb, session_id: &str) -> Life {
-    let clock = Clock::new();
+    let clock = Clock::manual();
     // So long that a beat may take as long as one may.
     let life = Life::of_new_session(clock.clone(), Some(10 * IDLE_TIMEOUT), clock.moment());
     clock.advance(10 * IDLE_TIMEOUT.mul_f64(0.75));
@@ -115,7 +115,7 @@ async fn looked() {
 async fn a_keep_alive_that_is_started_again_and_stopped_during_a_beat_leaves_nothing_to_wait_for() {
     let stuck = HalfStuck::start().await;
     let agb = agb(&stuck.url, &[]);
-    let clock = Clock::new();
+    let clock = Clock::manual();
     // What is counted on its clock stays while it is there.
     let other = Life::of_found_session(clock.clone());
     let _subscription = other.subscribe(Arc::new(|_| {}));
@@ -137,7 +137,7 @@ async fn a_keep_alive_that_is_started_again_and_stopped_during_a_beat_leaves_not
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_of_unknown_times_that_nobody_listens_to_any_more_is_forgotten() {
     let agb = agb(CLOSED_URL, &[]);
-    let clock = Clock::new();
+    let clock = Clock::manual();
     let life = Life::of_found_session(clock.clone());
     let subscription = life.subscribe(Arc::new(|_| {}));
     watch(&agb, "s-1", &life).unwrap();
@@ -172,7 +172,7 @@ async fn beats_that_are_not_answered_hold_up_neither_other_services_nor_the_same
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_is_not_there_is_told_of_until_the_end_is_reckoned() {
     let agb = agb(CLOSED_URL, &[]);
-    let clock = Clock::new();
+    let clock = Clock::manual();
     let life = Life::of_new_session(clock.clone(), Some(IDLE_TIMEOUT), clock.moment());
     let events: Arc<Mutex<Vec<LifecycleEvent>>> = Arc::default();
     let sink = events.clone();

@@ -6,7 +6,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn new_session() -> (Clock, Life) {
-    let clock = Clock::new();
+    let clock = Clock::manual();
     let life = Life::of_new_session(clock.clone(), Some(MINUTE), clock.moment());
     (clock, life)
 }
@@ -57,7 +57,7 @@ fn a_new_session_is_created_then_active_then_idle_then_released() {
 
 #[test]
 fn a_session_made_without_a_time_out_has_the_services() {
-    let clock = Clock::new();
+    let clock = Clock::manual();
     let view = Life::of_new_session(clock.clone(), None, clock.moment()).view();
     assert_eq!(view.idle_release_timeout, Some(Duration::from_secs(300)));
     assert!(view.lifetime_remaining.unwrap() > 29 * MINUTE);
@@ -65,7 +65,7 @@ fn a_session_made_without_a_time_out_has_the_services() {
 
 #[test]
 fn of_a_found_session_neither_time_out_nor_age_is_known() {
-    let life = Life::of_found_session(Clock::new());
+    let life = Life::of_found_session(Clock::manual());
     let view = life.view();
     assert_eq!((view.idle_release_timeout, view.idle_remaining), (None, None));
     assert_eq!((view.lifetime_remaining, view.created_at, life.age()), (None, None, None));
@@ -158,7 +158,7 @@ fn events_come_in_their_order_and_each_once() {
 
 #[test]
 fn the_end_of_the_longest_life_is_announced_two_minutes_before() {
-    let clock = Clock::new();
+    let clock = Clock::manual();
     let life = Life::of_new_session(clock.clone(), Some(Duration::from_secs(3_600)), clock.moment());
     let (events, _subscription) = heard(&life);
     clock.advance(1_679 * SECOND);
@@ -364,7 +364,7 @@ fn while_held_it_beats_only_while_something_holds_the_session_or_a_call_runs() {
 
 #[test]
 fn what_can_not_be_kept_alive_is_refused_with_the_reason() {
-    let found = Life::of_found_session(Clock::new());
+    let found = Life::of_found_session(Clock::manual());
     let error = found.start_beating(KeepAliveOptions::default()).unwrap_err();
     assert!(error.message().contains("idleReleaseTimeout"), "{error}");
     let given = KeepAliveOptions { idle_release_timeout: Some(MINUTE), ..Default::default() };
@@ -405,7 +405,7 @@ fn a_call_that_was_refused_at_once_has_not_run_and_one_that_saw_others_end_or_th
 
 #[test]
 fn a_session_is_as_old_as_the_request_for_it() {
-    let clock = Clock::new();
+    let clock = Clock::manual();
     let asked = clock.moment();
     clock.advance(20 * SECOND);
     let view = Life::of_new_session(clock.clone(), Some(MINUTE), asked).view();
@@ -417,7 +417,7 @@ fn a_session_is_as_old_as_the_request_for_it() {
 
 #[test]
 fn a_session_that_answers_long_after_its_longest_life_has_none_that_is_known() {
-    let clock = Clock::new();
+    let clock = Clock::manual();
     let life = Life::of_new_session(clock.clone(), Some(MAXIMUM_LIFETIME * 2), clock.moment());
     let (events, _subscription) = heard(&life);
     life.start_beating(KeepAliveOptions::default()).unwrap();
@@ -444,7 +444,7 @@ fn a_session_that_answers_long_after_its_longest_life_has_none_that_is_known() {
 
 #[test]
 fn a_session_that_answers_long_after_its_longest_life_is_kept_alive_again_though_nobody_listens() {
-    let clock = Clock::new();
+    let clock = Clock::manual();
     let life = Life::of_new_session(clock.clone(), Some(MAXIMUM_LIFETIME * 2), clock.moment());
     life.start_beating(KeepAliveOptions::default()).unwrap();
     clock.advance(MAXIMUM_LIFETIME);
@@ -505,7 +505,7 @@ fn how_long_a_beat_may_take_is_counted_from_when_it_is_sent() {
 
 #[test]
 fn once_the_time_is_over_a_beat_is_repeated_once_a_second() {
-    let clock = Clock::new();
+    let clock = Clock::manual();
     let life = Life::of_new_session(clock.clone(), Some(10 * SECOND), clock.moment());
     let (events, _subscription) = heard(&life);
     life.start_beating(KeepAliveOptions::default()).unwrap();
