@@ -8,7 +8,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use agb_client::lifecycle::{
     Hold, KeepAliveMode, KeepAliveOptions, KeepAliveStatus, LifecycleEvent, LifecycleView, Mark, Subscription,
 };
-use agb_client::{Error, ErrorKind};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
@@ -69,35 +68,19 @@ pub struct NativeKeepAliveOptions {
 impl NativeKeepAliveOptions {
     /// On the JavaScript thread, whose event loop is watched where that is wanted.
     pub(crate) fn read(self) -> agb_client::Result<KeepAliveOptions> {
-        let stalled = seconds("stopIfLoopStalledS", self.stop_if_loop_stalled)?;
+        let stalled = KeepAliveOptions::time("stopIfLoopStalledS", self.stop_if_loop_stalled)?;
         Ok(KeepAliveOptions {
-            mode: match self.mode.as_deref() {
-                None | Some("always") => KeepAliveMode::Always,
-                Some("whileHeld") => KeepAliveMode::WhileHeld,
-                Some(other) => return Err(invalid(format!("mode must be 'always' or 'whileHeld', got '{other}'"))),
-            },
+            mode: KeepAliveMode::named(self.mode.as_deref())?,
             at: self.at,
-            max_duration: seconds("maxDurationS", self.max_duration)?,
+            max_duration: KeepAliveOptions::time("maxDurationS", self.max_duration)?,
             stop_if_stalled: stalled.map(|limit| {
                 let ticks = loop_ticks();
                 let watch = move || now().saturating_sub(Duration::from_millis(ticks.load(Ordering::Relaxed)));
                 (limit, Arc::new(watch) as Arc<dyn Fn() -> Duration + Send + Sync>)
             }),
-            idle_release_timeout: seconds("idleReleaseTimeout", self.idle_release_timeout)?,
+            idle_release_timeout: KeepAliveOptions::time("idleReleaseTimeout", self.idle_release_timeout)?,
         })
     }
-}
-
-fn seconds(name: &str, value: Option<f64>) -> agb_client::Result<Option<Duration>> {
-    let Some(value) = value else { return Ok(None) };
-    match Duration::try_from_secs_f64(value) {
-        Ok(duration) if !duration.is_zero() => Ok(Some(duration)),
-        _ => Err(invalid(format!("{name} must be a number of seconds more than 0, got {value}"))),
-    }
-}
-
-fn invalid(text: String) -> Error {
-    Error::new(ErrorKind::InvalidArgument, text).with_operation("startKeepAlive")
 }
 
 /// How a keep-alive is doing.

@@ -40,6 +40,19 @@ pub enum KeepAliveMode {
 }
 
 impl KeepAliveMode {
+    /// The mode of that name; the default one without a name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for any other name.
+    pub fn named(name: Option<&str>) -> Result<Self> {
+        match name {
+            None => Ok(Self::default()),
+            Some("always") => Ok(Self::Always),
+            Some("whileHeld") => Ok(Self::WhileHeld),
+            Some(other) => Err(invalid(format!("mode must be 'always' or 'whileHeld', got '{other}'"))),
+        }
+    }
+
     /// The name that users see.
     pub fn name(self) -> &'static str {
         match self {
@@ -77,13 +90,28 @@ impl KeepAliveOptions {
         if at > 0.0 && at < 1.0 {
             return Ok(());
         }
-        let text = format!("`at` must be a share of the idle time-out between 0 and 1, got {at}");
-        Err(Error::new(ErrorKind::InvalidArgument, text).with_operation("startKeepAlive"))
+        Err(invalid(format!("`at` must be a share of the idle time-out between 0 and 1, got {at}")))
+    }
+
+    /// One of the options that are a time, given in seconds by users who know it as `name`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for what is no time, and for none at all.
+    pub fn time(name: &str, seconds: Option<f64>) -> Result<Option<Duration>> {
+        let Some(seconds) = seconds else { return Ok(None) };
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(time) if !time.is_zero() => Ok(Some(time)),
+            _ => Err(invalid(format!("{name} must be a number of seconds more than 0, got {seconds}"))),
+        }
     }
 
     fn share(&self) -> f64 {
         self.at.unwrap_or(DEFAULT_AT)
     }
+}
+
+fn invalid(text: String) -> Error {
+    Error::new(ErrorKind::InvalidArgument, text).with_operation("startKeepAlive")
 }
 
 impl fmt::Debug for KeepAliveOptions {

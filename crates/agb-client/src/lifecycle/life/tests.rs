@@ -199,6 +199,23 @@ fn beats_come_at_half_to_seven_tenths_of_the_time_out_after_the_last_activity() 
 }
 
 #[test]
+fn modes_and_times_that_make_no_sense_are_named() {
+    assert_eq!(KeepAliveMode::named(None).unwrap(), KeepAliveMode::Always);
+    for mode in [KeepAliveMode::Always, KeepAliveMode::WhileHeld] {
+        assert_eq!(KeepAliveMode::named(Some(mode.name())).unwrap(), mode);
+    }
+    let error = KeepAliveMode::named(Some("held")).unwrap_err();
+    assert_eq!(error.message(), "mode must be 'always' or 'whileHeld', got 'held'");
+    assert_eq!(KeepAliveOptions::time("maxDurationS", Some(0.5)).unwrap(), Some(SECOND / 2));
+    assert_eq!(KeepAliveOptions::time("maxDurationS", None).unwrap(), None);
+    for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
+        let error = KeepAliveOptions::time("maxDurationS", Some(bad)).unwrap_err();
+        assert_eq!(error.message(), format!("maxDurationS must be a number of seconds more than 0, got {bad}"));
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::InvalidArgument, "startKeepAlive"));
+    }
+}
+
+#[test]
 fn a_call_that_has_just_reset_the_timer_makes_a_beat_superfluous() {
     let (clock, life) = new_session();
     life.start_beating(KeepAliveOptions::default()).unwrap();
