@@ -3,6 +3,10 @@
  * the end stand what was skipped and why, what the runners say, which tests failed and how, and one line that adds
  * everything up.
  *
+ * In CI, a few failed tests are run once more at the end, with nothing beside them: the machines there may stand still
+ * for seconds. Who passes then counts as passed, and is named as unsteady with what it printed when it failed. Anywhere
+ * else it is a failure, for whoever can look into it.
+ *
  *   node scripts/test.mjs [STEP…]     only these steps; --list names them
  *
  *   AGB_FRESH=1                       also what passed before with the same sources
@@ -13,6 +17,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 
+import { jestSelection, MOST_RUN_AGAIN, passedInCargo, passedInJest } from "./lib/again.mjs";
 import { requiredNeeds, skipTable } from "./lib/needs.mjs";
 import { recall, remember, sourcesDigest } from "./lib/passed.mjs";
 import { cache, root } from "./lib/paths.mjs";
@@ -25,8 +30,8 @@ const start = Date.now();
 const logs = `${cache}/logs`;
 const SURFACE_CHECKER = `${root}/../shared/tools/check-surface.mjs`;
 
-/** Where the results of all steps add up. */
-const total = { passed: 0, failed: 0, failures: [], skips: [], lines: [], failedSteps: [] };
+/** What each step gave, by its name. */
+const results = new Map();
 
 /**
  * What `npm test` runs: one stage after the other, the lanes of a stage side by side, the steps of a lane in this order.
@@ -92,10 +97,14 @@ function skipped(need, what, reason) {
 }
 
 /** All Rust tests at once: package by package, other features would be chosen and all dependencies built again. */
-async function cargo() {
+function runCargo(title, options) {
   const isResult = (line) => /^test result: .* [1-9]\d* (passed|failed)|^test .* FAILED$/.test(line);
-  const args = ["test", "--workspace", "--no-fail-fast", "--", "--show-output"];
-  const { code, output } = await run("cargo", args, { show: isResult, log: `${logs}/cargo-test.log` });
+  const args = ["test", "--workspace", "--no-fail-fast", "--", "--show-output", ...options];
+  return run("cargo", args, { show: isResult, log: `${logs}/${title}.log` });
+}
+
+async function cargo() {
+  const { code, output } = await runCargo("cargo-test", []);
   const tally = tallyCargo(output);
   // Without one failed test it is the build, or a test program that crashed.
   if (code !== 0 && tally.failed === 0) tally.failed = 1;
@@ -118,22 +127,27 @@ async function peer(name) {
  */
 const LEFT_RUNNING = /did not exit one second after the test run/;
 
-/** Runs these specs. */
-async function jest(name, env, files) {
-  // Without a path jest would run all of them.
-  if (files.length === 0) return { ok: true, note: "no spec is marked for it" };
+/** Runs these specs, and gives jest's report; undefined: it wrote none. */
+async function runJest(name, env, files, options = []) {
   const title = name.replaceAll(/\W+/g, "-");
   const report = `${logs}/${title}.json`;
   await rm(report, { force: true });
-  const options = ["--ci", "--json", `--outputFile=${report}`, "--runTestsByPath"];
-  const { code, output } = await run(process.execPath, ["node_modules/jest/bin/jest.js", ...options, ...files], {
+  const jest = ["node_modules/jest/bin/jest.js", "--ci", "--json", `--outputFile=${report}`];
+  const { code, output } = await run(process.execPath, [...jest, ...options, "--runTestsByPath", ...files], {
     env,
     show: (line) => !line.startsWith('{"'),
     endOn: LEFT_RUNNING,
     log: `${logs}/${title}.log`,
   });
-  if (!existsSync(report)) return { ok: false, failed: 1, details: "jest wrote no report" };
-  const tally = tallyJest(JSON.parse(await readFile(report, "utf8")));
+  return { code, output, report: existsSync(report) ? JSON.parse(await readFile(report, "utf8")) : undefined };
+}
+
+async function jest(name, env, files) {
+  // Without a path jest would run all of them.
+  if (files.length === 0) return { ok: true, note: "no spec is marked for it" };
+  const { code, output, report } = await runJest(name, env, files);
+  if (!report) return { ok: false, failed: 1, details: "jest wrote no report" };
+  const tally = tallyJest(report);
   const leftRunning = LEFT_RUNNING.test(output);
   if (leftRunning || (code !== 0 && tally.failed === 0)) tally.failed += 1;
   const lines = output.split("\n").filter((line) => /^(Tests|Test Suites|Time): /.test(line));
@@ -164,12 +178,13 @@ async function jestAlone() {
   return jest("jest, alone", {}, await specs((text) => text.includes(ALONE)));
 }
 
+const PLAIN = { AGB_TEST_ISOLATION: "plain" };
+
 /**
  * Where sessions are kept apart by namespaces, the specs that work in sessions run once more without; but for those that
  * run alone, as others run beside this.
  */
 async function jestInPlainIsolation() {
-  const name = "jest, plain isolation";
   const { code, stdout, output } = await run(process.execPath, ["scripts/isolation.mjs"]);
   if (code !== 0) return { ok: false, failed: 1, details: output };
   if (stdout !== "namespace") {
@@ -182,7 +197,25 @@ async function jestInPlainIsolation() {
   const isWanted = (text) =>
     text.includes("support/emulator") && !text.includes("@one-isolation") && !text.includes(ALONE);
   const files = await specs(isWanted);
-  return jest(name, { AGB_TEST_ISOLATION: "plain" }, files);
+  return jest("jest, plain isolation", PLAIN, files);
+}
+
+/** How each runner runs `failures` once more; gives those that passed. */
+const RUN_AGAIN = {
+  async cargo(failures) {
+    const names = failures.map(({ what }) => what);
+    const { output } = await runCargo("cargo-test-again", ["--exact", ...names]);
+    return passedInCargo(output, failures);
+  },
+  jest: (failures) => jestAgain("jest", {}, failures),
+  "jest, plain isolation": (failures) => jestAgain("jest, plain isolation", PLAIN, failures),
+  "jest, alone": (failures) => jestAgain("jest, alone", {}, failures),
+};
+
+async function jestAgain(name, env, failures) {
+  const { files, pattern } = jestSelection(failures);
+  const { report } = await runJest(`${name}, again`, env, files, pattern ? [`--testNamePattern=${pattern}`] : []);
+  return report ? passedInJest(report, failures) : [];
 }
 
 /** The steps that take minutes: one that passed with the very same sources on this machine is not run again. */
@@ -203,32 +236,52 @@ async function resultOf(name, digest) {
 async function runStep(name, digest) {
   await step(name, async () => {
     const result = await resultOf(name, digest).catch((error) => ({ ok: false, failed: 1, details: error.stack }));
-    total.passed += result.passed ?? 0;
-    total.failed += result.failed ?? 0;
-    total.failures.push(...(result.failures ?? []).map(({ what, reason }) => ({ what: `${name}: ${what}`, reason })));
-    total.skips.push(...(result.skips ?? []));
-    total.lines.push(...(result.lines ?? []));
-    if (!result.ok) total.failedSteps.push(name);
+    results.set(name, { passed: 0, failed: 0, failures: [], unsteady: [], skips: [], lines: [], ...result });
     return { ...result, note: result.note?.split("\n").at(-1) };
   });
 }
 
+/** Runs the tests that failed once more, one runner after the other, unless they are so many that something is wrong. */
+async function runFailedAgain() {
+  const isFew = [...results.values()].reduce((sum, { failures }) => sum + failures.length, 0) <= MOST_RUN_AGAIN;
+  if (!process.env.CI || !isFew) return;
+  for (const [name, result] of results) {
+    if (result.failures.length === 0) continue;
+    await step(`${name}, again`, async () => {
+      result.unsteady = await RUN_AGAIN[name](result.failures);
+      result.failures = result.failures.filter((failure) => !result.unsteady.includes(failure));
+      result.failed -= result.unsteady.length;
+      result.passed += result.unsteady.length;
+      result.ok = result.failed === 0;
+      return { ok: result.ok, note: `${result.unsteady.length} passed` };
+    });
+  }
+}
+
 function printSummary(required) {
-  const missing = total.skips.filter(({ need }) => required.has(need));
+  const sum = (key) => [...results.values()].reduce((total, result) => total + result[key], 0);
+  const tests = (key) =>
+    [...results].flatMap(([name, result]) => result[key].map((test) => ({ ...test, what: `${name}: ${test.what}` })));
+  const skips = [...results.values()].flatMap(({ skips }) => skips);
+  const missing = skips.filter(({ need }) => required.has(need));
   console.log(`\nSkipped`);
-  for (const line of skipTable(total.skips, required)) console.log(`  ${line}`);
+  for (const line of skipTable(skips, required)) console.log(`  ${line}`);
   console.log("\nRunners");
-  for (const line of total.lines) console.log(`  ${line}`);
+  for (const { lines } of results.values()) for (const line of lines) console.log(`  ${line}`);
   console.log("");
-  if (total.failedSteps.length > 0) console.log(`Failed: ${total.failedSteps.join("; ")}`);
-  for (const line of failureTable(total.failures)) console.log(`  ${line}`);
+  const unsteady = tests("unsteady");
+  if (unsteady.length > 0) console.log("Unsteady: failed first, and passed with nothing beside them");
+  for (const line of failureTable(unsteady)) console.log(`  ${line}`);
+  const failedSteps = [...results].filter(([, { ok }]) => !ok).map(([name]) => name);
+  if (failedSteps.length > 0) console.log(`Failed: ${failedSteps.join("; ")}`);
+  for (const line of failureTable(tests("failures"))) console.log(`  ${line}`);
   if (missing.length > 0)
     console.log(`Required by AGB_REQUIRE but absent: ${[...new Set(missing.map((s) => s.need))].join(", ")}`);
   console.log(`All in ${seconds(start)}`);
 
-  const failed = total.failed + missing.length;
-  console.log(`${total.passed} passed, ${failed} failed, ${total.skips.length - missing.length} skipped`);
-  if (failed > 0 || total.failedSteps.length > 0) process.exitCode = 1;
+  const failed = sum("failed") + missing.length;
+  console.log(`${sum("passed")} passed, ${failed} failed, ${skips.length - missing.length} skipped`);
+  if (failed > 0 || failedSteps.length > 0) process.exitCode = 1;
 }
 
 async function main(names) {
@@ -254,6 +307,7 @@ async function main(names) {
     for (const name of Object.keys(lane).filter(isWanted)) await runStep(name, digest);
   };
   for (const lanes of STAGES) await Promise.all(lanes.map(runLane));
+  await runFailedAgain();
   return printSummary(required);
 }
 

@@ -19,6 +19,9 @@ export function tail(text, lines = LAST_LINES) {
 /** Of what a failed test printed, how many lines are shown: its first ones say what it missed and where. */
 const FIRST_LINES = 25;
 
+/** Lines of a stack trace that say nothing of the test. */
+const OF_THE_RUNNER = /^\s+at .*(node_modules|node:internal|new Promise)/;
+
 /**
  * The failed tests and what each printed, for the end of everything, where people look.
  *
@@ -27,7 +30,10 @@ const FIRST_LINES = 25;
  */
 export function failureTable(failures) {
   return failures.flatMap(({ what, reason }) => {
-    const all = reason.trim().split("\n");
+    const all = reason
+      .trim()
+      .split("\n")
+      .filter((line) => !OF_THE_RUNNER.test(line));
     const left = all.length - FIRST_LINES;
     const shown = left > 0 ? [...all.slice(0, FIRST_LINES), `… ${left} lines more`] : all;
     return [what, ...shown.map((line) => `    ${line}`)];

@@ -13,6 +13,8 @@ import { parseSkip } from "./needs.mjs";
  * @typedef {object} Failure
  * @property {string} what the test
  * @property {string} reason what it printed
+ * @property {string} [file] jest's: where it is
+ * @property {string} [test] jest's: its name in the file; without, the file failed as a whole
  *
  * @typedef {object} Tally
  * @property {number} passed
@@ -80,19 +82,20 @@ export function tallyCargo(output) {
  */
 export function tallyJest(report) {
   const tally = { passed: 0, failed: 0, failures: [], skips: [] };
-  const fail = (what, reason = "") => {
+  const fail = ({ what, reason = "", ...where }) => {
     tally.failed += 1;
-    tally.failures.push({ what, reason: stripVTControlCharacters(reason) });
+    tally.failures.push({ what, reason: stripVTControlCharacters(reason), ...where });
   };
   for (const file of report.testResults) {
     const name = file.name.split(/[/\\]/).at(-1);
     // A file that doesn't compile, or fails before its first test, has no tests to count.
     const hasNone = file.assertionResults.every(({ status }) => status !== "failed");
-    if (file.status === "failed" && hasNone) fail(name, file.message);
-    for (const { status, fullName, failureMessages } of file.assertionResults) {
+    if (file.status === "failed" && hasNone) fail({ what: name, reason: file.message, file: file.name });
+    for (const { status, fullName: test, failureMessages } of file.assertionResults) {
+      const what = `${name}: ${test}`;
       if (status === "passed") tally.passed += 1;
-      else if (status === "failed") fail(`${name}: ${fullName}`, failureMessages?.join("\n"));
-      else tally.skips.push(skipOf(name, fullName));
+      else if (status === "failed") fail({ what, reason: failureMessages?.join("\n"), file: file.name, test });
+      else tally.skips.push(skipOf(name, test));
     }
   }
   return tally;

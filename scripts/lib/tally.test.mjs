@@ -74,7 +74,7 @@ test("of what a failed test printed, the beginning is shown", () => {
   const reason = `\n${Array.from({ length: 30 }, (_, i) => `line ${i}`).join("\n")}\n`;
   const lines = failureTable([
     { what: "cargo: a", reason },
-    { what: "jest: b", reason: "short" },
+    { what: "jest: b", reason: "short\n    at /p/node_modules/jest/index.js:1:1\n    at new Promise (<anonymous>)" },
   ]);
   assert.deepEqual([lines.length, ...lines.slice(0, 2)], [29, "cargo: a", "    line 0"]);
   assert.deepEqual(lines.slice(25), ["    line 24", "    … 5 lines more", "jest: b", "    short"]);
@@ -102,8 +102,8 @@ test("jest's skipped tests carry their need in their name; a file without tests 
     passed: 1,
     failed: 2,
     failures: [
-      { what: "b.spec.ts", reason: "no such type" },
-      { what: "c.spec.ts: breaks", reason: "not 1\nnor 2" },
+      { what: "b.spec.ts", reason: "no such type", file: "/p/b.spec.ts" },
+      { what: "c.spec.ts: breaks", reason: "not 1\nnor 2", file: "/p/c.spec.ts", test: "breaks" },
     ],
     skips: [
       { need: "jdk", what: "a.spec.ts: java runs", reason: "not found" },
