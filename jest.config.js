@@ -14,4 +14,6 @@ module.exports = {
   testTimeout: 150_000,
   // Most of the work is done by other threads and processes, and much of the time is spent waiting.
   maxWorkers: 3,
+  // By default workers are killed half a second after they were told to end, which is little on a busy machine.
+  workerGracefulExitTimeout: 20_000,
 };

@@ -234,6 +234,8 @@ describe("on the wire", () => {
 });
 
 withChromium.describe("a real browser", () => {
+  /** Without isolation, what other specs keep in /tmp/extensions would change the pages. */
+  const NO_EXTENSIONS = "/tmp/no-extensions/";
   let site: Server;
   let address: string;
 
@@ -250,7 +252,13 @@ withChromium.describe("a real browser", () => {
   it("is driven by Playwright and by the agent's tools alike", async () => {
     const session = await create();
     const { browser } = session;
-    expect(await browser.initialize({ viewport: { width: 900, height: 600 }, userAgent: "Spec/1" })).toBe(true);
+    expect(
+      await browser.initialize({
+        viewport: { width: 900, height: 600 },
+        userAgent: "Spec/1",
+        extensionPath: NO_EXTENSIONS,
+      }),
+    ).toBe(true);
     const remote = await chromium.connectOverCDP(await browser.getEndpointUrl());
     const page = firstPage(remote);
 
@@ -407,13 +415,16 @@ withChromium.describe("a real browser", () => {
       await remote.close();
       return title;
     };
-    await Promise.all([one.browser.initialize({}), other.browser.initialize({})]);
+    await Promise.all([
+      one.browser.initialize({ extensionPath: NO_EXTENSIONS }),
+      other.browser.initialize({ extensionPath: NO_EXTENSIONS }),
+    ]);
     await one.browser.agent.navigate(address);
     expect(await cookieIn(one)).toBe("seen=yes");
     expect(await cookieIn(other)).toBe("none");
 
     await one.browser.destroy();
-    expect(await one.browser.initialize({})).toBe(true);
+    expect(await one.browser.initialize({ extensionPath: NO_EXTENSIONS })).toBe(true);
     expect(await cookieIn(one)).toBe("seen=yes");
     await Promise.all([one.delete(), other.delete()]);
   }, 180_000);

@@ -14,6 +14,7 @@ import {
   startNode,
 } from "./support/processes";
 import { createSession, must } from "./support/session";
+import { until } from "./support/wait";
 
 const CLI = "bin/agb-emulator.js";
 const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
@@ -179,7 +180,7 @@ it.each(["SIGINT", "SIGTERM"] as const)("%s stops every session and ends with 0"
   const mark = sleepMark();
   must(await session.command.execute(`nohup sleep ${mark} > /dev/null 2>&1 &`, 30_000));
   const held = session.code.run("while True: pass", "python");
-  expect(processesWith(`sleep ${mark}`)).toHaveLength(1);
+  await until("the command runs", () => processesWith(`sleep ${mark}`).length === 1);
 
   program.child.kill(signal);
   const { code, signal: by } = await program.ended;

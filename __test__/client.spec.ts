@@ -286,7 +286,7 @@ const ENDPOINTS: Record<Exclude<keyof Client, "close">, Endpoint> = {
 const METHODS = Object.entries(ENDPOINTS);
 
 /** A client of its own, and of no `AGB`. */
-function clientAt(endpoint: string, timeoutMs = 5000): Client {
+function clientAt(endpoint: string, timeoutMs = 60_000): Client {
   return new Client({ endpoint, timeoutMs });
 }
 

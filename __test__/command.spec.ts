@@ -128,7 +128,9 @@ describe("the shell", () => {
     expect(await sh("cat /etc/shadow")).toMatchObject({ success: false });
     await sh("echo x > /root/command-spec-x; echo x > /etc/command-spec-x");
     for (const directory of ["/root", "/etc"]) expect(existsSync(`${directory}/command-spec-x`)).toBe(false);
-    must(await sh("echo x > /tmp/command-spec-x && mkdir -p ~/a/b && rm /tmp/command-spec-x"));
+    must(
+      await sh(`echo x > /tmp/command-spec-${process.pid} && mkdir -p ~/a/b && rm /tmp/command-spec-${process.pid}`),
+    );
   });
 
   it("begins in an absolute directory of its own, its home", async () => {

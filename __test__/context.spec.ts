@@ -204,9 +204,9 @@ describe("files of a context", () => {
       expect((await fetch(put.replace("/a?", "/b?"), { method: "PUT", body: "x" })).status).toBe(403);
       expect((await fetch(put, { method: "PUT", body: "x" })).status).toBe(200);
       const { url: get = "" } = must(await agb.context.getFileDownloadUrl(id, "/a"));
-      await emulator.advance(3_590_000);
+      await emulator.advance(3_500_000);
       expect((await fetch(get)).status).toBe(200);
-      await emulator.advance(11_000);
+      await emulator.advance(101_000);
       expect((await fetch(get)).status).toBe(403);
       expect((await fetch(put, { method: "PUT", body: "y" })).status).toBe(403);
       expect(JSON.stringify(emulator.journal())).not.toContain(new URL(get).searchParams.get("token"));

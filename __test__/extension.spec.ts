@@ -222,6 +222,7 @@ describe("what goes wrong", () => {
     path: string,
     answer: (request: SeenRequest, response: Parameters<typeof reply>[0], nth: number) => void,
     work: (service: ExtensionsService, requests: SeenRequest[], agb: AGB) => Promise<T>,
+    timeoutMs = 20_000,
   ): Promise<T> {
     let nth = 0;
     let address = "";
@@ -237,7 +238,7 @@ describe("what goes wrong", () => {
       },
       async ({ url, requests }) => {
         address = url;
-        const agb = new AGB({ apiKey: "any", config: { endpoint: url, timeoutMs: 2_000 } });
+        const agb = new AGB({ apiKey: "any", config: { endpoint: url, timeoutMs } });
         return work(new ExtensionsService(agb, "n"), requests, agb);
       },
     );
@@ -368,6 +369,7 @@ describe("what goes wrong", () => {
       () => undefined,
       (service) =>
         expect(service.create(zipFile())).rejects.toThrow(/^Network error during file upload: nothing has moved/),
+      2_000,
     );
   });
 

@@ -25,9 +25,16 @@ let session: Session;
 /** On the API route. */
 let withoutLink: Session;
 
+/** A stream over a half-open WebSocket, without a deadline of its own: it takes 40 s, in which other tests run. */
+let silent: ReturnType<Session["code"]["run"]>;
+
 beforeAll(async () => {
   session = await spec.create();
   withoutLink = await spec.create({ imageId: IMAGE_WITHOUT_LINK });
+  const other = await spec.create();
+  const handle = add({ operation: "webSocket", kind: "halfOpen", when: "after", sessionId: other.getSessionId() });
+  silent = other.code.run("print(1, flush=True)", "python", 600, { streamBeta: true });
+  await until("the fault has struck", () => handle.hits === 1);
 }, 60_000);
 afterEach(() => spec.emulator.faults.clear());
 
@@ -196,13 +203,17 @@ describe("what may have been done", () => {
     "a command on %s is not repeated, and the error says that it may have run",
     async (_, of) => {
       for (const [index, [name, fault, done]] of kinds.entries()) {
-        add({ operation: "callTool", tool: "shell", ...fault } as EmulatorFault);
-        const inHands = await inHaste(2_000, of());
+        const handle = add({ operation: "callTool", tool: "shell", ...fault } as EmulatorFault);
+        const args = { command: `echo x >> log${index}`, timeout_ms: 30_000 };
+        // Where no answer comes, this is what is waited for.
+        const readTimeout = fault.kind === "halfOpen" ? 3_000 : 30_000;
         const requests = await sent("callTool", async () => {
-          // The tool's own limit and the margin for its answer are what a call waits for.
-          const result = await inHands.command.execute(`echo x >> log${index}`, 4_000);
+          const result = await of().callMcpTool("shell", args, readTimeout);
           expect([name, result]).toEqual([name, expect.objectContaining({ success: false })]);
           expect([name, result.errorMessage]).toEqual([name, expect.stringMatching(/may have been executed/)]);
+          // The journal has a request when its work is done.
+          const ofCall = () => spec.emulator.journal().filter(({ fault }) => fault?.id === handle.id);
+          await until(`${name}: the work is done`, () => ofCall().length === 1);
         });
         expect([name, requests.length]).toEqual([name, 1]);
         expect([name, await runs(of(), `log${index}`)]).toEqual([name, done]);
@@ -284,22 +295,23 @@ describe("answers that can't be read", () => {
 describe("a service that says nothing", () => {
   it("is noticed by the deadline, whatever it has done", async () => {
     for (const when of ["before", "after"] as const) {
-      add({ operation: "SetLabel", kind: "halfOpen", when });
+      const handle = add({ operation: "SetLabel", kind: "halfOpen", when });
       const labels = { half: when };
-      const inHands = await inHaste(500);
+      const inHands = await inHaste(2_000);
       expect(await inHands.setLabels(labels)).toMatchObject({
         success: false,
-        errorMessage: expect.stringMatching(/timeout of 500ms/),
+        errorMessage: expect.stringMatching(/timeout of 2000ms/),
       });
+      await until("the fault has struck", () => handle.hits === 1);
       const seen = must(await session.getLabels()).data;
       expect(JSON.stringify(seen) === JSON.stringify(labels)).toBe(when === "after");
     }
   });
 
   it("a delay within the deadline is waited for, one beyond it is not", async () => {
-    const agb = impatient(2_000);
     add({ operation: "ListSession", kind: "delay", ms: 100 });
-    must(await agb.list());
+    must(await impatient(20_000).list());
+    const agb = impatient(1_000);
     add({ operation: "ListSession", kind: "delay", ms: 600_000, when: "after" });
     expect(await agb.list()).toMatchObject({ success: false, errorMessage: expect.stringMatching(/timeout/) });
   });
@@ -346,33 +358,31 @@ describe("streams", () => {
     expect(await runs(session, "streamed")).toBe(1);
   });
 
-  it("a half-open WebSocket is noticed: by the stream's deadline, or sooner by a missing pong", async () => {
-    // A limit of 1 s and the margin of 15 s; a second stream has no deadline within the time of two pings.
+  it("a half-open WebSocket is noticed by the stream's deadline, in mid-stream and in the handshake", async () => {
     const other = await createSession(spec.agb);
     add({ operation: "callTool", kind: "halfOpen", when: "after", afterChunks: 1, sessionId: session.getSessionId() });
-    add({ operation: "webSocket", kind: "halfOpen", when: "after", sessionId: other.getSessionId() });
-    const [late, silent] = await Promise.all([
+    add({ operation: "webSocket", kind: "halfOpen", sessionId: other.getSessionId() });
+    // A limit of 1 s and the margin of 15 s.
+    const [late, unopened] = await Promise.all([
       session.code.run("print(1, flush=True)", "python", 1, { streamBeta: true }),
-      other.code.run("print(1, flush=True)", "python", 600, { streamBeta: true }),
+      other.code.run("open('ran', 'w')", "python", 1, { streamBeta: true }),
     ]);
     expect(late).toMatchObject({ success: false, logs: { stdout: ["1\n"] } });
     expect(late.errorMessage).toMatch(/timeout of 16000ms.*may have been executed/);
-    expect(silent).toMatchObject({ success: false, logs: { stdout: [] } });
-    expect(silent.errorMessage).toMatch(/no sign of life for 40 s.*may have been executed/);
+    expect(unopened).toMatchObject({ success: false, errorMessage: expect.stringMatching(/timeout/) });
+    expect((await other.file.getFileInfo("ran")).success).toBe(false);
     must(await other.delete());
-  }, 120_000);
+  }, 60_000);
 
   it.each([
     [{ kind: "status", status: 503 }, /503/],
     [{ kind: "reset" }, /./],
-    [{ kind: "halfOpen" }, /timeout/],
   ])(
     "a handshake that fails with %j runs nothing",
     async (fault, message) => {
       const other = await createSession(spec.agb);
-      const inHands = await inHaste(1_000, other);
       add({ operation: "webSocket", count: Infinity, ...fault } as EmulatorFault);
-      const result = await inHands.code.run("open('ran', 'w')", "python", 1, { streamBeta: true });
+      const result = await other.code.run("open('ran', 'w')", "python", 60, { streamBeta: true });
       spec.emulator.faults.clear();
       expect(result).toMatchObject({ success: false, errorMessage: expect.stringMatching(message) });
       expect((await other.file.getFileInfo("ran")).success).toBe(false);
@@ -380,6 +390,14 @@ describe("streams", () => {
     },
     60_000,
   );
+
+  it("a half-open WebSocket is noticed by a missing pong where there is no deadline", async () => {
+    expect(await silent).toMatchObject({
+      success: false,
+      logs: { stdout: [] },
+      errorMessage: expect.stringMatching(/no sign of life for 40 s.*may have been executed/),
+    });
+  });
 });
 
 describe("transfers", () => {
@@ -413,21 +431,26 @@ describe("transfers", () => {
   );
 
   it("a body that stalls ends the download; one that is only slow does not", async () => {
-    const inHands = await inHaste(3_000);
-    add({ operation: "getObject", kind: "slow", bytesPerSecond: 800_000 });
+    const inHands = await inHaste(5_000);
+    add({ operation: "getObject", kind: "slow", bytesPerSecond: 500_000 });
     const started = Date.now();
     expect(await inHands.file.download(there, join(here, "slow"))).toMatchObject({
       success: true,
       bytesReceived: BYTES,
     });
-    expect(Date.now() - started).toBeGreaterThan(3_000);
+    expect(Date.now() - started).toBeGreaterThan(5_000);
     rmSync(join(here, "slow"));
     // A byte a second: nothing moves within the limit.
     const handle = add({ operation: "getObject", kind: "slow", bytesPerSecond: 1, count: Infinity });
-    const hasty = await inHaste(500);
-    expect(await hasty.file.download(there, join(here, "big"))).toMatchObject({
+    const hasty = await inHaste(800);
+    let result = await hasty.file.download(there, join(here, "big"));
+    // The limit holds for the requests before it, too, which a busy machine may miss.
+    for (let again = 0; again < 3 && /timeout of 800ms/.test(result.errorMessage ?? ""); again++) {
+      result = await hasty.file.download(there, join(here, "big"));
+    }
+    expect(result).toMatchObject({
       success: false,
-      errorMessage: expect.stringMatching(/nothing has moved for 500ms/),
+      errorMessage: expect.stringMatching(/nothing has moved for 800ms/),
     });
     expect(handle.hits).toBeGreaterThanOrEqual(1);
     expect(readdirSync(here)).toEqual([]);

@@ -11,7 +11,7 @@ const spec = useEmulator();
 
 const KEY = "ako-spec-secret";
 
-function clientAt(endpoint: string, timeoutMs = 5000, key = `Bearer ${KEY}`): HTTPClient {
+function clientAt(endpoint: string, timeoutMs = 60_000, key = `Bearer ${KEY}`): HTTPClient {
   return new HTTPClient(key, { endpoint, timeoutMs });
 }
 

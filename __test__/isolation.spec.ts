@@ -178,9 +178,9 @@ inEachMode((isolation) => {
   });
 
   it("ends a session's processes when it is released for being idle", async () => {
-    const mine = await createSession(agb, { idleReleaseTimeout: 10 });
+    const mine = await createSession(agb, { idleReleaseTimeout: 60 });
     const mark = await startProcesses(mine);
-    await emulator.advance(15_000);
+    await emulator.advance(66_000);
     await allGone(mark);
   });
 

@@ -6,4 +6,6 @@ module.exports = {
   testMatch: ["<rootDir>/*.leaves.js"],
   moduleNameMapper: { "^agbcloud-native$": join(__dirname, "..", "..", "..", "..", "index.js") },
   transform: {},
+  // Jest kills a worker that has not ended half a second after it was told to; a busy machine may not let it begin.
+  workerGracefulExitTimeout: 20_000,
 };
