@@ -148,6 +148,12 @@ pub(crate) fn reply(status: u16, body: impl Into<Body>) -> Response {
     response
 }
 
+/// An answer that begins and never ends.
+pub(crate) fn endless() -> Response {
+    let never = futures_util::stream::pending::<Result<Bytes, std::convert::Infallible>>();
+    reply(200, Body::from_stream(never))
+}
+
 /// An envelope of success around `data`.
 pub(crate) fn ok(data: &Value) -> Response {
     reply(200, json!({"success": true, "code": "ok", "requestId": "r-1", "data": data}).to_string())

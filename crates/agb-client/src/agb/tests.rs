@@ -307,6 +307,8 @@ async fn a_lease_is_a_short_time_out_with_labels_of_the_process() {
     let session = server.agb().create(leased.clone()).await.unwrap();
     assert_eq!(session.lifecycle().idle_release_timeout, Some(Duration::from_secs(45)));
     assert!(session.keep_alive_status().is_some_and(|status| status.stopped.is_none()));
+    // It would go on after this test, and meet whatever has the server's port then.
+    session.stop_keep_alive();
     let body = server.seen()[0].json();
     let labels: Value = serde_json::from_str(body["labels"].as_str().unwrap()).unwrap();
     assert_eq!(

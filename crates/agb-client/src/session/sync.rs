@@ -129,7 +129,8 @@ pub(super) async fn wait(session: &Session, started: &StartedSync, limits: SyncL
     let deadline = Deadline::after(limits.interval.saturating_mul(limits.rounds));
     let grace = Deadline::after(GRACE.min(deadline.limit / 2));
     let mut pause = FIRST_PAUSE.min(limits.interval);
-    let mut last_fault = None;
+    // How the last look came out that was not cut off.
+    let mut last: Option<Result<()>> = None;
     while !deadline.left().is_zero() {
         match look(session, &started.target, session.agb().deadline().min(deadline)).await {
             Ok(items) => {
@@ -140,7 +141,7 @@ pub(super) async fn wait(session: &Session, started: &StartedSync, limits: SyncL
                 if let Some(outcome) = outcome {
                     return outcome;
                 }
-                last_fault = None;
+                last = Some(Ok(()));
             }
             Err(error) if matches!(error.kind(), ErrorKind::SessionNotFound | ErrorKind::Authentication) => {
                 return Err(error);
@@ -148,8 +149,8 @@ pub(super) async fn wait(session: &Session, started: &StartedSync, limits: SyncL
             Err(error) => {
                 tracing::debug!(target: "agb::session", error = error.message(), "state of a synchronisation");
                 // A look that the end of the wait cut off tells less than the one before.
-                if last_fault.is_none() || !deadline.left().is_zero() {
-                    last_fault = Some(error);
+                if last.is_none() || !deadline.left().is_zero() {
+                    last = Some(Err(error));
                 }
             }
         }
@@ -157,7 +158,7 @@ pub(super) async fn wait(session: &Session, started: &StartedSync, limits: SyncL
         tokio::time::sleep(pause.max(Duration::from_millis(1)).min(deadline.left())).await;
         pause = (pause * 2).min(limits.interval);
     }
-    Err(not_in_time(limits, last_fault))
+    Err(not_in_time(limits, last.and_then(Result::err)))
 }
 
 /// How a synchronisation came out; `None`: it is not over. One without tasks has nothing to do; one whose tasks are all

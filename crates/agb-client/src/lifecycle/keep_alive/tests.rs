@@ -193,7 +193,9 @@ async fn a_service_that_is_not_there_is_told_of_until_the_end_is_reckoned() {
         .collect();
     assert!(failures.len() >= 4, "{told:?}");
     for (failure, attempt) in failures.into_iter().zip(1..) {
-        assert!(failure.message.contains("could not connect"), "{failure:?}");
+        // Near the end a beat has only this, which a busy machine may need to find out that nobody is there.
+        let is_late = failure.message.starts_with("timeout of 250ms");
+        assert!(failure.message.contains("could not connect") || is_late, "{failure:?}");
         assert!(failure.attempt == attempt && failure.will_retry, "{failure:?}");
     }
 }

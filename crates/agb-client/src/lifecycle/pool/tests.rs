@@ -181,7 +181,7 @@ async fn a_session_that_may_still_turn_up_has_room_until_it_is_gone() {
     service.is_silent.store(true, Ordering::Relaxed);
     let server = service.start().await;
     // Sooner over, and looked for at the latest after a minute all the same.
-    let agb = crate::testing::with_timeout(&server.url, &[], 2_000.0);
+    let agb = crate::testing::with_timeout(&server.url, &[], 6_000.0);
     let options = PoolOptions { acquire_timeout_ms: Some(20_000.0), ..options(0.0, 2.0) };
     let pool = SessionPool::new(agb, options, &Handle::current()).unwrap();
     let (first, second) = tokio::join!(pool.acquire(), pool.acquire());

@@ -84,22 +84,24 @@ impl Task<'_> {
     ) -> std::result::Result<(), Unfinished> {
         let deadline = Deadline::after(limit);
         let mut pause = FIRST_PAUSE.min(interval);
-        let mut last = Error::new(ErrorKind::Timeout, "timeout");
+        let mut last = None;
         while !deadline.left().is_zero() {
             match self.look(self.service.session.agb().deadline().min(deadline)).await {
                 Ok(items) => match verdict(&items, earlier) {
                     Some(outcome) => return outcome.map_err(Unfinished::Failed),
-                    None => last = Error::new(ErrorKind::Timeout, "task not finished"),
+                    None => last = Some(Error::new(ErrorKind::Timeout, "task not finished")),
                 },
                 Err(error) if matches!(error.kind(), ErrorKind::SessionNotFound | ErrorKind::Authentication) => {
                     return Err(Unfinished::Failed(error.prefixed("info error")));
                 }
-                Err(error) => last = error.prefixed("info error"),
+                // A look that the end of the wait cut off tells less than the one before.
+                Err(error) if last.is_none() || !deadline.left().is_zero() => last = Some(error.prefixed("info error")),
+                Err(_) => {}
             }
             tokio::time::sleep(pause.min(deadline.left())).await;
             pause = (pause * 2).min(interval.max(FIRST_PAUSE));
         }
-        Err(Unfinished::OutOfTime(last))
+        Err(Unfinished::OutOfTime(last.unwrap_or_else(|| Error::new(ErrorKind::Timeout, "timeout"))))
     }
 
     /// The tasks that concern this directory and direction.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::super::fake::assert_send;
 use super::*;
 use crate::session::SessionDetails;
-use crate::testing::{RawServer, Seen, Server, not_found, ok, refuse, reply, with_timeout};
+use crate::testing::{RawServer, Seen, Server, endless, not_found, ok, refuse, reply, with_timeout};
 
 const REMOTE: &str = "/tmp/transfer/a.txt";
 const CONTEXT: &str = "/sdk/GetAndLoadInternalContext";
@@ -180,6 +180,14 @@ async fn an_old_completion_is_not_taken_for_this_one() {
     assert_eq!((report.http_status, report.bytes_sent), (Some(200), 7));
     // The session may still fetch it.
     assert!(server.seen_at(DELETE).is_empty());
+}
+
+#[tokio::test]
+async fn a_look_that_the_end_of_the_wait_cuts_off_tells_nothing() {
+    let server = differing(INFO, |seen| if seen.nth < 2 { answer(seen) } else { endless() }).await;
+    let options = TransferOptions { wait_limit: Duration::from_secs(1), ..TransferOptions::default() };
+    let report = upload_file(&server, "content", &options).await;
+    assert_eq!(message(&report.error), "Upload sync not finished: task not finished");
 }
 
 #[tokio::test]
@@ -520,7 +528,7 @@ async fn a_body_that_breaks_off_or_stands_still_leaves_the_old_file() {
     let path = directory.path().join("a.txt");
     std::fs::write(&path, "old").unwrap();
     for (hold, stall_ms, kind, words) in
-        [(false, 20_000.0, ErrorKind::Network, "broke"), (true, 2_000.0, ErrorKind::Timeout, "nothing has moved")]
+        [(false, 20_000.0, ErrorKind::Network, "broke"), (true, 5_000.0, ErrorKind::Timeout, "nothing has moved")]
     {
         let store = RawServer::start(HALF, hold).await;
         let (_server, session) = session_with_store(&store, stall_ms).await;
@@ -539,11 +547,11 @@ async fn an_upload_that_stands_still_ends() {
     let store = RawServer::start(b"", true).await;
     let address = format!("{}{STORE}", store.url);
     let server = differing(UPLOAD_URL, move |_| ok(&json!({"url": address}))).await;
-    let session = with_timeout(&server.url, &[], 2_000.0).attach("s-1", SessionDetails::default());
+    let session = with_timeout(&server.url, &[], 5_000.0).attach("s-1", SessionDetails::default());
     let content = file("content");
     let source = Source::File(content.path().to_owned());
     let report = upload(&session, source, REMOTE, &patient(), silent(), pending()).await;
-    assert!(message(&report.error).starts_with("Upload exception: nothing has moved for 2000ms"), "{report:?}");
+    assert!(message(&report.error).starts_with("Upload exception: nothing has moved for 5000ms"), "{report:?}");
     assert!(!message(&report.error).contains("SECRET"));
 }
 

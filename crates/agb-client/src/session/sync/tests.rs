@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{Seen, Server, not_found, ok, refuse, reply};
+use crate::testing::{Seen, Server, endless, not_found, ok, refuse, reply};
 
 fn item(task_type: &str, status: &str, error: &str) -> Value {
     json!({"contextId": "c", "path": "/p", "taskType": task_type, "status": status, "errorMessage": error})
@@ -93,7 +93,7 @@ async fn where_no_new_task_shows_up_the_earlier_ones_count_after_a_while() {
         item["startTime"] = start.into();
         item
     };
-    let limits = SyncLimits { rounds: 80, interval: Duration::from_millis(100) };
+    let limits = SyncLimits { rounds: 150, interval: Duration::from_millis(100) };
     let stored = looks(vec![status(&[dated(1, "Success", "")])]).await;
     let failed = looks(vec![status(&[dated(1, "Failed", "disk full")])]).await;
     let (stored, failed) = (stored.session(), failed.session());
@@ -184,6 +184,20 @@ async fn what_is_not_done_in_time_says_so_with_the_last_fault() {
     assert!(error.message().ends_with("the last look at it failed: not now"), "{}", error.message());
     let none = SyncLimits { rounds: 0, interval: Duration::from_secs(1) };
     assert!(server.session().context_synced(&started(), none).await.is_err());
+}
+
+#[tokio::test]
+async fn a_look_that_the_end_of_the_wait_cuts_off_tells_nothing() {
+    let server = Server::start(|seen: &Seen| match seen.nth {
+        0 => ok(&status(&[item("upload", "Running", "")])),
+        _ => endless(),
+    })
+    .await;
+    let error = server.session().context_synced(&started(), within(1_000)).await.unwrap_err();
+    assert_eq!(error.message(), "Context synchronisation was not finished within 1 s");
+    let server = Server::start(|_| endless()).await;
+    let error = server.session().context_synced(&started(), within(200)).await.unwrap_err();
+    assert!(error.message().contains("the last look at it failed: timeout of"), "{}", error.message());
 }
 
 #[tokio::test]

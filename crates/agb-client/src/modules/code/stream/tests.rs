@@ -256,10 +256,10 @@ async fn a_stream_settles_by_its_deadline_with_what_had_come() {
     .await;
     let session = server.session();
     let data = object(json!({"method": "run_code"}));
-    let deadline = Deadline::after(Duration::from_secs(3));
+    let deadline = Deadline::after(Duration::from_secs(6));
     let failure = run_within(&session.by_route(None), &data, deadline, |_| {}).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Timeout);
-    let message = "timeout of 3000ms exceeded: the stream did not end (it may have been executed all the same)";
+    let message = "timeout of 6000ms exceeded: the stream did not end (it may have been executed all the same)";
     assert_eq!(failure.error.message(), message);
     assert_eq!(failure.partial.stdout, ["so far"]);
 }
