@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Emulator } from "agbcloud-native";
+import { CLOSED_ADDRESS } from "./support/answers";
 import { startEmulator } from "./support/emulator";
 import { ROOT, runNode, startNode } from "./support/processes";
 import { until } from "./support/wait";
@@ -39,6 +40,11 @@ describe("offline", () => {
       from = found + 1;
     }
     expect(stdout.trimEnd().endsWith("✓ No session is left.")).toBe(true);
+  });
+
+  it("needs no proxy for what is on this machine", async () => {
+    const { code, stdout } = await runNode(PROGRAM, [], { HTTP_PROXY: CLOSED_ADDRESS, ALL_PROXY: CLOSED_ADDRESS });
+    expect([code, stdout.trimEnd().split("\n").at(-1)?.trim()]).toEqual([0, "✓ No session is left."]);
   });
 
   it("prints a clock that never goes back, and a minute more than the time it took", async () => {
@@ -142,12 +148,16 @@ describe("--cloud", () => {
     emulator.expectNoLiveSessions();
   });
 
-  it("deletes its sessions on SIGINT while it works", async () => {
+  it("deletes its sessions on SIGINT while it works, and also when it comes twice", async () => {
+    emulator.faults.add({ operation: "releaseSessionAsync", kind: "delay", ms: 500 });
     const before = emulator.sessions().length;
     const program = startNode(PROGRAM, ["--cloud"], emulator.env);
     // The session is made; the program may not even know it yet.
     await until("its session is there", () => emulator.sessions().length > before);
     program.child.kill("SIGINT");
+    await program.line(/deleting what is left/);
+    program.child.kill("SIGINT");
+    await program.line(/still deleting/);
     expect((await program.ended).code).toBe(130);
     emulator.expectNoLiveSessions();
   });

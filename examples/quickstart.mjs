@@ -42,7 +42,9 @@ let stopping = false;
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
-  process.once(signal, async () => {
+  // Also the second one: by default it would end the program before the sessions are gone.
+  process.on(signal, async () => {
+    if (stopping) return console.log("  still deleting");
     stopping = true;
     console.log(`\n${signal}: deleting what is left.`);
     await cleanUp();
@@ -129,7 +131,8 @@ async function shell(session) {
 }
 
 async function files(session) {
-  const path = "/tmp/note.txt";
+  // A name of its own: without isolation this is the host's directory.
+  const path = `/tmp/note-${session.getSessionId()}.txt`;
   must(await session.file.writeFile(path, "héllo wörld 👋\n"), "writeFile");
   const read = must(await session.file.readFile(path), "readFile");
   const bytes = must(await session.command.execute(`wc -c < ${path}`, 10_000), "command");

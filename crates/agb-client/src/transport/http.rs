@@ -11,6 +11,7 @@ use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use url::Host;
 
 use super::{Deadline, MAX_ANSWER_BYTES, Method, Request, redact};
 use crate::error::{Error, ErrorKind};
@@ -67,6 +68,18 @@ struct ProxySetting {
     url: String,
 }
 
+/// What no proxy reaches, or where it would mean another machine: an emulator is here.
+const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+
+fn is_loopback(url: &str) -> bool {
+    match Url::parse(url).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 /// What all clients of one transport share.
 struct Parts {
     tls: ClientConfig,
@@ -104,7 +117,19 @@ impl Settings {
         };
         // Neither the value nor the library's words, which may show it: it may hold a password.
         let proxy = proxy.map_err(|_| format!("{} is not the URL of an http proxy", setting.variable))?;
-        Ok(proxy.no_proxy(self.no_proxy.as_deref().and_then(NoProxy::from_string)))
+        let list = self.no_proxy.as_deref().unwrap_or_default();
+        Ok(proxy.no_proxy(NoProxy::from_string(&format!("{list},{LOOPBACK}"))))
+    }
+
+    /// Where a connection for `url` goes, for people: its host, or perhaps a proxy.
+    fn peer(&self, url: &str) -> String {
+        let host = host(url);
+        let of_scheme = if url.starts_with("https:") { "HTTPS_PROXY" } else { "HTTP_PROXY" };
+        let mut variables = self.proxies.iter().map(|proxy| proxy.variable);
+        match variables.find(|variable| [of_scheme, "ALL_PROXY"].contains(variable)) {
+            Some(variable) if !is_loopback(url) => format!("{host} or the proxy of {variable}"),
+            _ => host,
+        }
     }
 
     fn roots(&self) -> RootCertStore {
@@ -158,8 +183,8 @@ impl Http {
         let client = self.client(request.connect_limit)?;
         let http_request = build(request)?;
         let host = host(&request.url);
-        let mut response =
-            client.execute(http_request).await.map_err(|error| send_failure(error, &host, request.deadline))?;
+        let failure = |error| send_failure(error, &self.peer(&request.url), request.deadline);
+        let mut response = client.execute(http_request).await.map_err(failure)?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let request_id = header_text(&headers, "x-request-id");
@@ -198,8 +223,8 @@ impl Http {
         let client = self.client(request.connect_limit)?;
         let http_request = build(request)?;
         let host = host(&request.url);
-        let mut response =
-            client.execute(http_request).await.map_err(|error| send_failure(error, &host, request.deadline))?;
+        let failure = |error| send_failure(error, &self.peer(&request.url), request.deadline);
+        let mut response = client.execute(http_request).await.map_err(failure)?;
         let status = response.status();
         if status == reqwest::StatusCode::SWITCHING_PROTOCOLS {
             let headers = response.headers().clone();
@@ -233,6 +258,11 @@ impl Http {
             build_client(parts.tls.clone(), &parts.proxies, limit).map_err(|why| Error::new(ErrorKind::Config, why))?;
         *special = Some((limit, client.clone()));
         Ok(client)
+    }
+
+    /// As [`Settings::peer`].
+    pub(super) fn peer(&self, url: &str) -> String {
+        self.settings.peer(url)
     }
 
     pub(super) fn transfer_client(&self) -> std::result::Result<Client, Error> {
@@ -348,24 +378,24 @@ async fn whole_body(
     Ok(body.freeze())
 }
 
-pub(super) fn send_failure(error: reqwest::Error, host: &str, deadline: Deadline) -> Error {
+pub(super) fn send_failure(error: reqwest::Error, peer: &str, deadline: Deadline) -> Error {
     let why = cause(&error);
     if error.is_connect() {
         // A refused certificate stays refused.
         let temporary = !is_tls_refusal(&error);
         let why = if error.is_timeout() { "no connection in time".to_owned() } else { why };
-        return Error::new(ErrorKind::Connect, format!("could not connect to {host}: {why}"))
+        return Error::new(ErrorKind::Connect, format!("could not connect to {peer}: {why}"))
             .with_temporary(temporary)
             .with_source(error.without_url());
     }
     if error.is_timeout() {
-        return timed_out(deadline, host);
+        return timed_out(deadline, peer);
     }
     if error.is_builder() {
-        return Error::new(ErrorKind::InvalidArgument, format!("the request to {host} can't be built: {why}"))
+        return Error::new(ErrorKind::InvalidArgument, format!("the request to {peer} can't be built: {why}"))
             .with_source(error.without_url());
     }
-    Error::new(ErrorKind::Network, format!("the connection to {host} broke before an answer came: {why}"))
+    Error::new(ErrorKind::Network, format!("the connection to {peer} broke before an answer came: {why}"))
         .with_temporary(true)
         .with_source(error.without_url())
 }

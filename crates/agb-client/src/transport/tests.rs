@@ -163,16 +163,36 @@ async fn a_redirect_is_an_error_that_names_status_host_and_request_id() {
 #[tokio::test]
 async fn the_proxy_of_the_environment_that_was_handed_down_is_used_unless_excepted() {
     let proxy = Server::start(|_| ok(&json!({"status": "PROXIED"}))).await;
-    let server = Server::start(|_| ok(&json!({"status": "DIRECT"}))).await;
+    // Of no address: only a proxy can reach it.
     let status = async |env: &[(&str, &str)]| {
-        agb(&server.url, env).attach("s-1", SessionDetails::default()).status().await.unwrap().status
+        let session = agb("http://service.invalid", env).attach("s-1", SessionDetails::default());
+        session.status().await.map(|record| record.status)
     };
-    assert_eq!(status(&[]).await, "DIRECT");
-    assert_eq!(status(&[("HTTP_PROXY", &proxy.url)]).await, "PROXIED");
-    assert_eq!(status(&[("all_proxy", &proxy.url)]).await, "PROXIED");
-    assert_eq!(status(&[("HTTPS_PROXY", &proxy.url)]).await, "DIRECT");
-    assert_eq!(status(&[("HTTP_PROXY", &proxy.url), ("NO_PROXY", "example.org,127.0.0.1")]).await, "DIRECT");
-    assert_eq!(status(&[("HTTP_PROXY", &proxy.url), ("no_proxy", "*")]).await, "DIRECT");
+    let through = async |env: &[(&str, &str)]| status(env).await.is_ok_and(|status| status == "PROXIED");
+    assert!(!through(&[]).await);
+    assert!(through(&[("HTTP_PROXY", &proxy.url)]).await);
+    assert!(through(&[("all_proxy", &proxy.url)]).await);
+    assert!(through(&[("all_proxy", &proxy.url), ("NO_PROXY", "example.org,127.0.0.1")]).await);
+    assert!(!through(&[("HTTPS_PROXY", &proxy.url)]).await);
+    assert!(!through(&[("HTTP_PROXY", &proxy.url), ("NO_PROXY", "example.org,service.invalid")]).await);
+    assert!(!through(&[("HTTP_PROXY", &proxy.url), ("no_proxy", "*")]).await);
+
+    let error = status(&[("HTTP_PROXY", CLOSED_URL)]).await.unwrap_err();
+    assert!(error.message().starts_with("could not connect to service.invalid or the proxy of HTTP_PROXY:"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_on_this_machine_is_reached_without_a_proxy() {
+    let server = Server::start(|_| ok(&json!({"status": "DIRECT"}))).await;
+    let port = server.url.rsplit(':').next().unwrap();
+    for host in ["127.0.0.1", "localhost"] {
+        for env in [&[("HTTP_PROXY", CLOSED_URL)][..], &[("ALL_PROXY", CLOSED_URL), ("NO_PROXY", "example.org")][..]] {
+            let session = agb(&format!("http://{host}:{port}"), env).attach("s-1", SessionDetails::default());
+            assert_eq!(session.status().await.unwrap().status, "DIRECT");
+        }
+    }
+    let error = status_error(agb(CLOSED_URL, &[("HTTP_PROXY", &server.url)])).await;
+    assert!(error.message().starts_with("could not connect to 127.0.0.1:"), "{error}");
 }
 
 #[tokio::test]
