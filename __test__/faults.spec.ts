@@ -178,6 +178,23 @@ describe("what does no harm when it is done twice", () => {
     expect(waited).toBeGreaterThanOrEqual(990);
   });
 
+  it.each([{ kind: "status", status: 503 }, { kind: "reset" }, { kind: "reset", when: "after" }, { kind: "truncate" }])(
+    "a tool that only looks is called again after %j, on either route",
+    async (fault) => {
+      for (const of of [session, withoutLink]) {
+        must(await of.file.writeFile("looked-at", "content"));
+        const handle = add({ operation: "callTool", tool: "read_file", ...fault } as EmulatorFault);
+        expect(must(await of.file.readFile("looked-at")).content).toBe("content");
+        expect(handle.hits).toBe(1);
+      }
+    },
+  );
+
+  it("a file that seems empty is not taken for one when it can't be read now", async () => {
+    add({ operation: "callTool", tool: "read_file", kind: "status", status: 503, count: Infinity });
+    expect(await session.file.readFile("/proc/cpuinfo")).toMatchObject({ success: false });
+  });
+
   it("is given up when the service stays broken, and says how often it was tried", async () => {
     const handle = add({ operation: "ListSession", kind: "status", status: 503, count: Infinity });
     const result = await spec.agb.list();

@@ -730,15 +730,17 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_file_that_may_not_be_read_is_empty_but_other_failures_are_told() {
-        let failing = |kind| {
+        let failing = |kind, temporary| {
             FakeTools::new(move |tool, _| match tool {
-                "read_file" => Err(Error::new(kind, "")),
+                "read_file" => Err(Error::new(kind, "").with_temporary(temporary)),
                 _ => Ok(Some("size: 0".into())),
             })
         };
-        assert_eq!(read_bytes(&failing(ErrorKind::Tool), "/f").await.unwrap(), ("r-1".to_owned(), Vec::new()));
-        let error = read_bytes(&failing(ErrorKind::Timeout), "/f").await.unwrap_err();
-        assert_eq!((error.message(), error.request_id()), ("Failed to read file", "r-2"));
+        assert_eq!(read_bytes(&failing(ErrorKind::Tool, false), "/f").await.unwrap(), ("r-1".to_owned(), Vec::new()));
+        for (kind, temporary) in [(ErrorKind::Timeout, true), (ErrorKind::Api, true)] {
+            let error = read_bytes(&failing(kind, temporary), "/f").await.unwrap_err();
+            assert_eq!((error.message(), error.request_id()), ("Failed to read file", "r-2"));
+        }
     }
 
     #[tokio::test]

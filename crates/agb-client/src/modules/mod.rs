@@ -56,9 +56,10 @@ fn with_message(error: &Error, message: impl Into<String>) -> Error {
     copy
 }
 
-/// Did the service get the call and refuse it? Then nothing is in doubt: the tool's work was not done.
+/// Did the service get the call and refuse it? Then nothing is in doubt: the tool's work was not done. One that had no
+/// time for the call says nothing of what was asked.
 fn is_refusal(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Tool | ErrorKind::Api)
+    matches!(error.kind(), ErrorKind::Tool | ErrorKind::Api) && !error.is_temporary()
 }
 
 /// A caller's time limit as a duration. Zero, negative, infinite and not-a-number limits are refused, because the

@@ -19,7 +19,7 @@ const MARGIN: Duration = Duration::from_secs(15);
 const FAILED: &str = "Tool execution failed";
 const OPERATION: &str = "callMcpTool";
 
-/// Tools that only look: executing one twice does no harm, so that a broken connection is no reason to fail.
+/// Tools that only look: executing one twice does no harm, so that a passing failure is no reason to fail.
 const READ_ONLY: [&str; 12] = [
     "get_active_window",
     "get_cursor_position",
@@ -52,7 +52,7 @@ impl Route<'_> {
 }
 
 /// Calls a tool by the link route if that is complete, else by the API route, which also stands in when the link can't be
-/// reached: then nothing was executed.
+/// reached: then nothing was executed. For tools that only look, it does so after any passing failure.
 ///
 /// The end of the call starts the session's idle timer anew, whether the tool succeeded or not.
 pub(crate) async fn call(
@@ -86,13 +86,22 @@ impl Call<'_> {
     async fn by_best_route(&self, route: &Route<'_>) -> Result<ToolReply> {
         let Some(server) = route.link_server() else { return self.by_api().await };
         match self.by_link(route, server).await {
-            Err(error) if error.kind() == ErrorKind::Connect && !self.deadline.left().is_zero() => {
+            Err(error) if self.may_go_on(&error) && !self.deadline.left().is_zero() => {
                 let error = error.message();
-                tracing::debug!(target: "agb::tool", tool = self.name, error, "link unreachable, API route");
+                tracing::debug!(target: "agb::tool", tool = self.name, error, "link failed, API route");
                 self.by_api().await
             }
             outcome => outcome,
         }
+    }
+
+    /// After this failure of the link, does the other route do no harm?
+    fn may_go_on(&self, error: &Error) -> bool {
+        error.kind() == ErrorKind::Connect || (self.is_read_only() && error.is_temporary())
+    }
+
+    fn is_read_only(&self) -> bool {
+        READ_ONLY.contains(&self.name)
     }
 
     async fn by_api(&self) -> Result<ToolReply> {
@@ -102,7 +111,7 @@ impl Call<'_> {
         let query = vec![("autoGenSession", "false".to_owned())];
         let mut request = agb.request(&endpoint::CALL_TOOL, &query, body, self.deadline);
         request.connect_limit = self.limits.connect;
-        if READ_ONLY.contains(&self.name) {
+        if self.is_read_only() {
             request.resend = Resend::Freely;
         }
         read_api(&agb.exchange(&request).await?)

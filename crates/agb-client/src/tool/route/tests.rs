@@ -26,7 +26,7 @@ fn link_reply(result: &Value) -> Response {
 
 /// A session whose `shell` has a server, and whose link is at `link_url`.
 fn linked(server: &Server, link_url: &str) -> Session {
-    let tools = json!([{"name": "shell", "server": "sh-server"}]);
+    let tools = json!([{"name": "shell", "server": "sh-server"}, {"name": "read_file", "server": "fs-server"}]);
     let details = SessionDetails {
         link_url: link_url.into(),
         token: "tok-SECRET".into(),
@@ -84,6 +84,31 @@ async fn an_unreachable_link_gives_way_to_the_api_route() {
     let server = Server::start(|_| ok(&text_data("by api", false))).await;
     let session = linked(&server, CLOSED_URL);
     assert_eq!(shell(&session).await.unwrap().text.as_deref(), Some("by api"));
+}
+
+#[tokio::test]
+async fn a_tool_that_only_looks_goes_on_by_the_api_route_after_a_passing_failure() {
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/mcp" => ok(&text_data("by api", false)),
+        _ => reply(503, r#"{"message": "busy"}"#),
+    })
+    .await;
+    let session = linked(&server, &server.url);
+    let read = session.call_tool("read_file", args(), ToolLimits::default()).await.unwrap();
+    assert_eq!(read.text.as_deref(), Some("by api"));
+    assert_eq!(server.seen().iter().map(|seen| seen.path.as_str()).collect::<Vec<_>>(), ["/callTool", "/mcp"]);
+
+    let broken = RawServer::start(b"", false).await;
+    let session = linked(&server, &broken.url);
+    let read = session.call_tool("read_file", args(), ToolLimits::default()).await.unwrap();
+    assert_eq!(read.text.as_deref(), Some("by api"));
+    assert_eq!(shell(&session).await.unwrap_err().kind(), ErrorKind::Network);
+
+    let refusing = Server::start(|_| reply(403, r#"{"message": "no"}"#)).await;
+    session.call_tool("read_file", args(), ToolLimits::default()).await.unwrap();
+    let session = linked(&refusing, &refusing.url);
+    session.call_tool("read_file", args(), ToolLimits::default()).await.unwrap_err();
+    assert_eq!(refusing.seen().len(), 1, "a refusal is final");
 }
 
 #[tokio::test]
