@@ -68,19 +68,22 @@ describe("agb.open", () => {
     expect(await rejectionOf(spec.agb.open({ imageId: CODE_IMAGE }, { signal: early }))).toBe(early.reason);
 
     const before = livingIds();
-    await withHeldCreations(spec.emulator, async (agb, hold) => {
-      // The session is there, and its answer on the way, when the creation is given up.
-      const creation = hold("after");
-      const controller = new AbortController();
-      const opening = rejectionOf(agb.open({ imageId: CODE_IMAGE }, { signal: controller.signal }));
-      await creation.reached;
-      expect(livingIds()).toHaveLength(before.length + 1);
-      const reason = new Error("changed my mind");
-      controller.abort(reason);
-      expect(await opening).toBe(reason);
-      creation.letGo();
-      await until("nothing is left", () => livingIds().length === before.length);
-    });
+    const giveUp = () =>
+      withHeldCreations(spec.emulator, async (agb, hold) => {
+        // The session is there, and its answer on the way, when the creation is given up.
+        const creation = hold("after");
+        const controller = new AbortController();
+        const opening = rejectionOf(agb.open({ imageId: CODE_IMAGE }, { signal: controller.signal }));
+        await creation.reached;
+        expect(livingIds()).toHaveLength(before.length + 1);
+        const reason = new Error("changed my mind");
+        controller.abort(reason);
+        expect(await opening).toBe(reason);
+        creation.letGo();
+        await until("nothing is left", () => livingIds().length === before.length);
+      });
+    const requests = await spec.requestsOf(giveUp);
+    expect(requests.filter(({ operation }) => operation === "createSession")).toHaveLength(1);
     const notSignal = rejectionOf(spec.agb.open({ imageId: CODE_IMAGE }, { signal: "x" as never }));
     expect((await notSignal).message).toMatch(/signal must be an AbortSignal/);
   });
@@ -144,8 +147,11 @@ describe("a creation whose answer gets lost", () => {
   it("is given up soon where the service answers nothing any more", async () => {
     // An emulator of its own: the session is looked for within that minute, also while other tests count requests.
     await withEmulator({}, async (emulator) => {
-      const operation = ["createSession", "ListSession"] as const;
-      const silent = emulator.faults.add({ operation: [...operation], kind: "halfOpen", count: "always" });
+      const silent = emulator.faults.add({
+        operation: ["createSession", "ListSession"],
+        kind: "halfOpen",
+        count: "always",
+      });
       const error = await rejectionOf(impatient(1_000, emulator).open({ imageId: CODE_IMAGE }));
       // The creation, and what looks for its session within the time-out of one request.
       expect(silent.hits).toBeLessThan(4);
