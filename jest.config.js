@@ -16,4 +16,6 @@ module.exports = {
   maxWorkers: 3,
   // By default workers are killed half a second after they were told to end, which is little on a busy machine.
   workerGracefulExitTimeout: 20_000,
+  // And a process that has not ended after one second counts as one in which a test left something running.
+  openHandlesTimeout: 10_000,
 };

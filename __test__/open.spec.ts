@@ -4,6 +4,7 @@
 
 import { AGB, AGBError, AuthenticationError, type Session, SessionError } from "agbcloud-native";
 import { CODE_IMAGE, clientOf, useEmulator, withEmulator } from "./support/emulator";
+import { withHeldCreations } from "./support/gate";
 import { rejectionOf } from "./support/rejection";
 import { createSession, must } from "./support/session";
 import { until } from "./support/wait";
@@ -67,16 +68,22 @@ describe("agb.open", () => {
     expect(await rejectionOf(spec.agb.open({ imageId: CODE_IMAGE }, { signal: early }))).toBe(early.reason);
 
     const before = livingIds();
-    // The session is there, and its answer on the way, when the creation is given up.
-    const slow = spec.emulator.faults.add({ operation: "createSession", kind: "delay", ms: 3_000, when: "after" });
-    const controller = new AbortController();
-    const opening = rejectionOf(spec.agb.open({ imageId: CODE_IMAGE }, { signal: controller.signal }));
-    await until("the session is there", () => livingIds().length > before.length);
-    const reason = new Error("changed my mind");
-    controller.abort(reason);
-    expect(await opening).toBe(reason);
-    await until("nothing is left", () => livingIds().length === before.length);
-    expect(slow.hits).toBe(1);
+    const giveUp = () =>
+      withHeldCreations(spec.emulator, async (agb, hold) => {
+        // The session is there, and its answer on the way, when the creation is given up.
+        const creation = hold("after");
+        const controller = new AbortController();
+        const opening = rejectionOf(agb.open({ imageId: CODE_IMAGE }, { signal: controller.signal }));
+        await creation.reached;
+        expect(livingIds()).toHaveLength(before.length + 1);
+        const reason = new Error("changed my mind");
+        controller.abort(reason);
+        expect(await opening).toBe(reason);
+        creation.letGo();
+        await until("nothing is left", () => livingIds().length === before.length);
+      });
+    const requests = await spec.requestsOf(giveUp);
+    expect(requests.filter(({ operation }) => operation === "createSession")).toHaveLength(1);
     const notSignal = rejectionOf(spec.agb.open({ imageId: CODE_IMAGE }, { signal: "x" as never }));
     expect((await notSignal).message).toMatch(/signal must be an AbortSignal/);
   });
@@ -116,7 +123,7 @@ describe("a creation whose answer gets lost", () => {
   it("is found again after the time-out of its creation", async () => {
     const before = livingIds();
     const fault = lost({ kind: "halfOpen", when: "after" });
-    const session = await impatient(5_000).open({ imageId: CODE_IMAGE });
+    const session = await impatient(8_000).open({ imageId: CODE_IMAGE });
     expect(fault.hits).toBe(1);
     expect(livingIds()).toEqual([...before, session.getSessionId()]);
     must(await session.delete());
@@ -128,7 +135,7 @@ describe("a creation whose answer gets lost", () => {
     const refused = spec.emulator.faults.add({ operation: "releaseSessionAsync", kind: "status", status: 400 });
     const controller = new AbortController();
     const params = { imageId: CODE_IMAGE, autoKeepAlive: true };
-    const opening = rejectionOf(impatient(10_000).open(params, { signal: controller.signal }));
+    const opening = rejectionOf(impatient(5_000).open(params, { signal: controller.signal }));
     await until("the session is there", () => livingIds().length > before.length);
     controller.abort(new Error("changed my mind"));
     expect(await opening).toBe(controller.signal.reason);
@@ -138,20 +145,22 @@ describe("a creation whose answer gets lost", () => {
   });
 
   it("is given up soon where the service answers nothing any more", async () => {
-    const silent = spec.emulator.faults.add({
-      operation: ["createSession", "ListSession"],
-      kind: "halfOpen",
-      count: "always",
+    // An emulator of its own: the session is looked for within that minute, also while other tests count requests.
+    await withEmulator({}, async (emulator) => {
+      const silent = emulator.faults.add({
+        operation: ["createSession", "ListSession"],
+        kind: "halfOpen",
+        count: "always",
+      });
+      const error = await rejectionOf(impatient(1_000, emulator).open({ imageId: CODE_IMAGE }));
+      // The creation, and what looks for its session within the time-out of one request.
+      expect(silent.hits).toBeLessThan(4);
+      expect(error.message).toMatch(/is released when it turns up within a minute/);
     });
-    const error = await rejectionOf(impatient(1_000).open({ imageId: CODE_IMAGE }));
-    // The creation, and what looks for its session within the time-out of one request.
-    expect(silent.hits).toBeLessThan(4);
-    silent.remove();
-    expect(error.message).toMatch(/is released when it turns up within a minute/);
   });
 
-  const impatient = (timeoutMs: number) =>
-    new AGB({ apiKey: spec.emulator.apiKey, config: { endpoint: spec.emulator.url, timeoutMs } });
+  const impatient = (timeoutMs: number, { apiKey, url } = spec.emulator) =>
+    new AGB({ apiKey, config: { endpoint: url, timeoutMs } });
 
   it("is the plain failure where nothing was made", async () => {
     const before = livingIds();

@@ -170,7 +170,9 @@ describe("the package", () => {
   ];
   for (const { version, program, absence } of versions) {
     needs(absence).it(`works in a user's tests under jest ${version}`, async () => {
-      const config = JSON.stringify({ transform: {}, testEnvironment: "node", rootDir: project });
+      // Jest's own limits are short where a machine is busy.
+      const limits = { testTimeout: 120_000, openHandlesTimeout: 10_000 };
+      const config = JSON.stringify({ transform: {}, testEnvironment: "node", rootDir: project, ...limits });
 
       const { code, output } = await run(process.execPath, [program, "--ci", "--config", config], project);
 

@@ -191,9 +191,12 @@ describe("session.onPush", () => {
     expect(heardBy).toEqual([1]);
     await until("it is heard", () => messages.length === 1);
 
-    const refused = spec.emulator.faults.add({ operation: "webSocket", kind: "status", status: 503 });
+    // All of them, as the lost session's address may be tried again, too, and the new one's before restore runs.
+    const refused = spec.emulator.faults.add({ operation: "webSocket", kind: "status", status: 503, count: "always" });
     await lose();
-    expect([refused.hits, heardBy]).toEqual([1, [1, 0]]);
+    refused.remove();
+    expect(refused.hits).toBeGreaterThan(0);
+    expect(heardBy).toEqual([1, 0]);
     await until("it listens again", () => spec.emulator.push(session.getSessionId(), "news", {}) === 1);
     await until("it is heard", () => messages.length > 1);
     listener.close();

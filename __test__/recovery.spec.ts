@@ -5,6 +5,7 @@
 import { AGB, type OpenOptions, type RecreatedEvent, type Session, SessionError } from "agbcloud-native";
 import { ok, reply, withServer } from "./support/answers";
 import { CODE_IMAGE, clientOf, IMAGE_WITHOUT_LINK, sessionOf, useEmulator } from "./support/emulator";
+import { gate, withHeldCreations } from "./support/gate";
 import { must } from "./support/session";
 import { until } from "./support/wait";
 
@@ -17,9 +18,9 @@ interface Opened {
 }
 
 /** A session that is replaced when it is lost; its image has no link, so that losses are told by the envelope. */
-async function open(options: OpenOptions = {}, params: object = {}): Promise<Opened> {
+async function open(options: OpenOptions = {}, params: object = {}, agb = spec.agb): Promise<Opened> {
   const events: RecreatedEvent[] = [];
-  const session = await spec.agb.open(
+  const session = await agb.open(
     { imageId: IMAGE_WITHOUT_LINK, idleReleaseTimeout: 60, ...params },
     { recreate: true, ...options },
   );
@@ -30,15 +31,6 @@ async function open(options: OpenOptions = {}, params: object = {}): Promise<Ope
 /** Has another program delete the session, of which this one hears nothing. */
 async function deleteElsewhere(session: Session): Promise<void> {
   must(await sessionOf(await clientOf(spec.emulator).get(session.getSessionId())).delete());
-}
-
-/** Lets those pass who wait for it, once it is open. */
-function gate(): { open: () => void; passed: Promise<void> } {
-  let open = () => {};
-  const passed = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { open, passed };
 }
 
 /** Lets what can go on do so, on a clock that stands still. */
@@ -96,10 +88,10 @@ describe("a session that was idle for too long", () => {
 
   it("is replaced at the end of its maximum lifetime, and not before", async () => {
     const { session, events } = await open({}, { autoKeepAlive: true });
-    await spec.emulator.advance(1_790_000);
+    await spec.emulator.advance(1_700_000);
     must(await session.command.execute("true", 20_000));
     expect(events).toEqual([]);
-    await spec.emulator.advance(20_000);
+    await spec.emulator.advance(110_000);
     must(await session.command.execute("true", 20_000));
     expect(events).toHaveLength(1);
     // The keep-alive has gone over.
@@ -213,18 +205,23 @@ describe("a session that the program has done with", () => {
     ["deleted", async (session) => must(await session.delete())],
     ["disposed of", (session) => session[Symbol.asyncDispose]()],
   ])("is not left over when it is %s while another one is being made", async (_how, end) => {
-    const { session, events } = await open();
-    const before = livingIds().filter((id) => id !== session.getSessionId());
-    await deleteElsewhere(session);
-    const slow = spec.emulator.faults.add({ operation: "createSession", kind: "delay", ms: 3_000 });
-    const call = session.keepAlive();
-    await until("another one is being made", () => slow.hits === 1);
-    await end(session);
-    expect(await call).toMatchObject({
-      success: false,
-      errorMessage: expect.stringContaining("has deleted it meanwhile"),
+    await withHeldCreations(spec.emulator, async (agb, hold) => {
+      const { session, events } = await open({}, {}, agb);
+      const before = livingIds().filter((id) => id !== session.getSessionId());
+      await deleteElsewhere(session);
+      const another = hold("before");
+      const call = session.keepAlive();
+      await another.reached;
+      // It waits for the other one, to release that, too.
+      const ended = end(session);
+      another.letGo();
+      await ended;
+      expect(await call).toMatchObject({
+        success: false,
+        errorMessage: expect.stringContaining("has deleted it meanwhile"),
+      });
+      expect([livingIds(), events]).toEqual([before, []]);
     });
-    expect([livingIds(), events]).toEqual([before, []]);
   });
 
   it("is not left over when it is disposed of, or its block ends, while it is restored", async () => {
@@ -434,23 +431,26 @@ describe("restore", () => {
   });
 
   it("has two minutes from its beginning, however long the creation took", async () => {
-    const { session, events } = await open();
-    await deleteElsewhere(session);
-    const slow = spec.emulator.faults.add({ operation: "createSession", kind: "delay", ms: 3_000 });
-    const first = session.keepAlive();
-    await until("another one is being made", () => slow.hits === 1);
-    jest.useFakeTimers({ now: Date.now(), doNotFake: [...NOT_FAKED] });
-    try {
-      const second = session.keepAlive();
-      await someTurns();
-      jest.advanceTimersByTime(1_000_000);
-      must(await second);
-      must(await first);
-    } finally {
-      jest.useRealTimers();
-    }
-    expect(events).toHaveLength(1);
-    must(await session.delete());
+    await withHeldCreations(spec.emulator, async (agb, hold) => {
+      const { session, events } = await open({}, {}, agb);
+      await deleteElsewhere(session);
+      const another = hold("before");
+      const first = session.keepAlive();
+      await another.reached;
+      jest.useFakeTimers({ now: Date.now(), doNotFake: [...NOT_FAKED] });
+      try {
+        const second = session.keepAlive();
+        await someTurns();
+        jest.advanceTimersByTime(1_000_000);
+        another.letGo();
+        must(await second);
+        must(await first);
+      } finally {
+        jest.useRealTimers();
+      }
+      expect(events).toHaveLength(1);
+      must(await session.delete());
+    });
   });
 
   it("replaces nothing itself: a loss meanwhile fails its calls", async () => {
@@ -660,27 +660,27 @@ describe("limits", () => {
   });
 
   it("gives a new session up that can't be used, as the program has changed the key", async () => {
-    const apiKey = spec.emulator.apiKey;
-    const agb = clientOf(spec.emulator);
-    const session = await agb.open({ imageId: IMAGE_WITHOUT_LINK }, { recreate: true });
-    const events: RecreatedEvent[] = [];
-    session.on("recreated", (event) => events.push(event));
-    const oldId = session.getSessionId();
-    await deleteElsewhere(session);
-    const before = livingIds();
-    const slow = spec.emulator.faults.add({ operation: "createSession", kind: "delay", ms: 3_000 });
-    const call = session.keepAlive();
-    await until("another one is being made", () => slow.hits === 1);
-    agb.apiKey = "";
-    expect(await call).toMatchObject({
-      success: false,
-      errorMessage: expect.stringMatching(/creating another failed/),
+    await withHeldCreations(spec.emulator, async (agb, hold) => {
+      const { apiKey } = agb;
+      const { session, events } = await open({}, {}, agb);
+      const oldId = session.getSessionId();
+      await deleteElsewhere(session);
+      const before = livingIds();
+      const another = hold("before");
+      const call = session.keepAlive();
+      await another.reached;
+      agb.apiKey = "";
+      another.letGo();
+      expect(await call).toMatchObject({
+        success: false,
+        errorMessage: expect.stringMatching(/creating another failed/),
+      });
+      agb.apiKey = apiKey;
+      expect([livingIds(), session.getSessionId(), events]).toEqual([before, oldId, []]);
+      must(await session.keepAlive());
+      expect(events).toEqual([{ oldId, newId: session.getSessionId() }]);
+      must(await session.delete());
     });
-    agb.apiKey = apiKey;
-    expect([livingIds(), session.getSessionId(), events]).toEqual([before, oldId, []]);
-    must(await session.keepAlive());
-    expect(events).toEqual([{ oldId, newId: session.getSessionId() }]);
-    must(await session.delete());
   });
 
   it("bad options are refused before a session is made", async () => {

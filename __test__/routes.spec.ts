@@ -115,7 +115,7 @@ beforeAll(async () => {
   for (const { path } of byApi) expect(path).toBe("/mcp");
   // Several files are read at once, in any order.
   expect(byLink.map(({ tool }) => tool).sort()).toEqual(byApi.map(({ tool }) => tool).sort());
-}, 120_000);
+});
 afterAll(() => emulator?.close());
 
 function toolPaths() {

@@ -80,7 +80,7 @@ describe("a pool", () => {
   });
 
   it("has never more than max sessions, whatever happens to them", async () => {
-    await withPool({ min: 1, max: 3, maxUses: 4 }, async (pool, { emulator, agb }) => {
+    await withPool({ min: 1, max: 3, maxUses: 4, acquireTimeoutMs: 120_000 }, async (pool, { emulator, agb }) => {
       const borrow = async (number: number) => {
         const session = await pool.acquire();
         must(await session.keepAlive());
@@ -141,9 +141,9 @@ describe("a pool", () => {
       await until("both are ready", () => pool.stats.idle === 2);
       const old = alive().map(({ id }) => id);
       const session = await pool.acquire();
-      await emulator.advance(1_670_000);
+      await emulator.advance(1_600_000);
       expect(alive().map(({ id }) => id)).toEqual(old);
-      await emulator.advance(20_000);
+      await emulator.advance(90_000);
       await until("the idle one is replaced", () => alive().filter(({ id }) => !old.includes(id)).length === 1);
       expect(alive().some(({ id }) => id === session.getSessionId())).toBe(true);
       await giveBack(session);
@@ -187,7 +187,8 @@ describe("a pool", () => {
 
 describe("pool.acquire", () => {
   it("gives up after acquireTimeoutMs, and says who has what", async () => {
-    await withPool({ max: 1, acquireTimeoutMs: 5_000 }, async (pool, { emulator }) => {
+    await withPool({ min: 1, max: 1, acquireTimeoutMs: 5_000 }, async (pool, { emulator }) => {
+      await until("it is ready", () => pool.stats.idle === 1);
       const session = await pool.acquire();
       const error = await rejectionOf(pool.acquire());
       expect(error).toBeInstanceOf(APIError);

@@ -1,24 +1,17 @@
-import { type AddressInfo, createServer, type Socket } from "node:net";
 import {
-  AGBError,
   APIError,
   AuthenticationError,
-  type CodeEvent,
   type EnhancedCodeExecutionResult,
   type Session,
   SessionError,
-  WsConnectionClosedError,
-  WsError,
   WsHandshakeRejectedError,
-  WsProtocolError,
-  WsRemoteError,
 } from "agbcloud-native";
+import { eventsOf } from "./support/code-events";
 import { clientOf, IMAGE_WITHOUT_LINK, sessionOf, useSession } from "./support/emulator";
 import { runModule, runNode } from "./support/processes";
 import { rejectionOf } from "./support/rejection";
 import { createSession, must } from "./support/session";
 import { until } from "./support/wait";
-import { type ServedSocket, withWebSocket } from "./support/web-socket";
 
 const spec = useSession();
 
@@ -31,12 +24,6 @@ const FOREVER = "import time\nprint('on')\ntime.sleep(300)";
 
 const streamed = (code: string, options: object = {}, language = "python", timeoutS?: number) =>
   spec.session.code.run(code, language, timeoutS, { streamBeta: true, ...options });
-
-async function eventsOf(stream: AsyncIterable<CodeEvent>): Promise<CodeEvent[]> {
-  const events: CodeEvent[] = [];
-  for await (const event of stream) events.push(event);
-  return events;
-}
 
 describe("code.run with streamBeta", () => {
   it.each(Object.entries(WAITING))("calls back while the %s program still runs", async (language, code) => {
@@ -273,120 +260,6 @@ describe("code.stream", () => {
     const events = await eventsOf(spec.session.code.stream("print(1)", "python", { signal: controller.signal }));
     controller.abort();
     expect(events.at(-1)).toMatchObject({ type: "end", result: { success: true } });
-  });
-});
-
-describe("a WebSocket that misbehaves", () => {
-  const event = (eventType: string, more: object) => ({ phase: "event", eventType, ...more });
-
-  it.each([
-    ["is dropped", (socket: ServedSocket) => socket.drop(), /^connection closed: code=1006/, WsConnectionClosedError],
-    [
-      "sends half a frame",
-      (socket: ServedSocket) => socket.text('{"invocationId":'),
-      /^Invalid JSON message/,
-      WsProtocolError,
-    ],
-    [
-      "says that it failed",
-      (socket: ServedSocket, id: string) => socket.say(id, { phase: "error", error: { code: "Busy" } }),
-      /"code":"Busy"/,
-      WsRemoteError,
-    ],
-  ])("fails the run when it %s, and keeps what came", async (_name, misbehave, message, ErrorClass) => {
-    await withWebSocket(
-      async (socket) => {
-        const { invocationId } = await socket.frame();
-        socket.say(invocationId, event("stdout", { chunk: "so far" }));
-        misbehave(socket, invocationId);
-      },
-      async (session) => {
-        const onError = jest.fn();
-        const result = await session.code.run("1", "python", 60, { streamBeta: true, onError });
-        expect(result).toMatchObject({
-          requestId: "",
-          success: false,
-          executionTime: 0,
-          logs: { stdout: ["so far"], stderr: [] },
-          error: { name: "ExecutionError" },
-          errorMessage: expect.stringMatching(message),
-        });
-        expect(onError).toHaveBeenCalledTimes(1);
-        const stream = eventsOf(session.code.stream("1", "python"));
-        await expect(stream).rejects.toThrow(message);
-        for (const error of [onError.mock.calls[0]?.[0], await stream.catch((error) => error)]) {
-          for (const Class of [ErrorClass, WsError, AGBError]) expect(error).toBeInstanceOf(Class);
-          expect(error.name).toBe(ErrorClass.name);
-        }
-      },
-    );
-  });
-
-  it("never makes a success of a gap", async () => {
-    await withWebSocket(
-      async (socket) => {
-        const { invocationId } = await socket.frame();
-        socket.say(invocationId, event("stdout", { chunk: "1", seq: 1 }));
-        socket.say(invocationId, event("stdout", { chunk: "3", seq: 3 }));
-        socket.say(invocationId, { phase: "end", status: "finished", seq: 4 });
-      },
-      async (session) => {
-        const result = await session.code.run("1", "python", 60, { streamBeta: true });
-        expect(result).toMatchObject({ success: false, logs: { stdout: ["1"] } });
-        expect(result.errorMessage).toBe("the stream has a gap: frame 2 was expected, frame 3 came");
-      },
-    );
-  });
-
-  it("ends a stream that the service refuses, with the words of the service and no secret", async () => {
-    await withWebSocket(
-      async (socket) => {
-        const { invocationId } = await socket.frame();
-        socket.say(invocationId, { phase: "error", error: { code: "Busy", message: "try later", token: "SECRET" } });
-      },
-      async (session) => {
-        const result = await session.code.run("1", "python", 60, { streamBeta: true });
-        expect(result).toMatchObject({ success: false, code: "Busy" });
-        expect(result.errorMessage).toContain("try later");
-        expect(result.errorMessage).not.toContain("SECRET");
-      },
-    );
-  });
-
-  it("is not waited for longer than its stream may take, and counts as not opened", async () => {
-    const connections = new Set<Socket>();
-    const silent = createServer((socket) => connections.add(socket.on("error", () => {})));
-    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
-    try {
-      spec.session.wsUrl = `ws://127.0.0.1:${(silent.address() as AddressInfo).port}/ws`;
-      const error = await rejectionOf(eventsOf(spec.session.code.stream("1", "python", { timeoutS: 0.1 })));
-      expect(error).toBeInstanceOf(WsHandshakeRejectedError);
-      expect(error).toMatchObject({ extra: { kind: "Timeout" } });
-    } finally {
-      for (const socket of connections) socket.destroy();
-      await new Promise((resolve) => silent.close(resolve));
-    }
-  });
-
-  it("settles a stream whose service says nothing by its deadline, and fresh ones on a fresh connection", async () => {
-    await withWebSocket(
-      async (socket, index) => {
-        const { invocationId } = await socket.frame();
-        if (index === 0) return;
-        socket.say(invocationId, { phase: "end", status: "finished", executionTime: 0.5 });
-      },
-      async (session, sockets) => {
-        const onError = jest.fn();
-        const silent = await session.code.run("1", "python", 0.1, { streamBeta: true, onError });
-        expect(onError.mock.calls).toEqual([[expect.any(WsError)]]);
-        expect(silent).toMatchObject({
-          success: false,
-          errorMessage: expect.stringMatching(/^timeout of 15100ms exceeded/),
-        });
-        expect(must(await session.code.run("1", "python", 60, { streamBeta: true })).executionTime).toBe(0.5);
-        expect(sockets()).toBe(2);
-      },
-    );
   });
 });
 

@@ -15,7 +15,7 @@ const LONGEST_WAIT_MS = 30_000;
 
 const session = sessionOf(await agb.create({ imageId: "agb-computer-use-ubuntu-2204" }));
 try {
-  const { mouse, screen, window } = session.computer;
+  const { mouse, screen } = session.computer;
 
   const { width, height } = succeeded(await screen.getSize());
   show("the screen", `${width} × ${height} pixels`);
@@ -28,8 +28,7 @@ try {
   const left = terminal.absolute_upper_left_x ?? 0;
   const top = terminal.absolute_upper_left_y ?? 0;
   succeeded(await mouse.click(left + 50, top + 50));
-  const { window: active } = succeeded(await window.getActiveWindow());
-  show("clicked on the terminal", `it is the active window: ${active?.window_id === terminal.window_id}`);
+  show("clicked on the terminal", `it is the active window: ${await becomesActive(terminal.window_id)}`);
 
   // By its title bar a window is dragged to another place.
   succeeded(await mouse.drag(left + 100, top - 10, left + 300, top + 140));
@@ -48,6 +47,21 @@ try {
 }
 
 await service.end();
+
+/**
+ * Whether a window becomes the active one: the window manager takes its time.
+ *
+ * @param {number | null | undefined} id
+ */
+async function becomesActive(id) {
+  const end = Date.now() + LONGEST_WAIT_MS;
+  while (Date.now() < end) {
+    const { window } = succeeded(await session.computer.window.getActiveWindow());
+    if (window?.window_id === id) return true;
+    await sleep(100);
+  }
+  return false;
+}
 
 /**
  * How far the active window has moved from a place, as soon as it has: the window manager takes its time.

@@ -35,7 +35,7 @@ try {
   const { data: visible } = succeeded(await app.getVisible());
   show("applications in sight", visible.map(({ pname }) => pname).join(", "));
   succeeded(await window.close(id));
-  const { windows } = succeeded(await window.listRootWindows());
+  const { windows } = succeeded(await window.listRootWindows(20_000));
   show("closed", `${windows.length} windows are left`);
 } finally {
   await agb.delete(session);

@@ -125,7 +125,7 @@ async function peer(name) {
  * What jest says when a test left something running. (That a worker was ended by force it also says of one that is only
  * slow to leave on a busy machine; whether programs end by themselves is what process.spec.ts tests.)
  */
-const LEFT_RUNNING = /did not exit one second after the test run/;
+const LEFT_RUNNING = /did not exit \S+ seconds? after the test run/;
 
 /** Runs these specs, and gives jest's report; undefined: it wrote none. */
 async function runJest(name, env, files, options = []) {

@@ -59,7 +59,8 @@ class Run:
         process = succeeded(app.start("xterm -e sh -c 'read -r line; echo \"$line\" >new; mv new typed; cat'")).data[0]
         self.pid = process.pid
         assert self.pid > 0 and process.pname, vars(process)
-        assert self.pid in [one.pid for one in succeeded(app.get_visible()).data]
+        # A start is answered after a while also when there is no window yet.
+        eventually("its window", lambda: self.pid in [one.pid for one in succeeded(app.get_visible()).data])
 
     @check
     def windows(self):

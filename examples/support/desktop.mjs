@@ -22,7 +22,7 @@ export async function openTerminal(session) {
 
   const end = Date.now() + LONGEST_WAIT_MS;
   while (Date.now() < end) {
-    const { windows } = succeeded(await window.listRootWindows());
+    const { windows } = succeeded(await window.listRootWindows(20_000));
     const found = windows.find(({ pid }) => pids.includes(pid));
     if (found) return found;
     await sleep(100);
