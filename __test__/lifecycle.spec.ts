@@ -1,5 +1,7 @@
 /** The life of a session: what keeps it alive, what does not, how it ends, and what calls say after its end. */
 
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { AGB, type ApiResponse, type Emulator, Session } from "agbcloud-native";
 import { CODE_IMAGE, type SpecEmulator, sessionOf, useEmulator, withEmulator } from "./support/emulator";
 import { until } from "./support/wait";
@@ -340,6 +342,96 @@ describe("calls on a session that is not there", () => {
     ["file.getFileChange", ({ session }) => session.file.getFileChange("/tmp")],
   ];
 
+  /** What fails in a way of its own. */
+  const otherCalls: [string, (gone: Gone) => Promise<unknown>][] = [
+    ["code.run with streamBeta", ({ session }) => session.code.run("1", "python", 60, { streamBeta: true })],
+    [
+      "code.stream",
+      async ({ session }) => {
+        for await (const _ of session.code.stream("1", "python"));
+      },
+    ],
+    ["file.upload", ({ session }) => session.file.upload(__filename, "/tmp/f")],
+    ["file.download", ({ session }) => session.file.download("/tmp/f", join(tmpdir(), `agb-gone-${process.pid}`))],
+    ["file.transferPath", ({ session }) => session.file.transferPath()],
+    ["context.info", ({ session }) => session.context.info()],
+    ["context.sync", ({ session }) => session.context.sync("c-1", "/tmp/c")],
+    ["browser.initialize", ({ session }) => session.browser.initialize({})],
+    ["browser.initializeAsync", ({ session }) => session.browser.initializeAsync({})],
+    ["browser.getEndpointUrl", ({ session }) => session.browser.getEndpointUrl()],
+    [
+      "browser.screenshot",
+      ({ session }) => session.browser.screenshot({ evaluate: () => Promise.reject(new Error()) }),
+    ],
+    ["browser.destroy", ({ session }) => session.browser.destroy()],
+    ["browser.agent.navigate", ({ session }) => session.browser.agent.navigate("http://127.0.0.1:1/")],
+    ["browser.agent.screenshot", ({ session }) => session.browser.agent.screenshot()],
+    ["browser.agent.close", ({ session }) => session.browser.agent.close()],
+    ["browser.agent.act", ({ session }) => session.browser.agent.act({ action: "click" })],
+    ["browser.agent.actAsync", ({ session }) => session.browser.agent.actAsync({ action: "click" })],
+    ["browser.agent.observe", ({ session }) => session.browser.agent.observe({ instruction: "x" })],
+    ["browser.agent.observeAsync", ({ session }) => session.browser.agent.observeAsync({ instruction: "x" })],
+    ["browser.agent.extract", ({ session }) => session.browser.agent.extract({ instruction: "x", schema: {} })],
+    [
+      "browser.agent.extractAsync",
+      ({ session }) => session.browser.agent.extractAsync({ instruction: "x", schema: {} }),
+    ],
+    ["computer.screenshot", ({ session }) => session.computer.screenshot()],
+    ["computer.mouseClick", ({ session }) => session.computer.mouseClick(1, 1)],
+    ["computer.keyPress", ({ session }) => session.computer.keyPress("a")],
+    ["computer.app.start", ({ session }) => session.computer.app.start("xterm")],
+    ["computer.app.listInstalled", ({ session }) => session.computer.app.listInstalled()],
+    ["computer.app.getVisible", ({ session }) => session.computer.app.getVisible()],
+    ["computer.app.stopByPname", ({ session }) => session.computer.app.stopByPname("xterm")],
+    ["computer.app.stopByPid", ({ session }) => session.computer.app.stopByPid(1)],
+    ["computer.app.stopByCmd", ({ session }) => session.computer.app.stopByCmd("true")],
+    ["computer.keyboard.type", ({ session }) => session.computer.keyboard.type("a")],
+    ["computer.keyboard.press", ({ session }) => session.computer.keyboard.press(["a"])],
+    ["computer.keyboard.release", ({ session }) => session.computer.keyboard.release(["a"])],
+    ["computer.mouse.click", ({ session }) => session.computer.mouse.click(1, 1)],
+    ["computer.mouse.move", ({ session }) => session.computer.mouse.move(1, 1)],
+    ["computer.mouse.drag", ({ session }) => session.computer.mouse.drag(1, 1, 2, 2)],
+    ["computer.mouse.scroll", ({ session }) => session.computer.mouse.scroll(1, 1)],
+    ["computer.mouse.getPosition", ({ session }) => session.computer.mouse.getPosition()],
+    ["computer.screen.capture", ({ session }) => session.computer.screen.capture()],
+    ["computer.screen.getSize", ({ session }) => session.computer.screen.getSize()],
+    ["computer.screen.betaTakeScreenshot", ({ session }) => session.computer.screen.betaTakeScreenshot()],
+    ["computer.window.listRootWindows", ({ session }) => session.computer.window.listRootWindows()],
+    ["computer.window.getActiveWindow", ({ session }) => session.computer.window.getActiveWindow()],
+    ["computer.window.activate", ({ session }) => session.computer.window.activate(1)],
+    ["computer.window.close", ({ session }) => session.computer.window.close(1)],
+    ["computer.window.maximize", ({ session }) => session.computer.window.maximize(1)],
+    ["computer.window.minimize", ({ session }) => session.computer.window.minimize(1)],
+    ["computer.window.restore", ({ session }) => session.computer.window.restore(1)],
+    ["computer.window.resize", ({ session }) => session.computer.window.resize(1, 100, 100)],
+    ["computer.window.fullscreen", ({ session }) => session.computer.window.fullscreen(1)],
+    ["computer.window.focusMode", ({ session }) => session.computer.window.focusMode(true)],
+  ];
+
+  it("are tried with every method of a session and its modules", () => {
+    const { browser, code, command, computer, context, file } = new Session(new AGB("any"), "s-1");
+    const { app, keyboard, mouse, screen, window } = computer;
+    const modules = { browser, "browser.agent": browser.agent, code, command, computer, context, file };
+    const parts = { app, keyboard, mouse, screen, window };
+    // What looks at nothing but this process, watches until it is told to stop, or is the session's own.
+    const local = ["toJSON", "getOption", "isInitialized", "watchDirectory", "watchDir", "callMcpTool"];
+    const aliases = ["read"];
+    const methods = [
+      ...Object.entries(modules).flatMap(([name, object]) => methodsOf(name, object)),
+      ...Object.entries(parts).flatMap(([name, object]) => methodsOf(`computer.${name}`, object)),
+    ].filter((method) => ![...local, ...aliases].includes(method.split(".").at(-1) ?? ""));
+    const tried = new Set([...toolCalls, ...otherCalls].map(([name]) => name.split(" ")[0]));
+    expect(methods.filter((method) => !tried.has(method))).toEqual([]);
+  });
+
+  function methodsOf(name: string, object: object): string[] {
+    const prototype = Object.getPrototypeOf(object);
+    if (prototype === Object.prototype) return [];
+    const own = Object.entries(Object.getOwnPropertyDescriptors(prototype));
+    const methods = own.filter(([key, { value }]) => typeof value === "function" && key !== "constructor");
+    return [...methods.map(([key]) => `${name}.${key}`), ...methodsOf(name, prototype)];
+  }
+
   const kinds: [string, (session: Session, emulator: Emulator, agb: AGB) => Promise<Session>][] = [
     [
       "deleted",
@@ -462,6 +554,17 @@ describe("calls on a session that is not there", () => {
       expect(last()?.path).toMatch(/\/callTool$/);
       expect(result.errorMessage).toMatch(/session/i);
       expect(result.errorMessage).toMatch(/expired|invalid/i);
+    });
+
+    it.each(otherCalls)("%s", async (_, call) => {
+      const outcome = await call(gone).catch((error) => error);
+      if (outcome instanceof Error) {
+        expect(outcome.message).toMatch(/\w{3}/);
+      } else if (typeof outcome === "object") {
+        expect(outcome).toMatchObject({ success: false, errorMessage: expect.stringMatching(/\w{3}/) });
+      } else {
+        expect([false, undefined]).toContain(outcome);
+      }
     });
 
     it("delete comes back, and says it if it fails", async () => {
