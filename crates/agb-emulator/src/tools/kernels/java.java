@@ -32,7 +32,6 @@ public class Kernel {
         "java.io.*", "java.math.*", "java.net.*", "java.nio.file.*", "java.util.*", "java.util.concurrent.*",
         "java.util.function.*", "java.util.prefs.*", "java.util.regex.*", "java.util.stream.*",
     };
-    private static final int INTERRUPTS = 4;
     private static final int ERROR_LENGTH = 10_000;
     private static final long BETWEEN_INTERRUPTS_MS = 400;
 
@@ -69,7 +68,9 @@ public class Kernel {
         int code = line.indexOf(",\"code\":\"");
         long run = Long.parseLong(line.substring("{\"run\":".length(), code).trim());
         String source = unquote(line, code + ",\"code\":\"".length());
-        running.set(run);
+        synchronized (running) {
+            running.set(run);
+        }
         start("run", () -> run(run, source));
     }
 
@@ -79,15 +80,25 @@ public class Kernel {
         thread.start();
     }
 
-    /** Repeated, as what is interrupted may catch it and go on. */
+    /** Repeated until the run has ended: the compiler heeds no stop, and what is stopped may catch it and go on. */
     private void interrupt(long run) {
-        for (int round = 0; round < INTERRUPTS && running.get() == run; round++) {
-            shell.stop();
+        while (stop(run)) {
             try {
                 Thread.sleep(BETWEEN_INTERRUPTS_MS);
             } catch (InterruptedException never) {
                 return;
             }
+        }
+    }
+
+    /** Stops a run; false if it has ended. No other begins between the check and the stop. */
+    private boolean stop(long run) {
+        synchronized (running) {
+            if (running.get() != run) {
+                return false;
+            }
+            shell.stop();
+            return true;
         }
     }
 
