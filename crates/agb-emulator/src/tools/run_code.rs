@@ -330,7 +330,7 @@ Chart()";
                 assert!(answer["executionError"].as_str().unwrap().contains(part), "{code}: {answer}");
                 assert!(!text(&answer, "stderr").is_empty(), "{code}: {answer}");
             }
-            let code = "System.out.println(\"begun\"); while (true) {}";
+            let code = "System.out.println(\"begun\"); while (true) {} System.out.println(\"more\");";
             assert_eq!(run_over_its_limit(&session, "java", "int x = 5;", code, "begun\n").await, "");
             assert_eq!(main_result(&java("x").await), "5");
             let gone = java("System.exit(3);").await;

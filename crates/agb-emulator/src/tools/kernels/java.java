@@ -38,6 +38,8 @@ public class Kernel {
     private final OutputStream events;
     private final JShell shell;
     private final AtomicLong running = new AtomicLong();
+    /** The last run that was to be stopped. */
+    private volatile long stopped = 0;
     private long count = 0;
 
     private Kernel(OutputStream events) {
@@ -97,6 +99,7 @@ public class Kernel {
             if (running.get() != run) {
                 return false;
             }
+            stopped = run;
             shell.stop();
             return true;
         }
@@ -141,6 +144,10 @@ public class Kernel {
                     return error;
                 }
                 all.add(event);
+            }
+            // A snippet that was stopped ends as any other.
+            if (stopped == run) {
+                return "interrupted";
             }
             rest = isWhole ? info.remaining() : "";
         }
