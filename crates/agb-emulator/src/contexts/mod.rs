@@ -280,7 +280,7 @@ mod tests {
     use super::*;
 
     fn contexts() -> Contexts {
-        Contexts::new(Arc::new(Clock::start()), Some(1), PathBuf::from("/nowhere"))
+        Contexts::new(Arc::new(Clock::manual()), Some(1), PathBuf::from("/nowhere"))
     }
 
     #[test]

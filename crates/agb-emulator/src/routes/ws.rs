@@ -42,7 +42,9 @@ const QUEUED_FRAMES: usize = 64;
 const QUEUED_PIECES: usize = 16;
 /// Streams that run or wait on one WebSocket.
 const MAX_STREAMS: usize = 256;
-/// How long the last frames of streams may take when their session has ended.
+/// How long streams may take to end when their session has.
+const LAST_STREAMS: Duration = Duration::from_secs(10);
+/// How long the last frames may take to be sent.
 const LAST_FRAMES: Duration = Duration::from_secs(3);
 
 /// Opens the WebSocket of a session for whoever has its token.
@@ -162,7 +164,7 @@ async fn serve(
         End::Over => {
             let finish = async { while streams.join_next().await.is_some() {} };
             // What is late then can't be told any more.
-            let _ = tokio::time::timeout(LAST_FRAMES, finish).await;
+            let _ = tokio::time::timeout(LAST_STREAMS, finish).await;
             Some(CloseFrame { code: close_code::NORMAL, reason: "the session has ended".into() })
         }
         End::Gone(frame) => frame,

@@ -8,7 +8,7 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -21,7 +21,6 @@ use super::{NAMESPACE_HOME, running::Running};
 
 /// `nobody` and its group: an ordinary user that owns nothing.
 const ORDINARY_USER: (u32, u32) = (65534, 65534);
-const TRIAL_LIMIT: Duration = Duration::from_secs(30);
 
 /// How sessions are kept apart (docs/emulator.md, section Isolation).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -368,12 +367,10 @@ async fn first_working(
             }
             None => plain_command(candidate, language, user),
         };
-        let answer = tokio::time::timeout(TRIAL_LIMIT, interpreters::output_of(&mut command)).await;
-        match answer {
-            Ok(Ok(text)) if text.trim() == "ok" => return Ok(candidate.clone()),
-            Ok(Ok(text)) => reasons.push(format!("{} printed {text:?}", candidate.executable.display())),
-            Ok(Err(reason)) => reasons.push(format!("{}: {reason}", candidate.executable.display())),
-            Err(_) => reasons.push(format!("{}: no answer", candidate.executable.display())),
+        match interpreters::output_of(&mut command).await {
+            Ok(text) if text.trim() == "ok" => return Ok(candidate.clone()),
+            Ok(text) => reasons.push(format!("{} printed {text:?}", candidate.executable.display())),
+            Err(reason) => reasons.push(format!("{}: {reason}", candidate.executable.display())),
         }
     }
     let how = language.how_to_get();

@@ -22,7 +22,8 @@ use super::pipes::OutputPipe;
 
 const MOUNTS: &str = include_str!("mounts.sh");
 const INIT: &str = include_str!("init.sh");
-const START_LIMIT: Duration = Duration::from_secs(30);
+/// Many may start at once on a small machine.
+const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// The programs that make and enter namespaces.

@@ -31,10 +31,14 @@ struct Reports {
     groups: Vec<Pid>,
 }
 
+/// Long enough to be found nowhere else, and small enough for a limit.
+fn new_marker() -> String {
+    fastrand::u64(1_000_000_000_000_000_000..1 << 63).to_string()
+}
+
 impl Plain {
     pub(super) fn start() -> io::Result<Plain> {
-        // Long enough to be found nowhere else, and small enough for a limit.
-        let marker = fastrand::u64(1_000_000_000_000_000_000..1 << 63).to_string();
+        let marker = new_marker();
         let (reader, writer) = io::pipe()?;
         let supervisor = Command::new("/bin/sh")
             .args(["-c", SUPERVISOR, "sh", &marker])
@@ -99,10 +103,8 @@ impl Reports {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
-    use crate::sandbox::process::START;
+    use crate::sandbox::{process::START, testing};
 
     /// Keeps a log of its calls.
     const GREP: &str = "#!/bin/sh\necho call >>\"${0%/*}/calls\"\nPATH=/usr/bin:/bin exec grep \"$@\"\n";
@@ -113,14 +115,12 @@ mod tests {
             return;
         }
         let place = tempfile::tempdir().unwrap();
-        let grep = place.path().join("grep");
-        std::fs::write(&grep, GREP).unwrap();
-        std::fs::set_permissions(&grep, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let marker = "4611686018427387905";
+        testing::write_program(&place.path().join("grep"), GREP);
+        let marker = new_marker();
         // Its parent, this test, does not wait for it before the supervisor has ended.
         let mut process = std::process::Command::new("/bin/sh")
             .args(["-c", START, "sh", "", "/", "/bin/sh", "-c", "echo started; exec sleep 1000"])
-            .env(MARKER_NAME, marker)
+            .env(MARKER_NAME, &marker)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(line, "started\n");
 
         let status = Command::new("/bin/sh")
-            .args(["-c", SUPERVISOR, "sh", marker])
+            .args(["-c", SUPERVISOR, "sh", &marker])
             .env("PATH", format!("{}:{SYSTEM_PATH}", place.path().display()))
             .stdin(Stdio::null())
             .status()

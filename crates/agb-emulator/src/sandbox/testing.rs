@@ -1,6 +1,7 @@
 //! What the tests of sandboxes and tools share.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -123,11 +124,19 @@ pub(crate) fn processes_with(word: &str) -> Vec<String> {
         .collect()
 }
 
-/// Waits, within a bound, until something is the case.
+/// Writes a script that can be run at once: by another process, as a program forked here meanwhile would hold the file open
+/// for writing, and then it can't be run.
+pub(crate) fn write_program(path: &Path, script: &str) {
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell.args(["-c", "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\""]).arg(path).arg(script);
+    assert!(shell.status().unwrap().success());
+}
+
+/// Waits, within a bound, until something is the case. The bound is above those of the work that is waited for.
 pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !is_so().await {
-        assert!(started.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
+        assert!(started.elapsed() < Duration::from_secs(90), "not within 90 s: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -170,9 +170,9 @@ async fn a_url_is_good_for_what_it_was_made_for_and_for_an_hour() {
         let reply = peer.send(method, &url, Vec::new(), &[]).await;
         reply.failed(403, "SignatureDoesNotMatch");
     }
-    peer.advance(3_590).await;
+    peer.advance(3_000).await;
     assert_eq!(http.get(&get).send().await.unwrap().status(), 200);
-    peer.advance(10).await;
+    peer.advance(600).await;
     peer.send(Method::GET, &get, Vec::new(), &[]).await.failed(403, "AccessDenied");
     assert!(peer.emulator.journal().iter().all(|entry| !format!("{entry:?}").contains("token=")));
 }

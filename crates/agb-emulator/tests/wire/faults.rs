@@ -117,7 +117,10 @@ async fn a_delay_holds_the_work_or_the_answer() {
         let waiting = peer.sent("/mcp/releaseSession", &body).await;
         if is_done_at_once {
             until("it is released", || peer.view(&other).end_reason.is_some()).await;
-            until("it is noted", || peer.last("releaseSession").fault.is_some()).await;
+            until("it is noted", || {
+                peer.emulator.journal().iter().any(|entry| entry.operation == "releaseSession" && entry.fault.is_some())
+            })
+            .await;
             assert_eq!(used(&peer.last("releaseSession")), ("delay", true, Some(200), Some("ok")));
         } else {
             until("it has arrived", || fault.hits() == 1).await;
@@ -361,11 +364,13 @@ async fn a_half_open_web_socket_reads_and_writes_nothing_not_even_a_pong() {
     for (fault, chunks) in [("webSocket:half-open=after", 0), ("callTool:half-open=after,after-chunks=1", 1)] {
         peer.fault(fault);
         let mut client = Client::of(&session).await;
-        let code = "import time\nprint(1, flush=True)\ntime.sleep(0.2)\nprint(2, flush=True)\nopen('ran', 'w').close()";
+        let code = "import os, time\nprint(1, flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)\n\
+                    os.remove('go')\nprint(2, flush=True)\nopen('ran', 'w').close()";
         let stream = client.run("python", code).await;
         for _ in 0..chunks {
             assert_eq!(text(&[client.next(&stream).await], "stdout"), "1\n");
         }
+        peer.shell(id, "touch go").await.data();
         // The frame was read: its code runs.
         eventually("the code has run", async || peer.file_is_there(id, "ran").await).await;
         peer.shell(id, "rm ran").await.data();

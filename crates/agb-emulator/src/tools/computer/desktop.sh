@@ -22,7 +22,8 @@ XAUTHORITY=$1/authority
     head -c 16 /dev/urandom
 } >"$XAUTHORITY"
 export XAUTHORITY
-Xvfb -displayfd 3 -screen 0 "$2x24" -dpi 96 -nolisten tcp -noreset -auth "$XAUTHORITY" 3>"$1/display" >&2 &
+# -r: a held key does not repeat, as each key that is typed would be on a machine that is slow to release it.
+Xvfb -displayfd 3 -r -screen 0 "$2x24" -dpi 96 -nolisten tcp -noreset -auth "$XAUTHORITY" 3>"$1/display" >&2 &
 server=$!
 # An end in order takes the server's socket and lock away.
 trap 'kill "$server"; wait "$server"; exit 0' TERM

@@ -32,13 +32,14 @@ public class Kernel {
         "java.io.*", "java.math.*", "java.net.*", "java.nio.file.*", "java.util.*", "java.util.concurrent.*",
         "java.util.function.*", "java.util.prefs.*", "java.util.regex.*", "java.util.stream.*",
     };
-    private static final int INTERRUPTS = 4;
     private static final int ERROR_LENGTH = 10_000;
     private static final long BETWEEN_INTERRUPTS_MS = 400;
 
     private final OutputStream events;
     private final JShell shell;
     private final AtomicLong running = new AtomicLong();
+    /** The last run that was to be stopped. */
+    private volatile long stopped = 0;
     private long count = 0;
 
     private Kernel(OutputStream events) {
@@ -69,7 +70,9 @@ public class Kernel {
         int code = line.indexOf(",\"code\":\"");
         long run = Long.parseLong(line.substring("{\"run\":".length(), code).trim());
         String source = unquote(line, code + ",\"code\":\"".length());
-        running.set(run);
+        synchronized (running) {
+            running.set(run);
+        }
         start("run", () -> run(run, source));
     }
 
@@ -79,15 +82,26 @@ public class Kernel {
         thread.start();
     }
 
-    /** Repeated, as what is interrupted may catch it and go on. */
+    /** Repeated until the run has ended: the compiler heeds no stop, and what is stopped may catch it and go on. */
     private void interrupt(long run) {
-        for (int round = 0; round < INTERRUPTS && running.get() == run; round++) {
-            shell.stop();
+        while (stop(run)) {
             try {
                 Thread.sleep(BETWEEN_INTERRUPTS_MS);
             } catch (InterruptedException never) {
                 return;
             }
+        }
+    }
+
+    /** Stops a run; false if it has ended. No other begins between the check and the stop. */
+    private boolean stop(long run) {
+        synchronized (running) {
+            if (running.get() != run) {
+                return false;
+            }
+            stopped = run;
+            shell.stop();
+            return true;
         }
     }
 
@@ -130,6 +144,10 @@ public class Kernel {
                     return error;
                 }
                 all.add(event);
+            }
+            // A snippet that was stopped ends as any other.
+            if (stopped == run) {
+                return "interrupted";
             }
             rest = isWhole ? info.remaining() : "";
         }

@@ -26,18 +26,21 @@
     const main = new inspector.Session();
     main.connectToMainThread();
     const decoder = new StringDecoder('utf8');
-    let pending = '', running = null;
+    let pending = '', running = null, isTerminating = false;
     // The word of the end of a run may come after the next run.
     parentPort.on('message', (ended) => { if (ended === running) running = null; });
     const interrupt = (run) => {
       if (run !== running) return;
-      // A cell that only waits stops by this message; one that computes has to be stopped.
-      parentPort.postMessage({ interrupt: run });
       const insist = (isFirst) => {
         if (running !== run) return clearInterval(timer);
+        // A cell that only waits stops by this message; one that computes has to be stopped. Where it has just begun to
+        // wait, that may hit what handles the message: the next one mends it.
+        parentPort.postMessage({ interrupt: run });
         // Programs that the cell waits for end as they do by a terminal's Ctrl-C; this process ignores it.
         process.kill(0, 'SIGINT');
-        if (!isFirst && Atomics.load(inCell, 0) === 1) main.post('Runtime.terminateExecution');
+        if (isFirst || Atomics.load(inCell, 0) === 0) return;
+        main.post('Runtime.terminateExecution');
+        isTerminating = true;
       };
       const timer = setInterval(insist, 400, false);
       insist(true);
@@ -49,7 +52,13 @@
       for (const line of lines) {
         const request = JSON.parse(line);
         if ('interrupt' in request) interrupt(request.interrupt);
-        else { running = request.run; parentPort.postMessage(request); }
+        else {
+          running = request.run;
+          // What came too late to stop the last run hits this message, and not the next run's.
+          if (isTerminating) parentPort.postMessage({ interrupt: 0 });
+          isTerminating = false;
+          parentPort.postMessage(request);
+        }
       }
     });
     socket.on('close', () => process.kill(process.pid, 'SIGKILL'));
@@ -242,8 +251,14 @@
     return message(error);
   };
 
-  const runCell = async (code) => {
-    const interrupted = new Promise((_, reject) => { stopWaiting = () => reject(INTERRUPTED); });
+  const runCell = async (code, end) => {
+    const interrupted = new Promise((_, reject) => {
+      stopWaiting = () => {
+        reject(INTERRUPTED);
+        // Asked again, what waits here was stopped itself and can't tell the end.
+        stopWaiting = () => end(INTERRUPTED.message);
+      };
+    });
     try {
       Atomics.store(inCell, 0, 1);
       const { value } = await Promise.race([evaluate(code, `cell-${count}.js`), interrupted]);
@@ -261,15 +276,17 @@
     currentRun = run;
     count += 1;
     const started = performance.now();
+    const end = (error) => {
+      send({ run, end: true, count, seconds: (performance.now() - started) / 1000, error });
+      reader.postMessage(run);
+      stopWaiting = () => {};
+    };
     // A value that was thrown may throw itself when it is looked at.
-    const error = await runCell(code).catch(() => 'the error cannot be told');
-    stopWaiting = () => {};
-    reader.postMessage(run);
-    send({ run, end: true, count, seconds: (performance.now() - started) / 1000, error });
+    end(await runCell(code, end).catch(() => 'the error cannot be told'));
   };
 
   const onUncaught = (error) => {
-    if (error instanceof Exit) return;
+    if (error instanceof Exit || error === INTERRUPTED) return;
     process.stderr.write(`Uncaught ${types.isNativeError(error) ? cleanStack(error) : inspect(error)}\n`);
   };
 
@@ -294,7 +311,9 @@
   const reader = new Worker(READER, { eval: true, execArgv: [], env: SHARE_ENV, workerData: inCell });
   reader.on('message', (request) => {
     if ('interrupt' in request) {
-      if (request.interrupt === currentRun) stopWaiting();
+      if (request.interrupt !== currentRun) return;
+      Atomics.store(inCell, 0, 0);
+      stopWaiting();
     } else {
       void serve(request);
     }

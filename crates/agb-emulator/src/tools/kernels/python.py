@@ -24,6 +24,8 @@ import threading
 import time
 import traceback
 import types
+# A cell may replace the module's.
+from time import sleep
 
 KERNEL_PID = os.getpid()
 # The longest text of an error; a traceback on standard error has all of it.
@@ -40,6 +42,7 @@ def private(descriptor):
 REQUESTS = os.fdopen(private(3), encoding="utf-8", newline="\n")
 EVENTS = private(4)
 EVENTS_LOCK = threading.Lock()
+BETWEEN_INTERRUPTS_S = 0.4
 
 
 def send(event):
@@ -66,7 +69,11 @@ def without_nan(value):
 
 class State:
     run = None
+    # The last run that has ended.
+    ended = 0
     interruptible = False
+    # Held while that changes, and from an interrupt's check to its signal: no other run begins between them.
+    lock = threading.Lock()
     count = 0
     loop = None
 
@@ -437,19 +444,19 @@ def evaluate(code):
 
 def let_interrupt(wanted):
     """Outside a cell an interrupt does nothing; a function, as children would inherit that it is ignored."""
-    State.interruptible = wanted
+    with State.lock:
+        State.interruptible = wanted
     signal.signal(signal.SIGINT, signal.default_int_handler if wanted else lambda *_: None)
 
 
 def interrupt(run):
-    """As a terminal does, for the whole group: a program that the cell waits for ends too. Repeated once, as such a
-    wait may have swallowed the first."""
-    if State.run != run or not State.interruptible:
-        return
-    os.kill(0, signal.SIGINT)
-    again = threading.Timer(0.7, lambda: State.run == run and State.interruptible and os.kill(0, signal.SIGINT))
-    again.daemon = True
-    again.start()
+    """As a terminal does, for the whole group: a program that the cell waits for ends too. Repeated until the run has
+    ended, as it may not have begun yet, and as such a wait may have swallowed the first."""
+    while State.ended < run:
+        with State.lock:
+            if State.run == run and State.interruptible:
+                os.kill(0, signal.SIGINT)
+        sleep(BETWEEN_INTERRUPTS_S)
 
 
 def run_cell(code):
@@ -502,7 +509,7 @@ def read_requests(cells):
         if "code" in request:
             cells.put(request)
         else:
-            interrupt(request["interrupt"])
+            threading.Thread(target=interrupt, args=(request["interrupt"],), daemon=True).start()
     os._exit(0)
 
 
@@ -533,6 +540,7 @@ def serve():
         State.count += 1
         started = time.perf_counter()
         error = run_cell(request["code"])
+        State.ended = State.run
         flush()
         if os.getpid() != KERNEL_PID:
             # A child that the cell forked and did not end: it must not serve requests.

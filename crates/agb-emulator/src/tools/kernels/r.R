@@ -101,7 +101,11 @@ local({
         })
     }
 
+    # An interrupt that came when its run had ended must not end the next one.
+    drop_late_interrupt <- function() tryCatch(allowInterrupts(Sys.sleep(0)), interrupt = function(condition) NULL)
+
     serve <- function(line) {
+        drop_late_interrupt()
         state$run <- sub("^\\{\"run\":([0-9]+),.*$", "\\1", line, useBytes = TRUE)
         quoted <- sub("^\\{\"run\":[0-9]+,\"code\":(.*)\\}$", "\\1", line, useBytes = TRUE)
         state$count <- state$count + 1
