@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::kernels::{Kernel, RunRequest};
@@ -14,12 +15,17 @@ use crate::sandbox::{Language, Sandbox};
 /// The service's own default.
 const DEFAULT_TIMEOUT_S: f64 = 60.0;
 
+/// What a run may take beyond its time limit, with the wait for the runs before it: clients wait 15 s longer than the
+/// limit, and must not be gone when it begins.
+const QUEUE: Duration = Duration::from_secs(10);
+
 /// Runs `code` in the interpreter of `language`, which keeps its state between the calls of a session.
 ///
 /// Answers `{"result","stdout","stderr","execution_count","execution_time","executionError"}` as JSON text, also when the
 /// code fails. Over its time limit (`timeout_s`, default 60, at most that of `limits`) a run is interrupted; an
-/// interpreter that does not stop within 2 s more is killed, and the answer says that its state is lost. Output and results
-/// that one answer has no room for are cut or dropped, with a note.
+/// interpreter that does not stop within 2 s more is killed, and the answer says that its state is lost. Runs wait for each
+/// other; one that waited for longer than 10 s has that much less time, or is refused. Output and results that one answer
+/// has no room for are cut or dropped, with a note.
 pub async fn call(sandbox: &Sandbox, args: &ToolArgs, limits: &ToolLimits) -> ToolOutput {
     let (language, request) = match read(args, "timeout_s", limits) {
         Ok(request) => request,
@@ -27,7 +33,7 @@ pub async fn call(sandbox: &Sandbox, args: &ToolArgs, limits: &ToolLimits) -> To
     };
     let sandbox = sandbox.clone();
     // In a task of its own: a caller that goes away must not leave the interpreter in the middle of a run.
-    let work = tokio::spawn(async move { run(&sandbox, language, &request).await });
+    let work = tokio::spawn(async move { run(&sandbox, language, request, QUEUE).await });
     match work.await {
         Ok(Ok(outcome)) => ToolOutput::ok(answer(outcome).to_string()),
         Ok(Err(problem)) => ToolOutput::error(problem),
@@ -45,7 +51,7 @@ pub(crate) async fn stream(
     cancel: CancellationToken,
 ) -> Result<Outcome, String> {
     let (language, request) = read(args, "timeoutS", limits)?;
-    run(sandbox, language, &RunRequest { live: Some(live), cancel, ..request }).await
+    run(sandbox, language, RunRequest { live: Some(live), cancel, ..request }, QUEUE).await
 }
 
 fn read(args: &ToolArgs, time: &str, limits: &ToolLimits) -> Result<(Language, RunRequest), String> {
@@ -77,13 +83,20 @@ fn read_language(given: &str) -> Result<Language, String> {
     }
 }
 
-async fn run(sandbox: &Sandbox, language: Language, request: &RunRequest) -> Result<Outcome, String> {
+async fn run(
+    sandbox: &Sandbox,
+    language: Language,
+    mut request: RunRequest,
+    queue: Duration,
+) -> Result<Outcome, String> {
     let slot = sandbox.kernels().slot(language);
+    let end = Instant::now() + request.limit + queue;
     let mut slot = tokio::select! {
         biased;
         () = request.cancel.cancelled() => return Err("the run was cancelled before it began".to_owned()),
-        slot = slot.lock() => slot,
+        slot = timeout_at(end, slot.lock()) => slot.map_err(|_| busy(request.limit + queue))?,
     };
+    request.limit = request.limit.min(end.saturating_duration_since(Instant::now()));
     if sandbox.is_released() {
         return Err(sandbox.released_error().to_string());
     }
@@ -91,7 +104,7 @@ async fn run(sandbox: &Sandbox, language: Language, request: &RunRequest) -> Res
         Some(kernel) => kernel,
         None => slot.insert(Kernel::start(sandbox, language, request.limits.output_bytes).await?),
     };
-    let outcome = kernel.run(request, sandbox).await;
+    let outcome = kernel.run(&request, sandbox).await;
     if outcome.is_lost {
         *slot = None;
     }
@@ -99,6 +112,11 @@ async fn run(sandbox: &Sandbox, language: Language, request: &RunRequest) -> Res
         return Err(format!("{}; the run was ended", sandbox.released_error()));
     }
     Ok(outcome)
+}
+
+fn busy(waited: Duration) -> String {
+    let seconds = waited.as_secs_f64();
+    format!("the interpreter was busy with other runs of this session for {seconds} s: this one was not started")
 }
 
 fn answer(outcome: Outcome) -> Value {
@@ -123,6 +141,7 @@ mod tests {
 
     use serde_json::json;
 
+    use super::super::kernels::RunRequest;
     use crate::sandbox::testing::{eventually, in_both_modes, in_both_modes_with, main_result, text};
     use crate::sandbox::{HostOptions, Language, Sandbox, testing::Session};
 
@@ -219,6 +238,60 @@ Chart()";
             assert_eq!(answer["executionError"], json!(null), "{answer}");
             assert_eq!((text(&answer, "stdout"), text(&answer, "stderr")), (String::new(), String::new()));
             assert_eq!(answer["result"][0]["text/plain"], "'ours'");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_run_that_waits_too_long_for_others_is_refused_and_not_done() {
+        in_both_modes(|session| async move {
+            let request = |code: &str| {
+                let args = json!({"code": code, "language": "python", "timeout_s": 60});
+                super::read(args.as_object().unwrap(), "timeout_s", &session.limits).unwrap().1
+            };
+            let run = |request, queue| super::run(&session.sandbox, Language::Python, request, queue);
+            session.python("import os, time").await;
+            let first =
+                run(request("open('begun', 'w'); \nwhile not os.path.exists('end'): time.sleep(0.01)"), super::QUEUE);
+            let others = async {
+                while session.shell("test -e begun").await["exit_code"] != 0 {}
+                let late = RunRequest { limit: Duration::from_millis(100), ..request("late = 1") };
+                let refusal = run(late, Duration::from_millis(100)).await.unwrap_err();
+                let text =
+                    "the interpreter was busy with other runs of this session for 0.2 s: this one was not started";
+                assert_eq!(refusal, text);
+                session.shell("touch end").await;
+            };
+            let (first, ()) = tokio::join!(first, others);
+            assert_eq!(first.unwrap().error, None);
+            assert_eq!(main_result(&session.python("'late' in dir()").await), "False");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn python_shows_no_method_that_is_there_by_accident() {
+        in_both_modes(|session| async move {
+            for name in ["Mock", "MagicMock"] {
+                let answer = session.python(&format!("from unittest.mock import {name}\n{name}(name='it')")).await;
+                let result = &answer["result"][0];
+                assert_eq!(answer["executionError"], json!(null), "{answer}");
+                assert!(result["text/plain"].as_str().unwrap().contains("it"), "{answer}");
+                assert_eq!(result.get("image/png"), None, "{answer}");
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn python_magics_within_a_string_are_text() {
+        in_both_modes(|session| async move {
+            let answer = session.python("!echo said\ntext = '''\n%d\n!x\n'''\n%matplotlib inline\ntext").await;
+            assert_eq!(
+                (text(&answer, "stdout").as_str(), main_result(&answer)),
+                ("said\n", r"'\n%d\n!x\n'"),
+                "{answer}"
+            );
         })
         .await;
     }

@@ -112,24 +112,35 @@ def call_quietly(method, *args, **kwargs):
         return None
 
 
+def method_of(value, name):
+    """The method that displays the value, if it means to have one: a class shows no instance, and what has an attribute of
+    any name (a mock, a proxy) has this one by accident. As in IPython."""
+    try:
+        if isinstance(value, type) or hasattr(value, "_no_object_has_this_on_purpose_"):
+            return None
+        method = getattr(value, name, None)
+    except Exception:
+        return None
+    return method if callable(method) else None
+
+
 def representations(value):
     bundle = {}
-    if not isinstance(value, type):
-        whole = getattr(value, "_repr_mimebundle_", None)
-        if callable(whole):
-            answer = call_quietly(whole, include=None, exclude=None)
-            if isinstance(answer, tuple):
-                answer = answer[0]
-            for mime, data in (answer or {}).items():
-                bundle[mime] = as_data(data)
-        for name, mime in METHODS.items():
-            method = getattr(value, name, None)
-            if mime not in bundle and callable(method):
-                data = as_data(call_quietly(method))
-                if data is not None:
-                    bundle[mime] = data
-        if "image/png" not in bundle and is_figure(value):
-            bundle["image/png"] = figure_png(value)
+    whole = method_of(value, "_repr_mimebundle_")
+    if whole:
+        answer = call_quietly(whole, include=None, exclude=None)
+        if isinstance(answer, tuple) and answer:
+            answer = answer[0]
+        if isinstance(answer, dict):
+            bundle.update((mime, as_data(data)) for mime, data in answer.items())
+    for name, mime in METHODS.items():
+        method = method_of(value, name)
+        if method and mime not in bundle:
+            data = as_data(call_quietly(method))
+            if data is not None:
+                bundle[mime] = data
+    if "image/png" not in bundle and is_figure(value):
+        bundle["image/png"] = figure_png(value)
     if "text/plain" not in bundle:
         bundle["text/plain"] = repr(value)
     return json_safe(bundle)
@@ -156,8 +167,8 @@ def display(*values, include=None, exclude=None, metadata=None, raw=False, displ
         if raw:
             show(json_safe({mime: as_data(data) for mime, data in value.items()}))
             continue
-        own = getattr(value, "_ipython_display_", None)
-        if callable(own) and not isinstance(value, type):
+        own = method_of(value, "_ipython_display_")
+        if own:
             own()
             continue
         bundle = representations(value)
@@ -391,31 +402,30 @@ class Leave:
 
 
 def parse(code, name):
-    try:
-        return compile(code, name, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    except SyntaxError:
-        without_magics = translate_magics(code)
-        if without_magics == code:
-            raise
-        return compile(without_magics, name, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    lines = code.split("\n")
+    while True:
+        try:
+            return compile("\n".join(lines), name, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        except SyntaxError as error:
+            # Line by line where the compiler stumbles: one within a string is none, whatever it looks like.
+            at = (error.lineno or 0) - 1
+            if not 0 <= at < len(lines) or (translated := translate_magic(lines[at])) is None:
+                raise
+            lines[at] = translated
 
 
-def translate_magics(code):
-    """`!command` runs in a shell, `%pip` is `python -m pip`, other notebook magics mean nothing here."""
-
-    def translate(line):
-        match = re.match(r"(\s*)(!|%pip\s|%%?)(.*)$", line)
-        if not match:
-            return line
-        indent, mark, rest = match.groups()
-        if mark == "!":
-            return "%s(__import__('os').system(%r), None)[1]" % (indent, rest)
-        if mark.startswith("%pip"):
-            pip = "[__import__('sys').executable, '-m', 'pip', *%r]" % rest.split()
-            return "%s(__import__('subprocess').run(%s), None)[1]" % (indent, pip)
-        return indent + "pass"
-
-    return "\n".join(translate(line) for line in code.split("\n"))
+def translate_magic(line):
+    """`!command` runs in a shell, `%pip` is `python -m pip`, other notebook magics mean nothing here; None: it is none."""
+    match = re.match(r"(\s*)(!|%pip\s|%%?)(.*)$", line)
+    if not match:
+        return None
+    indent, mark, rest = match.groups()
+    if mark == "!":
+        return "%s(__import__('os').system(%r), None)[1]" % (indent, rest)
+    if mark.startswith("%pip"):
+        pip = "[__import__('sys').executable, '-m', 'pip', *%r]" % rest.split()
+        return "%s(__import__('subprocess').run(%s), None)[1]" % (indent, pip)
+    return indent + "pass"
 
 
 def execute(tree, name, silent):
