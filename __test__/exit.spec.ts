@@ -24,6 +24,9 @@ const ROUNDS = Number(process.env.AGB_EXIT_ROUNDS ?? 1);
 const REPORT = process.env.AGB_EXIT_REPORT;
 /** Together they wait more than they compute. */
 const PARALLEL = 4;
+/** What a few sessions may add at most. A program that never learns of their release waits for longer than the time-out. */
+const FEW = 3;
+const FEW_LIMIT_MS = Math.max(TIMEOUT_MS / 2, 2_000);
 /** For all programs that are before one in the queue. */
 const PATIENCE_MS = 60_000 + ROUNDS * 120_000;
 
@@ -109,6 +112,7 @@ describe("at every end of the program, its sessions are released and its parent 
       expect({ code, signal, created, released, stderr }).toEqual({ ...expected, stderr });
       expect(stderr).not.toContain("agbcloud-native:");
       expect({ addedMs, isInTime }).toEqual({ addedMs, isInTime: true });
+      if (sessions <= FEW) expect(addedMs).toBeLessThan(FEW_LIMIT_MS);
       if (!cell.loud) expect({ stderr, plain: without.stderr }).toEqual({ stderr: "", plain: "" });
       // A program that listens to the signal may need its sessions still.
       if (cell.handled) expect(stdout).toContain(`alive: ${sessions}\n`);
