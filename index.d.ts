@@ -2726,8 +2726,8 @@ declare class AGB {
     open(params: CreateSessionParams | CreateSessionParamsOptions, options?: OpenOptions): Promise<Session>;
     /**
      * Opens a session, does something with it, and deletes it on every way out. What `body` throws is what rejects; should
-     * the deletion fail, too, its error is in the property `suppressed` of that error, and the session's event
-     * `releaseFailed` tells it.
+     * the deletion fail, too, its error is in the property `suppressed` of that error, unless that has one already or takes
+     * none, and the session's event `releaseFailed` tells it.
      *
      * @param params as for {@link open}
      * @param body gets the session; its value is the value of the call

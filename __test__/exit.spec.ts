@@ -1,5 +1,6 @@
 // @one-isolation: what is tested is the process that ends, not how its sessions are kept apart.
 
+import { execFileSync } from "node:child_process";
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
@@ -9,7 +10,8 @@ import { AGB, AGBError, Emulator, Session } from "agbcloud-native";
 import { type AnsweringServer, ok, reply, sessionData, withServer } from "./support/answers";
 import { CODE_IMAGE, clientOf, withEmulator } from "./support/emulator";
 import { CELLS, type Cell, fewAtATime, type Outcome, runCell, TIMEOUT_MS } from "./support/exit-matrix";
-import { type Ended, type Running, start } from "./support/processes";
+import { type Absence, needs } from "./support/needs";
+import { descendantsOf, type Ended, type Running, start } from "./support/processes";
 import { createSession } from "./support/session";
 import { until } from "./support/wait";
 
@@ -22,6 +24,9 @@ const ROUNDS = Number(process.env.AGB_EXIT_ROUNDS ?? 1);
 const REPORT = process.env.AGB_EXIT_REPORT;
 /** Together they wait more than they compute. */
 const PARALLEL = 4;
+/** What a few sessions may add at most. A program that never learns of their release waits for longer than the time-out. */
+const FEW = 3;
+const FEW_LIMIT_MS = Math.max(TIMEOUT_MS / 2, 2_000);
 /** For all programs that are before one in the queue. */
 const PATIENCE_MS = 60_000 + ROUNDS * 120_000;
 
@@ -107,6 +112,7 @@ describe("at every end of the program, its sessions are released and its parent 
       expect({ code, signal, created, released, stderr }).toEqual({ ...expected, stderr });
       expect(stderr).not.toContain("agbcloud-native:");
       expect({ addedMs, isInTime }).toEqual({ addedMs, isInTime: true });
+      if (sessions <= FEW) expect(addedMs).toBeLessThan(FEW_LIMIT_MS);
       if (!cell.loud) expect({ stderr, plain: without.stderr }).toEqual({ stderr: "", plain: "" });
       // A program that listens to the signal may need its sessions still.
       if (cell.handled) expect(stdout).toContain(`alive: ${sessions}\n`);
@@ -378,6 +384,96 @@ describe("the sessions that are released", () => {
       expect(stdout.includes("called")).toBe(/once|again/.test(how));
       expect(isAlive(line.slice(3))).toBe(false);
     });
+  });
+});
+
+const AS_FIRST_PROCESS = ["--user", "--map-root-user", "--pid", "--fork", "--kill-child"];
+
+/** What keeps this machine from starting a program as a container does. */
+function firstProcessAbsent(): Absence | undefined {
+  try {
+    execFileSync("unshare", [...AS_FIRST_PROCESS, "true"], { stdio: "ignore" });
+    return undefined;
+  } catch {
+    return { need: "namespaces", reason: "unshare failed" };
+  }
+}
+
+needs(firstProcessAbsent()).describe("the first process of a container", () => {
+  let emulator: Emulator;
+  let directory: string;
+  let file: string;
+  beforeEach(async () => {
+    emulator = await Emulator.start({ isolation: "plain" });
+    directory = mkdtempSync(join(tmpdir(), "agb-exit-"));
+    file = join(directory, "signal-sent");
+  });
+  afterEach(async () => {
+    await emulator?.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  const states = () => emulator.sessions().map(({ state }) => (state === "releasing" ? "released" : state));
+
+  /** Starts a program that has a session. */
+  function startFirst(ends: string, option = PATIENT): Running {
+    const source = `import { existsSync } from "node:fs";
+      import { AGB } from "agbcloud-native";
+      const agb = new AGB({ releaseOnExit: ${option} });
+      const create = async () => (await agb.create({ imageId: "${CODE_IMAGE}" })).session;
+      const session = await create();
+      const look = async () => console.log("alive:", (await session.keepAlive()).success);
+      ${ends}`;
+    const args = [...AS_FIRST_PROCESS, process.execPath, "--input-type=module", "-"];
+    return start("unshare", args, { ...emulator.env, EXIT_FILE: file }, source);
+  }
+
+  /** Sends a signal from outside the container to a program that is ready, which then finds the file. */
+  async function send(signal: NodeJS.Signals, program: Running): Promise<void> {
+    expect(await program.line(/^pid /)).toBe("pid 1");
+    process.kill(descendantsOf(program.pid)[0]?.pid ?? Number.NaN, signal);
+    writeFileSync(file, "");
+  }
+
+  it.each<[NodeJS.Signals, string]>([
+    ["SIGTERM", ""],
+    ["SIGINT", ""],
+    ["SIGHUP", ""],
+    ["SIGABRT", ""],
+    ["SIGTERM", 'const listener = () => undefined; process.on("SIGTERM", listener).off("SIGTERM", listener);'],
+  ])("keeps its sessions at %s, which the kernel drops, and releases them at its exit: %s", async (signal, before) => {
+    const program = startFirst(
+      `${before}
+       console.log("pid", process.pid);
+       while (!existsSync(process.env.EXIT_FILE)) await new Promise((resolve) => setTimeout(resolve, 10));
+       await look();
+       await create();
+       process.exit(3);`,
+    );
+    await send(signal, program);
+    const { code, stdout, stderr } = await program.ended;
+    expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: "pid 1\nalive: true\n", stderr: "" });
+    expect(states()).toEqual(["released", "released"]);
+  });
+
+  it("has its sessions at a signal that it listens to, and releases them when it then exits", async () => {
+    const program = startFirst(
+      `process.once("SIGTERM", async () => { await look(); process.exit(5); });
+       setInterval(() => undefined, 60_000);
+       console.log("pid", process.pid);`,
+    );
+    await send("SIGTERM", program);
+    const { code, stdout, stderr } = await program.ended;
+    expect({ code, stdout, stderr }).toEqual({ code: 5, stdout: "pid 1\nalive: true\n", stderr: "" });
+    expect(states()).toEqual(["released"]);
+  });
+
+  it("releases them when it aborts, and ends as without the option", async () => {
+    const without = await startFirst("process.abort();", "false").ended;
+    const { code, signal, stderr } = await startFirst("process.abort();").ended;
+    expect({ code, signal }).toEqual({ code: without.code, signal: without.signal });
+    expect(stderr).not.toContain("agbcloud-native:");
+    expect(states().sort()).toEqual(["created", "released"]);
   });
 });
 

@@ -11,6 +11,7 @@ import {
   type Session,
 } from "agbcloud-native";
 import { CODE_IMAGE, sessionOf, useEmulator } from "./support/emulator";
+import { start } from "./support/processes";
 import { must } from "./support/session";
 import { until } from "./support/wait";
 
@@ -279,6 +280,67 @@ describe("session.on", () => {
     expect(heard[0]?.remainingMs).toBeLessThanOrEqual(120_000);
     expect(heard[0]?.remainingMs).toBeGreaterThan(75_000);
   });
+});
+
+describe("a session that somebody listens to and nobody holds", () => {
+  const COLLECTS = `
+    import { AGB, Emulator } from "agbcloud-native";
+    const emulator = await Emulator.start({ isolation: "plain" });
+    const agb = new AGB({ apiKey: emulator.apiKey, config: { endpoint: emulator.url } });
+    const isTrueInTime = async (condition) => {
+      const end = Date.now() + 30_000;
+      while (!condition() && Date.now() < end) {
+        // A later job: in this one it would be kept for having been looked at.
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        globalThis.gc();
+      }
+      return condition();
+    };
+    const create = async () => (await agb.create({ imageId: "${CODE_IMAGE}", idleReleaseTimeout: 60 })).session;`;
+
+  async function expectTrue(source: string): Promise<void> {
+    const args = ["--expose-gc", "--input-type=module", "-"];
+    const { code, stdout, stderr } = await start(process.execPath, args, {}, COLLECTS + source).ended;
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "true\ntrue\n", stderr: "" });
+  }
+
+  it("is forgotten after its end, also when they came after it", () =>
+    expectTrue(`
+      const ends = {
+        deleted: (session) => session.delete(),
+        reckoned: () => emulator.advance(70_000),
+      };
+      for (const end of Object.values(ends)) {
+        const refs = [];
+        for (const isEarly of [true, false]) {
+          const session = await create();
+          let released = !isEarly;
+          if (isEarly) session.on("released", () => { released = true; });
+          await end(session);
+          await isTrueInTime(() => released && session.lifecycle.state === "released");
+          session.on("idle", () => undefined);
+          refs.push(new WeakRef(session));
+        }
+        console.log(await isTrueInTime(() => refs.every((ref) => ref.deref() === undefined)));
+      }
+      await emulator.close();`));
+
+  it("is kept until they have heard its end", () =>
+    expectTrue(`
+      let released = false;
+      const ref = await (async () => {
+        const session = await create();
+        session.on("released", () => { released = true; });
+        return new WeakRef(session);
+      })();
+      for (let round = 0; round < 20; round += 1) {
+        globalThis.gc();
+        await new Promise(setImmediate);
+      }
+      await emulator.advance(70_000);
+      console.log(await isTrueInTime(() => released));
+      console.log(await isTrueInTime(() => ref.deref() === undefined));
+      await emulator.close();`));
 });
 
 describe("a keep-alive that meets faults", () => {

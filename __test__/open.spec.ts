@@ -264,6 +264,35 @@ describe("agb.withSession", () => {
     expect(Object.keys(both)).toEqual([]);
   });
 
+  it.each<[string, (error: Error) => unknown]>([
+    ["is frozen", (error) => Object.freeze(error)],
+    ["has one", (error) => Object.assign(error, { suppressed: "its own" })],
+    ["has a fixed one", (error) => Object.defineProperty(error, "suppressed", { value: "its own" })],
+    [
+      "refuses it",
+      (error) =>
+        new Proxy(error, {
+          defineProperty: () => {
+            throw new Error("of the trap");
+          },
+        }),
+    ],
+  ])("leaves an error alone that %s, and tells the failure of the deletion by its event", async (_, made) => {
+    const thrown = made(new Error("of the body"));
+    const suppressed = Object.getOwnPropertyDescriptor(thrown, "suppressed");
+    const told: Error[] = [];
+    const rejection = withEmulator({}, async (emulator, agb) => {
+      await agb.withSession({ imageId: CODE_IMAGE }, async (session) => {
+        session.on("releaseFailed", (error) => told.push(error));
+        await emulator.close();
+        throw thrown;
+      });
+    });
+    expect(await rejectionOf(rejection)).toBe(thrown);
+    expect(Object.getOwnPropertyDescriptor(thrown, "suppressed")).toEqual(suppressed);
+    expect(told).toEqual([expect.any(SessionError)]);
+  });
+
   it("lets go of what throws no object, and refuses what is no function", async () => {
     const thrown = spec.agb.withSession({ imageId: CODE_IMAGE }, () => Promise.reject("a text"));
     expect(await rejectionOf(thrown)).toBe("a text");

@@ -144,8 +144,8 @@ export class AGB {
 
   /**
    * Opens a session, does something with it, and deletes it on every way out. What `body` throws is what rejects; should
-   * the deletion fail, too, its error is in the property `suppressed` of that error, and the session's event
-   * `releaseFailed` tells it.
+   * the deletion fail, too, its error is in the property `suppressed` of that error, unless that has one already or takes
+   * none, and the session's event `releaseFailed` tells it.
    *
    * @param params as for {@link open}
    * @param body gets the session; its value is the value of the call
@@ -398,10 +398,15 @@ async function releaseOf(session: Session): Promise<unknown> {
   }
 }
 
-/** Puts an error that came while another one was on its way beside it. */
+/** Puts an error that came while another one was on its way beside it, if that has none yet. */
 function suppress(error: unknown, other: unknown): void {
-  if (other === undefined || typeof error !== "object" || error === null || !Object.isExtensible(error)) return;
-  Object.defineProperty(error, "suppressed", { value: other, configurable: true, enumerable: false, writable: true });
+  if (other === undefined || typeof error !== "object" || error === null) return;
+  try {
+    if (Object.hasOwn(error, "suppressed")) return;
+    Object.defineProperty(error, "suppressed", { value: other, configurable: true, enumerable: false, writable: true });
+  } catch {
+    // It is frozen, or a proxy that refuses; the first error counts.
+  }
 }
 
 /** What to mount, or why it can't be. */

@@ -265,13 +265,10 @@ export class SessionListeners {
 
   #listen(): void {
     if (this.#source) return;
-    const source = this.#native().onLifecycle((event) => this.#tell(event));
+    const native = this.#native();
+    const source = native.onLifecycle(toldTo(this, native.lifecycle().state === "released"));
     if (isFailure(source)) throw errorOf(source);
     this.#source = source;
-  }
-
-  #tell(event: NativeLifecycleEvent): void {
-    this.emit(event.kind as keyof SessionEvents, ...payloadOf(event));
   }
 
   emit(event: keyof SessionEvents, ...payload: unknown[]): void {
@@ -292,6 +289,23 @@ export class SessionListeners {
     else this.#registered.delete(event);
     if (this.#registered.size === 0) this.close();
   }
+}
+
+/**
+ * What a native session calls. It keeps the listeners, and with them the session, while there is something to hear, also
+ * when the program has let go of both; after the end it would keep what it belongs to for ever.
+ */
+function toldTo(listeners: SessionListeners, isReleased: boolean): (event: NativeLifecycleEvent) => void {
+  const known = new WeakRef(listeners);
+  let kept = isReleased ? undefined : listeners;
+  return (event) => {
+    const current = kept ?? known.deref();
+    if (!current) return;
+    if (event.kind === "released") kept = undefined;
+    // An end that was only reckoned has not come.
+    else if (event.kind === "active") kept = current;
+    current.emit(event.kind as keyof SessionEvents, ...payloadOf(event));
+  };
 }
 
 function payloadOf({ kind, what, remainingMs, message, attempt, willRetry, reason, confirmed }: NativeLifecycleEvent) {

@@ -14,11 +14,15 @@
 //! where it sees the listener go, and the release thread looks every second, for listeners that nobody sees go, as those of
 //! a main thread that does not have the package.
 //!
+//! The first process of a PID namespace, a container's, is not ended by a signal that it does not handle: the kernel drops
+//! it. There nothing is caught but SIGABRT, and that only counts when the process has raised it by itself: `abort` ends it
+//! in another way then.
+//!
 //! This file is one of the two that may hold unsafe code: signals are an interface of C.
 
 #![allow(unsafe_code, reason = "signal handlers and exit handlers are an interface of C")]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::io::{Error, PipeReader, PipeWriter, Read, Result, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, IntoRawFd};
@@ -64,6 +68,8 @@ static WANTED: AtomicU32 = AtomicU32::new(0);
 /// What was there before our handlers, by signal. Never freed: a handler may be reading it.
 static BEFORE: [AtomicPtr<libc::sigaction>; 32] = [const { AtomicPtr::new(ptr::null_mut()) }; 32];
 
+type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
 static STARTED: Mutex<bool> = Mutex::new(false);
 
 /// Sees to it that the sessions of the registry are released before the process ends, in any way and by any of
@@ -84,6 +90,9 @@ pub(crate) fn watch_ends(limit: Duration, signals: &[c_int]) -> Result<()> {
 
 /// Catches those of the wanted signals that would end the process now.
 pub(crate) fn arm_signals() {
+    if is_first_process() {
+        return;
+    }
     let wanted = WANTED.load(Ordering::SeqCst);
     for signal in (1..32).filter(|signal| bit(*signal).is_some_and(|bit| wanted & bit != 0)) {
         catch(signal, on_signal);
@@ -129,7 +138,12 @@ fn serve(mut commands: PipeReader, mut done: PipeWriter) {
                 // Fails only when nobody can be waiting.
                 let _ = done.write_all(&[1]);
             }
-            signal => end_by(signal.into()),
+            signal => {
+                end_by(signal.into());
+                // Somebody has begun to handle it meanwhile: an end is still to come.
+                FIRST_SIGNAL_MS.store(0, Ordering::SeqCst);
+                PHASE.store(RUNNING, Ordering::SeqCst);
+            }
         }
     }
 }
@@ -178,7 +192,7 @@ fn is_readable(descriptor: c_int, within_ms: c_int) -> bool {
 }
 
 /// Puts `handler` in place of an action that ends the process. What a program handles or ignores stays as it is.
-fn catch(signal: c_int, handler: extern "C" fn(c_int)) {
+fn catch(signal: c_int, handler: Handler) {
     let mut current = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: `current` is valid, and is written before it is read.
     let current = unsafe {
@@ -196,7 +210,7 @@ fn catch(signal: c_int, handler: extern "C" fn(c_int)) {
     unsafe {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
         action.sa_sigaction = handler as *const () as libc::sighandler_t;
-        action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+        action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK | libc::SA_SIGINFO;
         libc::sigemptyset(&raw mut action.sa_mask);
         let mut replaced = current;
         libc::sigaction(signal, &raw const action, &raw mut replaced);
@@ -233,7 +247,7 @@ fn restore(signal: c_int) {
 }
 
 /// Handler: a signal that nobody listens to.
-extern "C" fn on_signal(signal: c_int) {
+extern "C" fn on_signal(signal: c_int, _: *mut libc::siginfo_t, _: *mut c_void) {
     if !is_own_process() {
         return die(signal);
     }
@@ -252,7 +266,10 @@ extern "C" fn on_signal(signal: c_int) {
 }
 
 /// Handler: the process aborts.
-extern "C" fn on_abort(signal: c_int) {
+extern "C" fn on_abort(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
+    if is_first_process() && !is_raised(info) {
+        return;
+    }
     if is_own_process() {
         send(AND_ANSWER);
         wait_until_done();
@@ -323,6 +340,24 @@ fn now_ms() -> i64 {
 /// Not in a fork, which has the handlers and the pipes, but not the release thread.
 fn is_own_process() -> bool {
     PROCESS.load(Ordering::SeqCst) == process_id()
+}
+
+/// Is it the first of its PID namespace? May be called in a handler.
+fn is_first_process() -> bool {
+    process_id() == 1
+}
+
+/// Has the process raised the signal, and nobody sent it? May be called in a handler.
+#[cfg(target_os = "linux")]
+fn is_raised(info: *mut libc::siginfo_t) -> bool {
+    // SAFETY: the kernel hands every handler what it knows of the signal.
+    unsafe { (*info).si_code == libc::SI_TKILL }
+}
+
+/// As above. The first process of such a system is no program of ours.
+#[cfg(not(target_os = "linux"))]
+fn is_raised(_: *mut libc::siginfo_t) -> bool {
+    true
 }
 
 fn process_id() -> c_int {
