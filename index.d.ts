@@ -1167,7 +1167,10 @@ interface BrowserOption {
     fingerprint?: BrowserFingerprint;
     /** A whole fingerprint to use. */
     fingerprintFormat?: FingerprintFormat;
-    /** Keep the fingerprint for the next session with the same browser context. */
+    /**
+     * Keep the fingerprint for the next session with the same `BrowserFingerprintContext`. It is stored by
+     * `session.delete(true)`: a plain `delete()` does not keep it.
+     */
     fingerprintPersistent?: boolean;
     /** Solve slider captchas. Default false. */
     solveCaptchas?: boolean;

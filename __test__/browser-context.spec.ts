@@ -10,7 +10,15 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { BrowserContext, ContextSync, ExtensionOption, ExtensionsService, type Session } from "agbcloud-native";
+import {
+  BrowserContext,
+  BrowserFingerprintContext,
+  type BrowserOption,
+  ExtensionOption,
+  ExtensionsService,
+  FingerprintFormat,
+  type Session,
+} from "agbcloud-native";
 import { useEmulator } from "./support/emulator";
 import { needs, noChromium } from "./support/needs";
 import { chromium, firstPage } from "./support/playwright";
@@ -186,33 +194,26 @@ withChromium.describe("a browser with a context", () => {
     await third.delete();
   }, 180_000);
 
-  it("keeps a fingerprint for the next session", async () => {
-    const directory = "/tmp/agb_browser_fingerprint";
-    const path = `${directory}/fingerprint.json`;
-    const mount = new ContextSync(await freshContext(), directory);
+  it("keeps a fingerprint for the next session, where it is stored before the release", async () => {
+    const fingerprintContext = new BrowserFingerprintContext(await freshContext());
+    const browserContext = new BrowserContext(await freshContext(), false, undefined, fingerprintContext);
     /** The user agent of a new session's browser. */
-    const agentOf = async (option: object): Promise<string> => {
-      const session = await spec.create({ imageId: IMAGE, contextSync: [mount] });
-      const query = new URLSearchParams({
-        sessionId: session.getSessionId(),
-        browserOption: JSON.stringify({ ...option, fingerprintPersistPath: path }),
-      });
-      const started = await fetch(`${spec.emulator.url}/browser/init?${query}`, {
-        method: "POST",
-        headers: { authorization: `Bearer ${spec.emulator.apiKey}` },
-      });
-      expect(started.status).toBe(200);
-      const remote = await chromium.connectOverCDP(String(must(await session.getLink()).data));
+    const agentOf = async (option: BrowserOption, syncContext: boolean): Promise<unknown> => {
+      const session = await createWith(browserContext);
+      expect(await session.browser.initialize({ ...option, fingerprintPersistent: true })).toBe(true);
+      const remote = await chromium.connectOverCDP(await session.browser.getEndpointUrl());
       const agent = await firstPage(remote).evaluate("navigator.userAgent");
       await remote.close();
-      expect(await session.delete(true)).toMatchObject({ success: true });
-      return String(agent);
+      expect(await session.delete(syncContext)).toMatchObject({ success: true });
+      return agent;
     };
-    const windows = await agentOf({ fingerprint: { operatingSystems: ["windows"] } });
+    const ofSystem = (system: "windows" | "macos") => ({ fingerprint: { operatingSystems: [system] } });
+    // Its mount stores nothing by itself.
+    expect(await agentOf(ofSystem("macos"), false)).toContain("Mac");
+    const windows = await agentOf(ofSystem("windows"), true);
     expect(windows).toContain("Windows");
-    const raw = { fingerprint: { navigator: { userAgent: "Given/1" } } };
-    const fingerprintRawData = Buffer.from(JSON.stringify(raw)).toString("base64");
-    expect(await agentOf({ fingerprintRawData })).toBe(windows);
-    expect(await agentOf({})).toBe(windows);
+    const raw = { fingerprint: { navigator: { userAgent: "Given/1" } }, headers: {} };
+    expect(await agentOf({ fingerprintFormat: FingerprintFormat.fromDict(raw) }, true)).toBe(windows);
+    expect(await agentOf({}, true)).toBe(windows);
   }, 180_000);
 });

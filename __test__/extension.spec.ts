@@ -4,7 +4,15 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { AGB, AGBError, type ContextService, Extension, ExtensionOption, ExtensionsService } from "agbcloud-native";
+import {
+  AGB,
+  AGBError,
+  type ContextService,
+  type EmulatorFault,
+  Extension,
+  ExtensionOption,
+  ExtensionsService,
+} from "agbcloud-native";
 import { CLOSED_ADDRESS, ok, reply, type SeenRequest, withServer } from "./support/answers";
 import { useEmulator } from "./support/emulator";
 import { runModule } from "./support/processes";
@@ -371,6 +379,21 @@ describe("what goes wrong", () => {
         expect(service.create(zipFile())).rejects.toThrow(/^Network error during file upload: nothing has moved/),
       2_000,
     );
+  });
+
+  it.each<[string, EmulatorFault]>([
+    ["answers with a failure", { operation: "putObject", kind: "status", status: 500, when: "after", count: 10 }],
+    ["breaks the connection", { operation: "putObject", kind: "reset", when: "after", count: 10 }],
+  ])("a store that %s after its work leaves no extension that nobody knows of", async (_name, fault) => {
+    const extensions = freshService();
+    const old = await extensions.create(zipFile("old.zip"));
+    spec.emulator.faults.add(fault);
+    await expect(extensions.create(zipFile("new.zip"))).rejects.toThrow(AGBError);
+    // It may be the new file or still the old one: what is there is not taken away.
+    await expect(extensions.update(old.id, zipFile("newer.zip"))).rejects.toThrow(AGBError);
+    spec.emulator.faults.clear();
+    expect((await extensions.list()).map(({ id }) => id)).toEqual([old.id]);
+    await extensions.cleanup();
   });
 
   it("a store that is busy is asked again, with the whole file", async () => {

@@ -182,6 +182,25 @@ describe("calls that meet the loss at different times", () => {
     must(await session.delete());
   });
 
+  it("are not repeated where they stream, and the next ones find a new session", async () => {
+    const { session, events } = await open();
+    const oldId = session.getSessionId();
+    const chunks: string[] = [];
+    let deletion: Promise<void> | undefined;
+    const onStdout = (chunk: string) => {
+      chunks.push(chunk);
+      deletion ??= deleteElsewhere(session);
+    };
+    const code = "import time; print('on'); time.sleep(300)";
+    const result = await session.code.run(code, "python", 60, { streamBeta: true, onStdout });
+    await deletion;
+    expect(result).toMatchObject({ success: false, code: "SessionRecreated", logs: { stdout: ["on\n"] } });
+    expect(result.errorMessage).toContain(`${oldId} was lost while the call was under way`);
+    expect(chunks).toEqual(["on\n"]);
+    expect(events).toEqual([{ oldId, newId: session.getSessionId() }]);
+    must(await session.delete());
+  });
+
   it("say so also where they give what they have done until then", async () => {
     const { session } = await open();
     for (let round = 1; round <= 3; round++) {

@@ -277,6 +277,31 @@ describe("what is no failure of the WebSocket", () => {
     expect(await failureOf(spec.session)).toBeInstanceOf(SessionError);
   });
 
+  it.each(["run", "stream"] as const)("is the release of the session in the middle of code.%s", async (way) => {
+    const session = await createSession(spec.agb);
+    const elsewhere = sessionOf(await clientOf(spec.emulator).get(session.getSessionId()));
+    let deletion: Promise<unknown> | undefined;
+    const onStdout = () => {
+      deletion ??= elsewhere.delete().then(must);
+    };
+    let error: Error | undefined;
+    if (way === "run") {
+      const onError = jest.fn();
+      const result = await session.code.run(FOREVER, "python", 60, { streamBeta: true, onStdout, onError });
+      expect(result).toMatchObject({ success: false, code: "InvalidSession.NotFound", logs: { stdout: ["on\n"] } });
+      error = onError.mock.calls[0]?.[0];
+    } else {
+      const reading = (async () => {
+        for await (const _ of session.code.stream(FOREVER, "python")) onStdout();
+      })();
+      error = await rejectionOf(reading);
+    }
+    await deletion;
+    expect(error).toBeInstanceOf(SessionError);
+    expect(error).toMatchObject({ extra: { kind: "SessionNotFound", code: "InvalidSession.NotFound" } });
+    expect(session.lifecycle).toMatchObject({ state: "released", confirmed: true });
+  });
+
   it("may be the creation of a session in place of a lost one", async () => {
     const session = await spec.agb.open({ imageId: IMAGE_WITHOUT_LINK }, { recreate: true });
     must(await sessionOf(await clientOf(spec.emulator).get(session.getSessionId())).delete());

@@ -14,8 +14,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { Readable, Writable } from "node:stream";
-import { AGB, type Session } from "agbcloud-native";
+import { PassThrough, Readable, Writable } from "node:stream";
+import { AGB, type DownloadResult, type Session, type UploadResult } from "agbcloud-native";
 import { ok, reply, sessionData } from "./support/answers";
 import { useEmulator } from "./support/emulator";
 import { runModule } from "./support/processes";
@@ -336,6 +336,50 @@ describe("bytes and streams", () => {
     must(await session.file.download(`${there}/empty`, collector));
     expect(collector.writableFinished).toBe(true);
     expect(collector.content.length).toBe(0);
+  });
+
+  it("a stream serves one transfer at a time: a second one is refused, and nothing of it is sent", async () => {
+    const content = randomBytes(3 * MIB);
+    const source = Readable.from([content.subarray(0, MIB), content.subarray(MIB)]);
+    const [first, second] = await Promise.all(
+      ["one", "two"].map((name) => session.file.upload(source, `${there}/${name}`)),
+    );
+    expect(must(first as UploadResult).bytesSent).toBe(content.length);
+    expect(second).toEqual({
+      success: false,
+      bytesSent: 0,
+      path: `${there}/two`,
+      errorMessage: "another upload is reading the source",
+    });
+    expect(await sumThere(`${there}/one`)).toBe(sha256(content));
+    expect((await session.file.getFileInfo(`${there}/two`)).success).toBe(false);
+
+    const target = new Collector();
+    const [got, refused] = await Promise.all([1, 2].map(() => session.file.download(`${there}/one`, target)));
+    must(got as DownloadResult);
+    expect(refused).toMatchObject({ success: false, errorMessage: "another download is writing to the target" });
+    expect(sha256(target.content)).toBe(sha256(content));
+  });
+
+  it("a Writable that a failed download has left alone serves the next one", async () => {
+    must(await session.file.upload(Buffer.from("there"), `${there}/next`));
+    const target = new Collector();
+    expect((await session.file.download(`${there}/not-yet`, target)).success).toBe(false);
+    must(await session.file.download(`${there}/next`, target));
+    expect(target.content.toString()).toBe("there");
+  });
+
+  it("a stream may be the target of a download and the source of an upload", async () => {
+    const content = randomBytes(2 * MIB);
+    must(await session.file.upload(content, `${there}/original`));
+    const between = new PassThrough();
+    const [down, up] = await Promise.all([
+      session.file.download(`${there}/original`, between),
+      session.file.upload(between, `${there}/copy`),
+    ]);
+    must(down);
+    must(up);
+    expect(await sumThere(`${there}/copy`)).toBe(sha256(content));
   });
 
   it("a source that fails leaves no object, and the file in the session stays", async () => {
@@ -711,7 +755,7 @@ describe("failures", () => {
 
 it("a program ends by itself after transfers of each kind", async () => {
   const { code, stdout, stderr } = await runModule(
-    `import { Readable, Writable } from "node:stream";
+    `import { PassThrough, Readable, Writable } from "node:stream";
      import { AGB } from "agbcloud-native";
      const { session } = await new AGB().create({ imageId: "agb-code-space-1" });
      const there = await session.file.transferPath();

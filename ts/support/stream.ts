@@ -24,16 +24,22 @@ function hasMethods(value: object, names: (string | symbol)[]): boolean {
   return names.every((name) => typeof (value as Record<string | symbol, unknown>)[name] === "function");
 }
 
-/** Why a stream has nothing to give any more, as a message; undefined when it may have. */
+/** Streams that a transfer uses now: a second one would take a part of what the first needs, or mix into its content. */
+const sources = new WeakSet<Readable>();
+const targets = new WeakSet<Writable>();
+
+/** Why a stream has nothing to give any more, or not for this upload, as a message; undefined when it may have. */
 export function spentFault(source: Readable): string | undefined {
   if (source.errored) return `the source has failed: ${messageOf(source.errored)}`;
-  return source.destroyed || source.readableEnded ? "the source has been read already, or closed" : undefined;
+  if (source.destroyed || source.readableEnded) return "the source has been read already, or closed";
+  return sources.has(source) ? "another upload is reading the source" : undefined;
 }
 
-/** Why a stream takes nothing any more, as a message; undefined when it may. */
+/** Why a stream takes nothing any more, or not of this download, as a message; undefined when it may. */
 export function closedFault(target: Writable): string | undefined {
   if (target.errored) return `the target has failed: ${messageOf(target.errored)}`;
-  return target.destroyed || target.writableEnded ? "the target has been ended already, or closed" : undefined;
+  if (target.destroyed || target.writableEnded) return "the target has been ended already, or closed";
+  return targets.has(target) ? "another download is writing to the target" : undefined;
 }
 
 /** Lets `upload` read what `source` gives. Afterwards a stream is destroyed, whether it was read to its end or not. */
@@ -44,6 +50,7 @@ export async function filled<Report>(
 ): Promise<Report> {
   if (isReadable(source)) {
     const writer = new native.NativeByteWriter(size);
+    sources.add(source);
     // Never rejects, and ends by itself once nobody reads.
     void writeStream(source, writer);
     try {
@@ -51,6 +58,7 @@ export async function filled<Report>(
     } finally {
       writer.close();
       source.destroy();
+      sources.delete(source);
     }
   }
   const bytes = Buffer.from(source.buffer as ArrayBuffer, source.byteOffset, source.byteLength);
@@ -106,6 +114,7 @@ export async function drained<Report extends { failure?: NativeFailure }>(
   download: (reader: NativeByteReader) => Promise<Report>,
 ): Promise<Report> {
   const reader = new native.NativeByteReader();
+  targets.add(target);
   const stop = new AbortController();
   const reading = readInto(target, reader, stop.signal);
   try {
@@ -120,6 +129,7 @@ export async function drained<Report extends { failure?: NativeFailure }>(
   } finally {
     reader.close();
     await reading;
+    targets.delete(target);
   }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use crate::agb::Agb;
 use crate::context::{ContextFile, ContextQuery, ContextRecord, Contexts, FileUrl};
 use crate::error::{Error, ErrorKind, Result};
-use crate::modules::file_transfer::LocalFile;
+use crate::modules::file_transfer::{LocalFile, is_refusal};
 use crate::transport::{Put, PutReply};
 use crate::wire::envelope::excerpt;
 
@@ -93,7 +93,8 @@ impl Extensions {
         Ok(files.map(Extension::of).collect())
     }
 
-    /// Stores a local ZIP file as a new extension.
+    /// Stores a local ZIP file as a new extension. What the store may have of it after a failure is deleted again: nobody
+    /// would know its id.
     ///
     /// # Errors
     /// [`ErrorKind::Local`] for a file that can't be read, [`ErrorKind::InvalidArgument`] for one that is not named
@@ -101,7 +102,17 @@ impl Extensions {
     pub async fn create(&self, local_path: &Path) -> Result<Extension> {
         let file = zip_file(local_path, "The specified local file was not found").await?;
         let id = new_id();
-        self.upload(&self.repository().await?.id, &id, &file).await?;
+        let context_id = &self.repository().await?.id;
+        let url = self.address(context_id, &id).await?;
+        if let Err(error) = self.store(&url, &file).await {
+            if !error.http_status().is_some_and(is_refusal) {
+                let deleted = self.contexts().delete_file(context_id, &path_of(&id)).await;
+                let _ = deleted.inspect_err(|error| {
+                    warn(error, &format!("the extension {id} was not deleted after its upload had failed"))
+                });
+            }
+            return Err(error);
+        }
         Ok(Extension { id, name: name_of(local_path), created_at: None })
     }
 
@@ -115,7 +126,8 @@ impl Extensions {
             let text = format!("Browser extension with ID '{id}' not found in the context. Cannot update.");
             return Err(Error::new(ErrorKind::InvalidArgument, text).with_operation(UPLOAD));
         }
-        self.upload(&self.repository().await?.id, id, &file).await?;
+        let url = self.address(&self.repository().await?.id, id).await?;
+        self.store(&url, &file).await?;
         Ok(Extension { id: id.to_owned(), name: name_of(local_path), created_at: None })
     }
 
@@ -190,7 +202,8 @@ impl Extensions {
         Ok(files)
     }
 
-    async fn upload(&self, context_id: &str, id: &str, file: &LocalFile) -> Result<()> {
+    /// Where the store takes the file of an extension.
+    async fn address(&self, context_id: &str, id: &str) -> Result<String> {
         let FileUrl { url, request_id, .. } = self
             .contexts()
             .upload_url(context_id, &path_of(id))
@@ -200,9 +213,13 @@ impl Extensions {
             let error = Error::new(ErrorKind::Protocol, "Failed to get upload URL: No URL returned");
             return Err(error.with_operation(UPLOAD).with_request_id(request_id));
         }
+        Ok(url)
+    }
+
+    async fn store(&self, url: &str, file: &LocalFile) -> Result<()> {
         let put = Put {
             operation: UPLOAD,
-            url: &url,
+            url,
             content_type: None,
             size: Some(file.size()),
             stall: self.inner.agb.timeout(),

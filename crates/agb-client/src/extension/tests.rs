@@ -256,6 +256,41 @@ async fn every_way_an_upload_fails_has_its_words() {
 }
 
 #[tokio::test]
+async fn what_may_be_stored_after_a_failed_creation_is_deleted_and_nothing_else() {
+    const DELETE: &str = "/sdk/DeleteContextFile";
+    let file = zip(b"content");
+    for (status, deletions) in [(403, 0), (418, 0), (408, 1), (500, 1), (507, 1)] {
+        let server = differing(STORE, move |_| reply(status, "")).await;
+        let extensions = server.agb().extensions("mine");
+        assert_eq!(extensions.create(file.path()).await.unwrap_err().http_status(), Some(status));
+        let deleted = server.seen_at(DELETE);
+        assert_eq!(deleted.len(), deletions, "{status}");
+        for request in &deleted {
+            let put = &server.seen_at(UPLOAD_URL)[0];
+            assert_eq!(
+                (&request.query["contextId"], &request.query["filePath"]),
+                (&put.query["contextId"], &put.query["filePath"])
+            );
+        }
+        extensions.update("ext_0.zip", file.path()).await.unwrap_err();
+        assert_eq!(server.seen_at(DELETE).len(), deletions, "an update deletes nothing");
+    }
+
+    let server = differing(UPLOAD_URL, |_| reply(500, "")).await;
+    server.agb().extensions("mine").create(file.path()).await.unwrap_err();
+    assert!(server.seen_at(DELETE).is_empty(), "nothing was sent to the store");
+
+    let server = Server::start(|seen| match seen.path.as_str() {
+        STORE => reply(500, ""),
+        DELETE => refuse(400, "No", "not there"),
+        _ => answer(seen),
+    })
+    .await;
+    let error = server.agb().extensions("mine").create(file.path()).await.unwrap_err();
+    assert_eq!(error.http_status(), Some(500), "{error}");
+}
+
+#[tokio::test]
 async fn a_store_that_is_busy_is_asked_again() {
     let server = differing(STORE, |seen| if seen.nth == 0 { reply(503, "later") } else { answer(seen) }).await;
     server.agb().extensions("mine").create(zip(b"content").path()).await.unwrap();

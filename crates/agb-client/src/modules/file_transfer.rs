@@ -380,7 +380,7 @@ impl Download<'_> {
 }
 
 /// Does the store say that it did not take the content? Other failures may come after the work is done.
-fn is_refusal(status: u16) -> bool {
+pub(crate) fn is_refusal(status: u16) -> bool {
     status < 500 && !matches!(status, 408 | 429)
 }
 

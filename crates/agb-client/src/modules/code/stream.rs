@@ -12,6 +12,7 @@ use super::{Execution, ExecutionError, ExecutionResult, TOOL, canonical_language
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::RoutedSession;
 use crate::transport::{Deadline, MAX_ANSWER_BYTES, MAY_HAVE_RUN, redact};
+use crate::wire::envelope::is_session_not_found;
 use crate::wire::js::{is_truthy, number};
 
 /// The server that runs code where the session's tool list names none.
@@ -83,8 +84,9 @@ impl From<Error> for StreamFailure {
 /// [`InvalidArgument`](ErrorKind::InvalidArgument) as [`run`](super::run), and for a session without WebSocket, before
 /// anything is sent; why there is no connection; [`Network`](ErrorKind::Network) when it is lost;
 /// [`Protocol`](ErrorKind::Protocol) when something is missing or can't be read; [`Tool`](ErrorKind::Tool) when the
-/// service ends the stream with an error; [`Timeout`](ErrorKind::Timeout) when it has not ended `timeout_s` and 15
-/// seconds after it began. What had arrived is in the failure.
+/// service ends the stream with an error, [`SessionNotFound`](ErrorKind::SessionNotFound) when it does so because the
+/// session is gone; [`Timeout`](ErrorKind::Timeout) when it has not ended `timeout_s` and 15 seconds after it began. What
+/// had arrived is in the failure.
 pub async fn stream(
     session: &RoutedSession,
     code: &str,
@@ -315,7 +317,8 @@ fn size_of(value: &Value) -> usize {
 
 fn remote(data: Map<String, Value>) -> Error {
     let code = data.get("error").and_then(|error| error.get("code")).map(text_of).unwrap_or_default();
-    Error::new(ErrorKind::Tool, redact::excerpt(Value::Object(data), EXCERPT_CHARS)).with_code(code)
+    let kind = if is_session_not_found(&code) { ErrorKind::SessionNotFound } else { ErrorKind::Tool };
+    Error::new(kind, redact::excerpt(Value::Object(data), EXCERPT_CHARS)).with_code(code)
 }
 
 /// Also of `7.0` and `"7"`: services are written in many languages.

@@ -19,6 +19,8 @@ use super::pipe::DownloadPipe;
 const READ_BYTES: u64 = 128 * 1024;
 /// How many pieces are read ahead.
 const READ_AHEAD: usize = 2;
+/// How many links in a row systems follow.
+const MOST_LINKS: usize = 40;
 /// How much is written at once.
 const WRITE_BYTES: usize = 256 * 1024;
 
@@ -144,7 +146,9 @@ impl Destination {
             Self { named: path.to_owned(), path: path.to_owned(), overwrite, permissions: None, in_place: false };
         let metadata = match fs::metadata(path).await {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return fresh.with_name(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Self { path: behind_links(path).await, ..fresh }.with_name();
+            }
             Err(error) => return Err(failed(path, &error).prefixed("Download exception")),
         };
         if !overwrite {
@@ -190,6 +194,16 @@ impl Destination {
         let file = OpenOptions::new().write(true).create_new(true).open(&temporary).await?;
         Ok(Draft { file: Some(buffered(file)), temporary: Some(temporary), destination: self })
     }
+}
+
+/// Where a file comes about that is written to `path`: links may lead to what is not there yet.
+async fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = fs::read_link(&path).await else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path
 }
 
 fn buffered(file: File) -> BufWriter<File> {
@@ -349,6 +363,25 @@ mod tests {
         assert!(link.is_symlink());
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn links_to_nothing_stay_and_the_file_comes_about_where_they_lead() {
+        use std::os::unix::fs::symlink;
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::create_dir(at("links")).unwrap();
+        symlink("links/second", at("first")).unwrap();
+        symlink("../made/file", at("links/second")).unwrap();
+        draft(&at("first"), false).await.commit().await.unwrap();
+        assert_eq!(std::fs::read(at("made/file")).unwrap(), b"new");
+        assert!(at("first").is_symlink() && at("links/second").is_symlink());
+        assert_eq!(names(&at("made")), ["file"]);
+        assert!(Destination::check(&at("first"), false).await.is_err());
+
+        symlink("round", at("round")).unwrap();
+        assert!(Destination::check(&at("round"), true).await.is_err());
     }
 
     #[cfg(unix)]

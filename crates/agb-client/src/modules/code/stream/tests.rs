@@ -113,6 +113,12 @@ fn an_error_without_data_of_its_own_is_the_whole_frame() {
 fn streams_that_end_with_an_error_fail_and_keep_what_came() {
     for (frame, kind, part) in [
         (json!({"phase": "error", "error": {"code": "Busy", "token": "SECRET"}}), ErrorKind::Tool, "Busy"),
+        (
+            json!({"phase": "error", "error": {"code": "InvalidSession.NotFound"}}),
+            ErrorKind::SessionNotFound,
+            "NotFound",
+        ),
+        (json!({"phase": "error", "error": {"code": "Mouse.NotFound"}}), ErrorKind::Tool, "NotFound"),
         (json!({"phase": "end", "error": "words"}), ErrorKind::Tool, "words"),
         (json!({"error": "words"}), ErrorKind::Tool, "words"),
         (json!({"eventType": "stdout"}), ErrorKind::Protocol, "missing required data.phase"),
