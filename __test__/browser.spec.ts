@@ -318,6 +318,26 @@ withChromium.describe("a real browser", () => {
       await disconnected(third);
     }, 120_000);
 
+    it("has ended when Chromium crashes, and starts again as the error says", async () => {
+      const session = await create();
+      await session.browser.initialize({});
+      const remote = await chromium.connectOverCDP(await session.browser.getEndpointUrl());
+      const cdp = await remote.newBrowserCDPSession();
+      await cdp.send("Browser.crash").catch(() => undefined);
+      await disconnected(remote);
+      const hasAddress = async () => Boolean(await session.browser.getEndpointUrl().catch(() => false));
+      await until("the browser has ended", async () => !(await hasAddress()));
+      expect(await session.browser.initialize({})).toBe(true);
+      const advice = /Chromium has ended unexpectedly; destroy it, then initialize it again/;
+      await expect(session.browser.agent.navigate("about:blank")).rejects.toThrow(advice);
+      await expect(session.browser.getEndpointUrl()).rejects.toThrow(advice);
+
+      expect(await session.browser.destroy()).toMatchObject({ success: true });
+      expect(await session.browser.initialize({})).toBe(true);
+      expect(await session.browser.agent.navigate("about:blank")).toContain("about:blank");
+      await session.delete();
+    }, 120_000);
+
     it("uses the session by what it says, and not by being open", async () => {
       await withEmulator({}, async (emulator, agb) => {
         const session = sessionOf(await agb.create({ imageId: IMAGE, idleReleaseTimeout: 300 }));

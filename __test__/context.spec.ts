@@ -10,6 +10,10 @@ import {
   ContextManager,
   type ContextStatusData,
   ContextSync,
+  Lifecycle,
+  newDownloadPolicy,
+  newExtractPolicy,
+  newRecyclePolicy,
   newSyncPolicy,
   newUploadPolicy,
   type Session,
@@ -288,6 +292,76 @@ describe("a mounted context", () => {
     const third = await sessionWith(other.id, path);
     expect(await run(third, `ls -A ${path}`)).toBe("");
     must(await third.delete());
+  });
+
+  it.each([
+    ["file by file", UploadMode.FILE],
+    ["as one archive", UploadMode.ARCHIVE],
+  ])("stored %s is not touched by a session that has not changed it", async (_, uploadMode) => {
+    const { id } = await freshContext();
+    const [path, elsewhere] = [freshPath(), freshPath()];
+    const uploadPolicy = newUploadPolicy({ uploadMode });
+    const policy = newSyncPolicy({ uploadPolicy });
+    const first = await sessionWith(id, path, policy);
+    await run(first, `cd ${path} && echo old > x && echo old > y`);
+    must(await first.delete());
+
+    const reader = await sessionWith(id, path, policy);
+    const writer = await sessionWith(id, elsewhere, newSyncPolicy({ uploadPolicy, mappingPolicy: { path } }));
+    await run(writer, `cd ${elsewhere} && echo new > x && rm y`);
+    must(await writer.delete());
+    expect(await run(reader, `cd ${path} && cat x y && echo 1 > own`)).toBe("old\nold\n");
+    must(await reader.delete(true));
+
+    const last = await sessionWith(id, path, policy);
+    expect(await run(last, `cd ${path} && cat x && ls | xargs`)).toBe("new\nown x\n");
+    must(await last.delete());
+  });
+
+  it("stored as one archive keeps what a session was not given", async () => {
+    const { id } = await freshContext();
+    const path = freshPath();
+    const uploadPolicy = newUploadPolicy({ uploadMode: UploadMode.ARCHIVE });
+    const first = await sessionWith(id, path, newSyncPolicy({ uploadPolicy }));
+    await run(first, `cd ${path} && mkdir a b && echo 1 > a/x && echo 1 > b/y`);
+    must(await first.delete());
+
+    const sessions: [Partial<SyncPolicy>, string][] = [
+      [{ extractPolicy: newExtractPolicy({ extract: false }) }, "echo 2 > packed"],
+      [{ downloadPolicy: newDownloadPolicy({ autoDownload: false }) }, "echo 2 > without"],
+      [{ bwList: { whiteLists: [{ path: "/a", excludePaths: [] }] } }, "rm a/x && echo 2 > a/z"],
+    ];
+    for (const [policy, command] of sessions) {
+      const session = await sessionWith(id, path, newSyncPolicy({ uploadPolicy, ...policy }));
+      await run(session, `cd ${path} && ${command}`);
+      must(await session.delete(true));
+    }
+    const session = await sessionWith(id, path, newSyncPolicy({ uploadPolicy }));
+    const { url = "" } = must(await spec.agb.context.getFileUploadUrl(id, `${path}/late`));
+    await fetch(url, { method: "PUT", body: "2" });
+    await run(session, `echo 3 > ${path}/packed`);
+    must(await session.delete(true));
+
+    const last = await sessionWith(id, path, newSyncPolicy({ uploadPolicy }));
+    const found = await run(last, `cd ${path} && find . -type f | sort | xargs && cat packed`);
+    expect(found).toBe("./a/z ./b/y ./late ./packed ./without\n3\n");
+    must(await last.delete());
+  });
+
+  it("is kept for the time of its lifecycle after it was last written, whoever mounts it", async () => {
+    await withEmulator({}, async (emulator, agb) => {
+      const id = must(await agb.context.create("a")).context?.id ?? "";
+      const path = freshPath();
+      const recyclePolicy = newRecyclePolicy({ lifecycle: Lifecycle.LIFECYCLE_1DAY });
+      const contextSync = [new ContextSync(id, path, newSyncPolicy({ recyclePolicy }))];
+      for (const command of [`cd ${path} && touch x y`, `echo again > ${path}/y`]) {
+        const session = sessionOf(await agb.create({ imageId: CODE_IMAGE, contextSync }));
+        must(await session.command.execute(command));
+        must(await session.delete());
+        await emulator.advance(20 * 3_600_000);
+      }
+      expect(must(await agb.context.listFiles(id, path)).files.map(({ name }) => name)).toEqual(["y"]);
+    });
   });
 
   it("is stored when an idle session is released", async () => {

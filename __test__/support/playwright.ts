@@ -15,6 +15,7 @@ export interface Page {
 export interface RemoteBrowser {
   contexts(): { pages(): Page[] }[];
   newPage(): Promise<Page>;
+  newBrowserCDPSession(): Promise<{ send(method: string): Promise<unknown> }>;
   isConnected(): boolean;
   once(event: "disconnected", listener: () => void): void;
   close(): Promise<void>;

@@ -61,8 +61,10 @@ pub(crate) enum NoBrowser {
     Missing(String),
     /// It did not start; says why.
     Failed(String),
-    /// Nobody has started it, or it has ended.
+    /// Nobody has started it.
     Stopped,
+    /// It has ended by itself. Clients take it for running until they destroy it, and start no other.
+    Ended,
 }
 
 impl std::fmt::Display for NoBrowser {
@@ -71,6 +73,9 @@ impl std::fmt::Display for NoBrowser {
             Self::Missing(what_to_do) => f.write_str(what_to_do),
             Self::Failed(why) => write!(f, "the browser did not start: {why}"),
             Self::Stopped => f.write_str("the browser is not running; initialize it first"),
+            Self::Ended => f.write_str(
+                "the browser is not running: its Chromium has ended unexpectedly; destroy it, then initialize it again",
+            ),
         }
     }
 }
@@ -139,7 +144,9 @@ impl SessionBrowser {
 
     /// The running browser.
     pub(crate) async fn running(&self) -> Result<Arc<Chromium>, NoBrowser> {
-        alive(self.running.lock().await.as_ref()).ok_or(NoBrowser::Stopped)
+        let running = self.running.lock().await;
+        let none = if running.is_some() { NoBrowser::Ended } else { NoBrowser::Stopped };
+        alive(running.as_ref()).ok_or(none)
     }
 
     /// Ends the browser, letting it write its data first. Says whether one was there.
@@ -181,6 +188,7 @@ data = next(text for text in sys.argv if text.startswith("--user-data-dir=")).sp
 lock = open(data + "/lock", "w")
 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 open(data + "/in-use", "w").close()
+open(data + "/pid", "w").write(str(os.getpid()))
 print("DevTools listening on ws://127.0.0.1:1/x", file=sys.stderr, flush=True)
 PNG = "iVBORw0KGgoAAAANSUhEUgAAABQAAAAeCAYAAADN"
 ANSWER = {"targetInfos": [{"type": "page", "targetId": "p"}], "sessionId": "s", "data": PNG}
@@ -223,6 +231,24 @@ os.remove(data + "/in-use")
             assert_eq!(two.data, one.data);
             let (was_there, port) = tokio::join!(browser.stop(), browser.start(&options, None));
             assert_eq!((was_there, port), (true, Ok(1)));
+            assert!(browser.stop().await);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn one_that_was_not_started_and_one_that_has_ended_by_itself_ask_for_different_things() {
+        with_browser(|browser, session| async move {
+            let options = Map::new();
+            let advice = browser.running().await.unwrap_err().to_string();
+            assert!(advice.contains("initialize it first"), "{advice}");
+            assert_eq!(browser.start(&options, None).await, Ok(1));
+            session.shell("cd $TMPDIR/agb_browser_data && kill -9 $(cat pid) && rmdir in-use").await;
+            eventually("it has ended", async || browser.running().await.is_err()).await;
+            let advice = browser.running().await.unwrap_err().to_string();
+            assert!(advice.contains("destroy it, then initialize it again"), "{advice}");
+            assert!(browser.stop().await);
+            assert_eq!(browser.start(&options, None).await, Ok(1));
             assert!(browser.stop().await);
         })
         .await;

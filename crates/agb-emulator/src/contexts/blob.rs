@@ -33,6 +33,12 @@ pub(crate) struct Slice {
     pub(crate) length: u64,
 }
 
+impl Slice {
+    pub(crate) fn is_same(&self, other: &Slice) -> bool {
+        Arc::ptr_eq(&self.blob, &other.blob) && self.offset == other.offset
+    }
+}
+
 impl Blobs {
     pub(crate) fn new(directory: PathBuf) -> Self {
         Self { directory, last: AtomicU64::new(0) }

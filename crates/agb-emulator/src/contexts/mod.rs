@@ -6,7 +6,8 @@
 //!     └ Blob ─ a file with the bytes of one or many objects
 //! ```
 //!
-//! A session mounts contexts ([`mount`]) and moves files between them and itself ([`sync`]).
+//! A session mounts contexts ([`mount`]) and moves files between them and itself ([`sync`]); what it was given and has
+//! not changed ([`held`]) it does not store. An [`archive`] is made of what was in it and of what was changed.
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,9 @@ use std::{
 
 use crate::{clock::Clock, ids::Ids};
 
+mod archive;
 pub(crate) mod blob;
+mod held;
 pub(crate) mod mount;
 pub(crate) mod objects;
 pub(crate) mod presign;

@@ -1,9 +1,12 @@
 //! The objects of one context, by their full paths.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{blob::Slice, recycle::Rule};
-use crate::tools::filesystem::transfer::Mark;
+use super::{
+    blob::{Blob, Slice},
+    recycle::Rule,
+};
+use crate::tools::filesystem::transfer::{Found, FoundKind};
 
 /// What an object is.
 #[derive(Debug, Clone)]
@@ -36,8 +39,6 @@ pub(crate) struct Object {
     pub(crate) mode: Option<u32>,
     /// When the file was last modified where it came from; `None` as above.
     pub(crate) modified: Option<(i64, i32)>,
-    /// What the file looked like when it was stored: as long as it looks the same, its bytes need not be read again.
-    pub(crate) mark: Option<Mark>,
     /// When an object was first stored under this path, by the emulator's clock.
     pub(crate) created_at: Duration,
     pub(crate) stored_at: Duration,
@@ -96,12 +97,43 @@ pub(crate) fn joined(directory: &str, relative: &str) -> String {
 }
 
 impl Kind {
+    /// What an object of something found in a session is; its bytes are in the pack.
+    pub(crate) fn of(found: &Found, pack: &Arc<Blob>) -> Option<Self> {
+        Some(match &found.what {
+            FoundKind::Directory => Kind::Directory,
+            FoundKind::Link(target) => Kind::Link(target.clone()),
+            FoundKind::File { offset, length, tag } => {
+                let bytes = Slice { blob: pack.clone(), offset: *offset, length: *length };
+                Kind::File { bytes, tag: tag.clone() }
+            }
+            FoundKind::Unchanged => return None,
+        })
+    }
+
+    pub(crate) fn is_archive(&self) -> bool {
+        matches!(self, Kind::Archive { .. })
+    }
+
     /// The bytes that a URL gives, and their tag.
     pub(crate) fn bytes(&self) -> Option<(&Slice, &str)> {
         match self {
             Kind::File { bytes, tag } | Kind::Archive { bytes, tag } => Some((bytes, tag)),
             Kind::InSession { fetched } => fetched.as_ref().map(|(bytes, tag)| (bytes, tag.as_str())),
             Kind::Directory | Kind::Link(_) => None,
+        }
+    }
+}
+
+impl Object {
+    /// Whether it is another one still, and nothing was stored in its place meanwhile.
+    pub(crate) fn is_still(&self, other: &Object) -> bool {
+        match (&self.kind, &other.kind) {
+            (Kind::Directory, Kind::Directory) => true,
+            (Kind::Link(target), Kind::Link(other)) => target == other,
+            (kind, other) => match (kind.bytes(), other.bytes()) {
+                (Some((bytes, _)), Some((other, _))) => bytes.is_same(other),
+                _ => false,
+            },
         }
     }
 }
@@ -182,7 +214,6 @@ pub(crate) mod tests {
             size: 0,
             mode: None,
             modified: None,
-            mark: None,
             created_at: stored_at,
             stored_at,
             delivered: false,

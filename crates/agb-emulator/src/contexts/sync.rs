@@ -13,15 +13,16 @@ use std::{
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    Contexts,
-    blob::Slice,
+    Contexts, archive,
+    blob::{Blob, Slice},
+    held::{Change, Holdings},
     mount::{Mount, Pick},
     objects::{Kind, Object, below, joined},
 };
 use crate::{
     sandbox::{Isolation, SandboxFiles},
     state::Session,
-    tools::filesystem::transfer::{self, Found, FoundKind, Item, ItemKind, Mark},
+    tools::filesystem::transfer::{self, Found, Item, ItemKind, Looks},
 };
 
 /// Blobs that are open at one time for one download.
@@ -78,9 +79,8 @@ impl Task {
 pub(crate) struct SessionContexts {
     pub(crate) mounts: Vec<Mount>,
     tasks: Mutex<Tasks>,
-    /// By place, for mounts to which everything stored was brought: the paths that were there at some time. Only they
-    /// can have been deleted here; what another session stored meanwhile is none of them.
-    seen: Mutex<HashMap<String, HashSet<String>>>,
+    /// What the session has of what is stored, by place.
+    held: Mutex<HashMap<String, Holdings>>,
     is_mounted: AtomicBool,
     /// One task at a time: what one writes, another may read.
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -109,21 +109,13 @@ impl SessionContexts {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_seen(&self) -> MutexGuard<'_, HashMap<String, HashSet<String>>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self, mount: &Mount) -> Holdings {
+        self.hold(mount, |held| held.clone())
     }
 
-    fn is_complete(&self, mount: &Mount) -> bool {
-        self.lock_seen().contains_key(&mount.place)
-    }
-
-    /// The paths below a mount that can have been deleted here; `found` are such for the next time.
-    fn seen_so_far(&self, mount: &Mount, found: &[Found]) -> HashSet<String> {
-        let mut seen = self.lock_seen();
-        let Some(seen) = seen.get_mut(&mount.place) else { return HashSet::new() };
-        let before = seen.clone();
-        seen.extend(found.iter().map(|found| found.relative.clone()));
-        before
+    fn hold<T>(&self, mount: &Mount, note: impl FnOnce(&mut Holdings) -> T) -> T {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        note(held.entry(mount.place.clone()).or_default())
     }
 
     async fn turn(&self) -> Turn {
@@ -280,104 +272,101 @@ pub(crate) async fn upload_before_release(contexts: &Contexts, session: &Session
     run(contexts, session, announced).await;
 }
 
-/// From the session to the context.
+/// From the session to the context: what the session has changed.
 async fn upload(contexts: &Contexts, session: &Session, mount: &Mount, only: &str) -> Result<(), String> {
     let files = session_files(session).await?;
-    if mount.policy.archive {
-        if mount.policy.auto_download && !session.contexts.is_complete(mount) {
-            return Err("what is stored was not brought to the session, and an archive would replace it".to_owned());
-        }
-        return upload_archive(contexts, session, files, mount).await;
-    }
-    let known: HashMap<String, Mark> = contexts
-        .with_objects(&mount.context_id, |objects| objects.tree(&mount.stored))
-        .ok_or_else(|| unknown(&mount.context_id))?
-        .into_iter()
-        .filter_map(|(relative, object)| Some((relative, object.mark?)))
-        .collect();
+    let held = session.contexts.held(mount);
     let (blob, pack) = contexts.blobs.create().map_err(|error| error.to_string())?;
     let (directory, policy) = (mount.place.clone(), mount.policy.clone());
-    let found = transfer::collect(files, &session.files, directory, policy, known, pack).await?;
-    let found: Vec<Found> = found.into_iter().filter(|found| is_at(&found.relative, only)).collect();
-    let seen = session.contexts.seen_so_far(mount, &found);
+    let mut found = transfer::collect(files, &session.files, directory, policy, held.known(), pack).await?;
+    // An archive is stored as a whole.
+    let only = if mount.policy.archive { "" } else { only };
+    found.retain(|found| is_at(&found.relative, only));
+    let gone = held.gone(&mount.policy, &found, only);
+    if mount.policy.archive {
+        store_archive(contexts, mount, &held, (&found, &blob), &gone).await?;
+        found.retain(|found| found.relative != archive::name(mount));
+    } else {
+        store_files(contexts, mount, &held, (&found, &blob), &gone)?;
+    }
+    session.contexts.hold(mount, |held| held.settle(&found, &gone));
+    Ok(())
+}
+
+fn store_files(
+    contexts: &Contexts,
+    mount: &Mount,
+    held: &Holdings,
+    (found, pack): (&[Found], &Arc<Blob>),
+    gone: &[String],
+) -> Result<(), String> {
     let now = contexts.clock.now();
     contexts
         .with_objects(&mount.context_id, |objects| {
-            if mount.policy.delete_missing {
-                let there: HashSet<&str> = found.iter().map(|found| found.relative.as_str()).collect();
-                objects.retain(&mount.stored, |relative, _| {
-                    let is_gone = seen.contains(relative) && !there.contains(relative) && is_at(relative, only);
-                    !is_gone || mount.policy.pick(relative) != Pick::Take
-                });
+            for relative in gone {
+                let path = joined(&mount.stored, relative);
+                if objects.get(&path).is_some_and(|object| held.ends(relative, object)) {
+                    objects.remove(&path);
+                }
             }
-            for found in &found {
-                let kind = match &found.what {
-                    FoundKind::Unchanged => continue,
-                    FoundKind::Directory => Kind::Directory,
-                    FoundKind::Link(target) => Kind::Link(target.clone()),
-                    FoundKind::File { offset, length, tag, .. } => {
-                        let bytes = Slice { blob: blob.clone(), offset: *offset, length: *length };
-                        Kind::File { bytes, tag: tag.clone() }
-                    }
-                };
-                objects.put(&joined(&mount.stored, &found.relative), object_of(contexts, found, kind, now));
+            for found in found {
+                let path = joined(&mount.stored, &found.relative);
+                let is_stored = held.change(found) == Change::Unpacked && objects.get(&path).is_some();
+                let Some(kind) = Kind::of(found, pack).filter(|_| !is_stored) else { continue };
+                objects.put(&path, object_of(contexts, found, kind, now));
             }
         })
         .ok_or_else(|| unknown(&mount.context_id))
 }
 
 fn object_of(contexts: &Contexts, found: &Found, kind: Kind, now: Duration) -> Object {
-    let (size, mark) = match &found.what {
-        FoundKind::File { length, mark, .. } => (*length, Some(*mark)),
-        _ => (0, None),
-    };
     Object {
         id: contexts.object_id(),
+        size: kind.bytes().map_or(0, |(bytes, _)| bytes.length),
         kind,
-        size,
         mode: Some(found.mode),
         modified: Some(found.modified),
-        mark,
         created_at: now,
         stored_at: now,
         delivered: false,
     }
 }
 
-async fn upload_archive(
+async fn store_archive(
     contexts: &Contexts,
-    session: &Session,
-    files: SandboxFiles,
     mount: &Mount,
+    held: &Holdings,
+    found: (&[Found], &Arc<Blob>),
+    gone: &[String],
 ) -> Result<(), String> {
-    let name = archive_name(mount);
-    let (blob, pack) = contexts.blobs.create().map_err(|error| error.to_string())?;
-    let (directory, policy) = (mount.place.clone(), mount.policy.clone());
-    let (length, tag) = transfer::pack(files, &session.files, directory, policy, name.clone(), pack).await?;
-    let now = contexts.clock.now();
-    let object = Object {
-        id: contexts.object_id(),
-        kind: Kind::Archive { bytes: Slice { blob, offset: 0, length }, tag },
-        size: length,
-        mode: None,
-        modified: None,
-        mark: None,
-        created_at: now,
-        stored_at: now,
-        delivered: false,
-    };
-    contexts
-        .with_objects(&mount.context_id, |objects| {
-            // The archive holds what single files of an earlier upload held.
-            objects.retain(&mount.stored, |relative, _| relative == name || mount.policy.pick(relative) != Pick::Take);
-            objects.put(&joined(&mount.stored, &name), object);
-        })
-        .ok_or_else(|| unknown(&mount.context_id))
-}
-
-/// `<last part of the directory>.tar`, in that directory.
-fn archive_name(mount: &Mount) -> String {
-    format!("{}.tar", mount.stored.rsplit('/').next().unwrap_or_default())
+    // Again as often as another session was faster.
+    loop {
+        let stored = contexts
+            .with_objects(&mount.context_id, |objects| objects.tree(&mount.stored))
+            .ok_or_else(|| unknown(&mount.context_id))?;
+        let Some(merge) = archive::Merge::of(mount, stored, held, found, gone)? else { return Ok(()) };
+        let (blob, into) = contexts.blobs.create().map_err(|error| error.to_string())?;
+        let writing = tokio::task::spawn_blocking(move || merge.write(into).map(|written| (merge, written)));
+        let written = writing.await.map_err(|error| error.to_string())?;
+        let (merge, (length, tag)) = written.map_err(|error| format!("the archive can't be written: {error}"))?;
+        let now = contexts.clock.now();
+        let object = Object {
+            id: contexts.object_id(),
+            kind: Kind::Archive { bytes: Slice { blob, offset: 0, length }, tag },
+            size: length,
+            mode: None,
+            modified: None,
+            created_at: now,
+            stored_at: now,
+            delivered: false,
+        };
+        let is_stored = contexts
+            .with_objects(&mount.context_id, |objects| merge.store(objects, mount, object))
+            .ok_or_else(|| unknown(&mount.context_id))?;
+        if is_stored {
+            return Ok(());
+        }
+    }
 }
 
 /// From the context to the session.
@@ -385,37 +374,30 @@ async fn download(contexts: &Contexts, session: &Session, mount: &Mount, only: &
     let stored = contexts
         .with_objects(&mount.context_id, |objects| objects.tree(&mount.stored))
         .ok_or_else(|| unknown(&mount.context_id))?;
-    let paths: Vec<String> = stored.iter().map(|(relative, _)| relative.clone()).collect();
-    let (archives, files): (Vec<_>, Vec<_>) =
-        stored.into_iter().partition(|(_, object)| matches!(object.kind, Kind::Archive { .. }));
+    let (archives, files): (Vec<_>, Vec<_>) = stored.into_iter().partition(|(_, object)| object.kind.is_archive());
+    let wanted = |relative: &str| mount.policy.pick(relative) == Pick::Take && is_at(relative, only);
+    let files = files.into_iter().filter(|(relative, _)| wanted(relative));
+    let (zips, mut files): (Vec<_>, Vec<_>) =
+        files.partition(|(relative, object)| mount.policy.extract && is_given_zip(relative, object));
+    // First what came through URLs: sessions may have changed and stored what was in it.
+    for (relative, object) in zips {
+        let is_zip = unzip(session, mount, &relative, &object).await?;
+        if !is_zip || !mount.policy.delete_source {
+            files.push((relative, object));
+        }
+    }
     for (relative, object) in archives {
         if mount.policy.extract {
             extract(session, mount, &relative, &object).await?;
         }
         if !mount.policy.extract || !mount.policy.delete_source {
-            place(session, &mount.place, vec![(relative, object)]).await?;
-        }
-    }
-    let wanted = |relative: &str| mount.policy.pick(relative) == Pick::Take && is_at(relative, only);
-    let files = files.into_iter().filter(|(relative, _)| wanted(relative));
-    let (zips, mut files): (Vec<_>, Vec<_>) =
-        files.partition(|(relative, object)| mount.policy.extract && is_given_zip(relative, object));
-    let mut unpacked = HashSet::new();
-    for (relative, object) in zips {
-        let is_zip = unzip(session, mount, &relative, &object).await?;
-        if is_zip && mount.policy.delete_source {
-            unpacked.insert(relative);
-        } else {
             files.push((relative, object));
         }
     }
-    place(session, &mount.place, files).await?;
-    if only.is_empty() {
-        // What the session was spared is not what the session has deleted.
-        let paths = paths.into_iter().filter(|path| !unpacked.contains(path));
-        session.contexts.lock_seen().entry(mount.place.clone()).or_default().extend(paths);
-    }
-    Ok(())
+    let mut looks = Looks::new();
+    let outcome = place(session, &mount.place, files, &mut looks).await;
+    session.contexts.hold(mount, |held| held.stored(looks));
+    outcome
 }
 
 /// Whether an object is a ZIP file that came through a URL; what a session has stored comes back as it was.
@@ -435,21 +417,43 @@ async fn unzip(session: &Session, mount: &Mount, relative: &str, object: &Object
         false => relative.get(..relative.len().saturating_sub(".zip".len())).unwrap_or_default(),
     };
     let files = session_files(session).await?;
-    transfer::unzip(files, &session.files, joined(&mount.place, directory), archive).await
+    let (looks, outcome) = transfer::unzip(files, &session.files, joined(&mount.place, directory), archive).await;
+    let from_mount = |relative: String| if directory.is_empty() { relative } else { joined(directory, &relative) };
+    let looks = looks.into_iter().map(|(relative, look)| (from_mount(relative), look));
+    session.contexts.hold(mount, |held| held.unpacked(looks.collect()));
+    outcome
 }
 
 async fn extract(session: &Session, mount: &Mount, relative: &str, object: &Object) -> Result<(), String> {
-    let Kind::Archive { bytes, .. } = &object.kind else { return Ok(()) };
+    let Kind::Archive { bytes, tag } = &object.kind else { return Ok(()) };
     let file = Arc::new(bytes.blob.open().map_err(|error| error.to_string())?);
     let archive =
         item(relative.to_owned(), object, Some(ItemKind::File { file, offset: bytes.offset, length: bytes.length }));
     let Some(archive) = archive else { return Ok(()) };
     let files = session_files(session).await?;
-    transfer::unpack(files, &session.files, mount.place.clone(), mount.policy.clone(), archive).await
+    let (looks, outcome) =
+        transfer::unpack(files, &session.files, mount.place.clone(), mount.policy.clone(), archive).await;
+    session.contexts.hold(mount, |held| {
+        if mount.policy.archive {
+            held.stored(looks)
+        } else {
+            held.unpacked(looks)
+        }
+        // Only if all of it was unpacked.
+        if outcome.is_ok() && mount.policy.only.is_empty() {
+            held.spared(relative.to_owned(), tag);
+        }
+    });
+    outcome
 }
 
-/// Puts objects into a session, a few blobs at a time.
-async fn place(session: &Session, directory: &str, objects: Vec<(String, Object)>) -> Result<(), String> {
+/// Puts objects into a session, a few blobs at a time, and notes how they look there.
+async fn place(
+    session: &Session,
+    directory: &str,
+    objects: Vec<(String, Object)>,
+    looks: &mut Looks,
+) -> Result<(), String> {
     let mut objects = objects.into_iter().peekable();
     while objects.peek().is_some() {
         let mut open: HashMap<usize, Arc<File>> = HashMap::new();
@@ -464,7 +468,9 @@ async fn place(session: &Session, directory: &str, objects: Vec<(String, Object)
             items.extend(item(relative, &object, bytes));
         }
         let files = session_files(session).await?;
-        transfer::place(files, &session.files, directory.to_owned(), items).await?;
+        let (placed, outcome) = transfer::place(files, &session.files, directory.to_owned(), items).await;
+        looks.extend(placed);
+        outcome?;
     }
     Ok(())
 }
@@ -517,7 +523,6 @@ async fn offer(contexts: &Contexts, session: &Session, context_id: &str, directo
                     size: file.size_bytes,
                     mode: Some(file.mode),
                     modified: Some(file.modified),
-                    mark: None,
                     created_at: now,
                     stored_at: now,
                     delivered: true,
@@ -537,7 +542,7 @@ async fn deliver(contexts: &Contexts, session: &Session, context_id: &str, direc
         .filter(|(_, object)| !object.delivered)
         .collect();
     let paths: Vec<String> = waiting.iter().map(|(relative, _)| joined(directory, relative)).collect();
-    place(session, directory, waiting).await?;
+    place(session, directory, waiting, &mut Looks::new()).await?;
     contexts
         .with_objects(context_id, |objects| paths.iter().for_each(|path| objects.mark_delivered(path)))
         .ok_or_else(|| unknown(context_id))
@@ -575,7 +580,7 @@ async fn session_files(session: &Session) -> Result<SandboxFiles, String> {
 }
 
 /// The whole of it for an empty path.
-fn is_at(relative: &str, only: &str) -> bool {
+pub(super) fn is_at(relative: &str, only: &str) -> bool {
     only.is_empty() || relative == only || below(relative, only).is_some()
 }
 

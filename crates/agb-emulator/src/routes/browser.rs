@@ -41,7 +41,9 @@ pub(super) async fn link(service: &Service, session: &Session) -> Result<Answer,
 pub(super) fn refusal(reason: NoBrowser) -> Answer {
     match &reason {
         NoBrowser::Missing(_) => Answer::not_here(reason.to_string()),
-        NoBrowser::Stopped => Answer::failure(StatusCode::BAD_REQUEST, "InvalidAction.NotFound", reason.to_string()),
+        NoBrowser::Stopped | NoBrowser::Ended => {
+            Answer::failure(StatusCode::BAD_REQUEST, "InvalidAction.NotFound", reason.to_string())
+        }
         NoBrowser::Failed(_) => {
             Answer::failure(StatusCode::INTERNAL_SERVER_ERROR, "BrowserNotStarted", reason.to_string())
         }

@@ -52,7 +52,6 @@ pub(crate) async fn put(
         kind: Kind::File { bytes, tag: tag.clone() },
         mode: None,
         modified: None,
-        mark: None,
         created_at: now,
         stored_at: now,
         delivered: false,

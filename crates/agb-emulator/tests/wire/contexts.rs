@@ -245,6 +245,256 @@ async fn a_session_deletes_what_it_saw_and_not_what_another_has_stored_meanwhile
 }
 
 #[tokio::test]
+async fn a_session_stores_only_what_it_has_changed_whatever_another_has_stored_meanwhile() {
+    in_both_modes(async |peer: Peer| {
+        for mode in ["File", "Archive"] {
+            let id = context(&peer, mode).await;
+            // With plain isolation two sessions can't mount at one path.
+            let (path, elsewhere) = (place("stored"), place("copy"));
+            let policy = json!({"uploadPolicy": {"uploadMode": mode}, "mappingPolicy": {"path": path}});
+            let first = session_with(&peer, &[mount(&id, &path, &policy)]).await;
+            let make =
+                "mkdir d && echo old > x && echo old > y && echo old > touched && echo old > gone && ln -s x link";
+            run(&peer, &first, &format!("cd {path} && {make}")).await;
+            release(&peer, &first).await;
+
+            let one = session_with(&peer, &[mount(&id, &path, &policy)]).await;
+            let other = session_with(&peer, &[mount(&id, &elsewhere, &policy)]).await;
+            let change =
+                "echo new > x && echo newer > y && echo new > touched && rm -r gone d && ln -sfn y link && echo b > b";
+            run(&peer, &other, &format!("cd {elsewhere} && {change}")).await;
+            release(&peer, &other).await;
+            // New facts of the same content are no change.
+            run(&peer, &one, &format!("cd {path} && echo mine > y && echo a > a && ln touched z && rm z")).await;
+            release(&peer, &one).await;
+
+            let last = session_with(&peer, &[mount(&id, &path, &policy)]).await;
+            let seen =
+                run(&peer, &last, &format!("cd {path} && head a b touched x y && readlink link && ls | xargs")).await;
+            let files = "==> a <==\na\n\n==> b <==\nb\n\n==> touched <==\nnew\n\n==> x <==\nnew\n\n==> y <==\nmine\n";
+            assert_eq!(seen, format!("{files}y\na b link touched x y\n"), "{mode}");
+            release(&peer, &last).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_brought_before_a_download_failed_is_not_stored_as_the_sessions_own() {
+    let peer = Peer::start().await;
+    let (id, http) = (context(&peer, "a").await, http());
+    let path = place("half");
+    let put = async |file: &str, content: &'static str| {
+        let url = url(&peer, "Upload", &id, &format!("{path}/{file}")).await;
+        http.put(&url).body(content).send().await.unwrap();
+    };
+    // No directory has a file and other files under the same name.
+    for file in ["a", "b", "b/c"] {
+        put(file, "old").await;
+    }
+    let session = session_with(&peer, &[mount(&id, &path, &json!({}))]).await;
+    assert_eq!(items(&peer, &session, "").await[0]["status"], "Failed");
+    assert_eq!(run(&peer, &session, &format!("cd {path} && cat a && rm b && echo > own")).await, "old");
+    put("a", "new").await;
+    release(&peer, &session).await;
+    let get = url(&peer, "Download", &id, &format!("{path}/a")).await;
+    assert_eq!(http.get(&get).send().await.unwrap().text().await.unwrap(), "new");
+    assert_eq!(files(&peer, &id, &path).await, ["a", "b", "own"]);
+    assert_eq!(files(&peer, &id, &format!("{path}/b")).await, ["c"]);
+}
+
+#[tokio::test]
+async fn a_deletion_counts_once_and_not_against_what_is_stored_later() {
+    let peer = Peer::start().await;
+    for mode in ["File", "Archive"] {
+        let id = context(&peer, mode).await;
+        let (path, elsewhere) = (place("once"), place("again"));
+        let policy = json!({"uploadPolicy": {"uploadMode": mode}, "mappingPolicy": {"path": path}});
+        let one = session_with(&peer, &[mount(&id, &path, &policy)]).await;
+        run(&peer, &one, &format!("cd {path} && echo 1 > x && echo 1 > y")).await;
+        sync(&peer, &one, "").await;
+        run(&peer, &one, &format!("rm {path}/x")).await;
+        sync(&peer, &one, "").await;
+        let other = session_with(&peer, &[mount(&id, &elsewhere, &policy)]).await;
+        assert_eq!(run(&peer, &other, &format!("ls {elsewhere}")).await, "y\n", "{mode}");
+        run(&peer, &other, &format!("echo 2 > {elsewhere}/x")).await;
+        release(&peer, &other).await;
+        release(&peer, &one).await;
+        let last = session_with(&peer, &[mount(&id, &path, &policy)]).await;
+        assert_eq!(run(&peer, &last, &format!("cd {path} && cat x y")).await, "2\n1\n", "{mode}");
+        release(&peer, &last).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lifecycle_counts_from_when_something_was_last_written_and_not_from_the_last_mount() {
+    let peer = Peer::start().await;
+    for mode in ["File", "Archive"] {
+        let id = context(&peer, mode).await;
+        let path = place("life");
+        let day = json!({"uploadPolicy": {"uploadMode": mode}, "recyclePolicy": {"lifecycle": "Lifecycle_1Day"}});
+        let session = session_with(&peer, &[mount(&id, &path, &day)]).await;
+        run(&peer, &session, &format!("cd {path} && mkdir d && touch x d/y && ln -s x link")).await;
+        release(&peer, &session).await;
+        peer.advance(72_000).await;
+        let session = session_with(&peer, &[mount(&id, &path, &day)]).await;
+        assert_eq!(run(&peer, &session, &format!("ls {path}")).await, "d\nlink\nx\n");
+        if mode == "File" {
+            run(&peer, &session, &format!("echo 2 > {path}/d/y")).await;
+        }
+        release(&peer, &session).await;
+        peer.advance(72_000).await;
+        let left = if mode == "File" { vec!["d"] } else { vec![] };
+        assert_eq!(files(&peer, &id, &path).await, left, "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn an_archive_keeps_what_the_session_was_not_given() {
+    in_both_modes(async |peer: Peer| {
+        let id = context(&peer, "a").await;
+        let path = place("whole");
+        let name = path.trim_start_matches("/tmp/").to_owned() + ".tar";
+        let policy = |more: Value| {
+            let mut policy = json!({"uploadPolicy": {"uploadMode": "Archive"}});
+            policy.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            policy
+        };
+        let works = async |more: Value, command: &str| {
+            let session = session_with(&peer, &[mount(&id, &path, &policy(more))]).await;
+            let seen = run(&peer, &session, &format!("cd {path} && {command}")).await;
+            let items = sync(&peer, &session, "").await;
+            assert!(items.iter().all(|item| item["status"] == "Success"), "{items:?}");
+            release(&peer, &session).await;
+            seen
+        };
+        let list = "find . -type f | sort | xargs";
+        let long = "n".repeat(120);
+        works(json!({}), &format!("mkdir -p a b && echo 1 > a/x && echo 1 > b/y && echo 1 > b/{long}")).await;
+
+        let packed = json!({"extractPolicy": {"extract": false}});
+        assert_eq!(works(packed, "ls && echo 2 > c").await, format!("{name}\n"));
+        assert_eq!(
+            works(json!({"downloadPolicy": {"autoDownload": false}}), &format!("{list} && echo 3 > d")).await,
+            "\n"
+        );
+        let narrow = json!({"bwList": {"whiteLists": [{"path": "/a"}]}});
+        assert_eq!(works(narrow, &format!("{list} && echo 4 > a/z && rm a/x && echo 4 > e")).await, "./a/x\n");
+        let keeping = json!({"deletePolicy": {"syncLocalFile": false}});
+        let all = format!("./a/z ./b/{long} ./b/y ./c ./d\n");
+        assert_eq!(works(keeping, &format!("{list} && rm -r b && echo 5 > a/z")).await, all);
+        assert_eq!(works(json!({}), &format!("{list} && cat a/z && rm b/{long} && rm a/z")).await, format!("{all}5\n"));
+        assert_eq!(works(json!({}), list).await, "./b/y ./c ./d\n");
+        assert_eq!(files(&peer, &id, &path).await.join(" "), name);
+
+        // Given as it is, it is a file that can be deleted, but not be changed: the next archive would take its place.
+        let session =
+            session_with(&peer, &[mount(&id, &path, &policy(json!({"extractPolicy": {"extract": false}})))]).await;
+        run(&peer, &session, &format!("cd {path} && echo >> {name}")).await;
+        let items = sync(&peer, &session, "").await;
+        let upload = items.iter().find(|item| item["taskType"] == "upload").unwrap();
+        assert!(upload["errorMessage"].as_str().unwrap().contains("was changed in the session"), "{upload}");
+        release(&peer, &session).await;
+        works(json!({"extractPolicy": {"extract": false}}), &format!("rm {name} && echo 6 > f")).await;
+        assert_eq!(works(json!({}), list).await, "./f\n");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_archive_takes_in_files_that_were_there_and_leaves_those_that_came_meanwhile() {
+    in_both_modes(async |peer: Peer| {
+        let (id, http) = (context(&peer, "a").await, http());
+        let path = place("single");
+        let name = path.trim_start_matches("/tmp/").to_owned() + ".tar";
+        let put = async |file: &str, content: &'static str| {
+            let url = url(&peer, "Upload", &id, &format!("{path}/{file}")).await;
+            http.put(&url).body(content).send().await.unwrap();
+        };
+        let archive = json!({"uploadPolicy": {"uploadMode": "Archive"}});
+        put("before", "1").await;
+        put("again", "1").await;
+        let session = session_with(&peer, &[mount(&id, &path, &archive)]).await;
+        run(&peer, &session, &format!("cd {path} && cat before again && echo > own")).await;
+        put("again", "2").await;
+        put("late", "2").await;
+        release(&peer, &session).await;
+        assert_eq!(files(&peer, &id, &path).await, [name.as_str(), "late"]);
+
+        let session = session_with(&peer, &[mount(&id, &path, &archive)]).await;
+        assert_eq!(run(&peer, &session, &format!("cd {path} && cat again before late && ls own")).await, "212own\n");
+        release(&peer, &session).await;
+
+        // A file of that name was not made by the mode, and what it holds was not unpacked.
+        let other = context(&peer, "b").await;
+        let url = url(&peer, "Upload", &other, &format!("{path}/{name}")).await;
+        http.put(&url).body("given").send().await.unwrap();
+        let session = session_with(&peer, &[mount(&other, &path, &archive)]).await;
+        run(&peer, &session, &format!("echo > {path}/own")).await;
+        let items = sync(&peer, &session, "").await;
+        let upload = items.iter().find(|item| item["taskType"] == "upload").unwrap();
+        assert!(upload["errorMessage"].as_str().unwrap().contains(&name), "{upload}");
+        release(&peer, &session).await;
+        let url = crate::contexts::url(&peer, "Download", &other, &format!("{path}/{name}")).await;
+        assert_eq!(http.get(&url).send().await.unwrap().text().await.unwrap(), "given");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mode_that_follows_another_loses_nothing() {
+    let peer = Peer::start().await;
+    let id = context(&peer, "a").await;
+    let path = place("modes");
+    let works = async |policy: Value, command: &str| {
+        let session = session_with(&peer, &[mount(&id, &path, &policy)]).await;
+        let seen = run(&peer, &session, &format!("cd {path} && {command}")).await;
+        release(&peer, &session).await;
+        seen
+    };
+    let archive = json!({"uploadPolicy": {"uploadMode": "Archive"}});
+    let listed = "ls | xargs";
+    works(archive.clone(), "touch a b c").await;
+    let without_b = json!({"bwList": {"whiteLists": [{"path": "", "excludePaths": ["/b"]}]}});
+    assert_eq!(works(without_b, &format!("{listed} && touch d")).await, "a c\n");
+    assert_eq!(works(json!({"extractPolicy": {"extract": false}}), "touch e").await, "");
+    assert_eq!(works(json!({}), &format!("{listed} && rm a")).await, "a b c d e\n");
+    assert_eq!(files(&peer, &id, &path).await, ["b", "c", "d", "e"]);
+    assert_eq!(works(archive.clone(), &format!("{listed} && touch f && rm b")).await, "b c d e\n");
+    assert_eq!(files(&peer, &id, &path).await.len(), 1);
+    assert_eq!(works(archive, listed).await, "c d e f\n");
+}
+
+#[tokio::test]
+async fn what_was_unpacked_and_changed_stays_changed() {
+    let peer = Peer::start().await;
+    for mode in ["File", "Archive"] {
+        let (id, http) = (context(&peer, mode).await, http());
+        let (path, elsewhere) = (place("given"), place("given"));
+        let policy = json!({"uploadPolicy": {"uploadMode": mode}, "mappingPolicy": {"path": path}});
+        let session = session_with(&peer, &[mount(&id, &elsewhere, &json!({}))]).await;
+        let make = "import zipfile as z; f = z.ZipFile('g.zip', 'w'); f.writestr('x', 'zip'); f.writestr('y', 'zip')";
+        run(&peer, &session, &format!("cd {elsewhere} && python3 -c \"{make}; f.close()\"")).await;
+        release(&peer, &session).await;
+        let get = url(&peer, "Download", &id, &format!("{elsewhere}/g.zip")).await;
+        let content = http.get(&get).send().await.unwrap().bytes().await.unwrap();
+        let put = url(&peer, "Upload", &id, &format!("{path}/g.zip")).await;
+        http.put(&put).body(content).send().await.unwrap();
+
+        let one = session_with(&peer, &[mount(&id, &path, &policy)]).await;
+        let other = session_with(&peer, &[mount(&id, &elsewhere, &policy)]).await;
+        run(&peer, &other, &format!("printf new > {elsewhere}/g/x")).await;
+        release(&peer, &other).await;
+        release(&peer, &one).await;
+        for _ in 0..2 {
+            let last = session_with(&peer, &[mount(&id, &path, &policy)]).await;
+            assert_eq!(run(&peer, &last, &format!("cd {path} && cat g/x g/y && ls")).await, "newzipg\n", "{mode}");
+            release(&peer, &last).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_archive_is_one_object_that_can_be_fetched_and_is_unpacked_at_the_next_mount() {
     in_both_modes(async |peer: Peer| {
         let id = context(&peer, "a").await;
@@ -301,8 +551,9 @@ async fn a_zip_file_that_was_put_there_is_unpacked_and_one_that_a_session_has_st
         assert_eq!(files(&peer, &id, &format!("{path}/sub")).await, ["given.ZIP"]);
         assert_eq!(listed(json!({"extractToCurrentFolder": true})).await, "own.zip sub/d/x");
         assert_eq!(listed(json!({"deleteSrcFile": false})).await, "own.zip sub/given.ZIP sub/given/d/x");
-        // From here on it is the session's own.
         assert_eq!(listed(json!({"extract": false})).await, "own.zip sub/given.ZIP");
+        // A session that was given the file and has not changed it has not stored it.
+        assert_eq!(listed(json!({})).await, "own.zip sub/given/d/x");
     })
     .await;
 }

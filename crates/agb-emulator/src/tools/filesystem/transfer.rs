@@ -39,7 +39,18 @@ const PIECE_BYTES: usize = 1024 * 1024;
 /// Rights of a file that came with none.
 const FILE_MODE: u32 = 0o644;
 
-/// What a file looks like; as long as it looks the same, its bytes are taken for the same.
+/// What something in a session looks like, to tell later whether it was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Look {
+    File { mark: Mark, mode: u32, tag: String },
+    Directory,
+    Link(String),
+}
+
+/// Looks by the paths from a directory.
+pub(crate) type Looks = HashMap<String, Look>;
+
+/// As long as a file's mark is the same, its bytes are taken for the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
     place: (u64, u64),
@@ -59,6 +70,22 @@ impl Mark {
     }
 }
 
+impl Look {
+    fn of_file(facts: &Facts, tag: String) -> Self {
+        Self::File { mark: Mark::of(facts), mode: facts.permissions, tag }
+    }
+
+    /// Whether it was not changed since it looked like `before`. A new link to a file, say, changes only its mark.
+    pub(crate) fn is_still(&self, before: &Self) -> bool {
+        match (self, before) {
+            (Self::File { mark, mode, tag }, Self::File { mark: old, mode: old_mode, tag: old_tag }) => {
+                (mark.modified, mode, tag) == (old.modified, old_mode, old_tag)
+            }
+            _ => self == before,
+        }
+    }
+}
+
 /// Something found below a directory of a session.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -66,6 +93,7 @@ pub(crate) struct Found {
     pub(crate) relative: String,
     pub(crate) mode: u32,
     pub(crate) modified: Time,
+    pub(crate) look: Look,
     pub(crate) what: FoundKind,
 }
 
@@ -76,12 +104,11 @@ pub(crate) enum FoundKind {
         offset: u64,
         length: u64,
         tag: String,
-        mark: Mark,
     },
-    /// A file that looks as it did.
-    Unchanged,
     Directory,
     Link(String),
+    /// Any of them that is still what it was.
+    Unchanged,
 }
 
 /// A file that a directory holds, without its bytes.
@@ -140,13 +167,13 @@ pub(crate) async fn make(files: SandboxFiles, session: &SessionFiles, directory:
     work_on(files, session, &LIMITS, work).await.map_err(|error| error.text)
 }
 
-/// Everything below a directory that the policy picks; the bytes of files that don't look as in `known` go to `pack`.
+/// Everything below a directory that the policy picks; the bytes of files that are not what is `known` go to `pack`.
 pub(crate) async fn collect(
     files: SandboxFiles,
     session: &SessionFiles,
     directory: String,
     policy: Policy,
-    known: HashMap<String, Mark>,
+    known: Looks,
     mut pack: File,
 ) -> Result<Vec<Found>, String> {
     let work = move |context: &Context| {
@@ -163,60 +190,26 @@ pub(crate) async fn collect(
                 Pick::Take => {}
             }
             let Some((facts, source)) = open_visited(visit, &path)? else { return Ok(Then::Pass) };
-            let what = match source {
-                Source::Directory => FoundKind::Directory,
-                Source::Link(target) => FoundKind::Link(target),
-                Source::File(_) if known.get(&relative) == Some(&Mark::of(&facts)) => FoundKind::Unchanged,
-                Source::File(file) => {
+            let before = known.get(&relative);
+            let (look, what) = match (source, before) {
+                (Source::Directory, _) => (Look::Directory, FoundKind::Directory),
+                (Source::Link(target), _) => (Look::Link(target.clone()), FoundKind::Link(target)),
+                (Source::File(_), Some(look @ Look::File { mark, .. })) if *mark == Mark::of(&facts) => {
+                    (look.clone(), FoundKind::Unchanged)
+                }
+                (Source::File(file), _) => {
                     let tagger = copy(File::from(file), &mut pack, context.deadline, &path)?;
                     let start = offset;
                     offset += tagger.length();
-                    FoundKind::File {
-                        offset: start,
-                        length: tagger.length(),
-                        tag: tagger.tag(),
-                        mark: Mark::of(&facts),
-                    }
+                    let file = FoundKind::File { offset: start, length: tagger.length(), tag: tagger.tag() };
+                    (Look::of_file(&facts, tagger.tag()), file)
                 }
             };
-            found.push(Found { relative, mode: facts.permissions, modified: facts.modified, what });
+            let what = if before.is_some_and(|before| look.is_still(before)) { FoundKind::Unchanged } else { what };
+            found.push(Found { relative, mode: facts.permissions, modified: facts.modified, look, what });
             Ok(Then::Descend)
         })?;
         Ok(found)
-    };
-    work_on(files, session, &LIMITS, work).await.map_err(|error| error.text)
-}
-
-/// Packs everything below a directory that the policy picks into one tar file, except the entry `leave_out` at its
-/// top; answers its length and tag.
-pub(crate) async fn pack(
-    files: SandboxFiles,
-    session: &SessionFiles,
-    directory: String,
-    policy: Policy,
-    leave_out: String,
-    into: File,
-) -> Result<(u64, String), String> {
-    let work = move |context: &Context| {
-        let root = context.view.path(&directory)?;
-        let handle = context.view.open_directory(&root)?;
-        let mut archive = tar::Builder::new(Tagged { into, tagger: Tagger::default() });
-        tree::each(handle.as_fd(), context.deadline, &mut |visit| {
-            let path = root.join(visit.relative);
-            let relative = text_of(visit.relative)?;
-            match policy.pick(&relative) {
-                Pick::Leave => return Ok(Then::Pass),
-                Pick::LookBelow => return Ok(Then::Descend),
-                Pick::Take if relative == leave_out => return Ok(Then::Pass),
-                Pick::Take => {}
-            }
-            let Some((facts, source)) = open_visited(visit, &path)? else { return Ok(Then::Pass) };
-            append(&mut archive, visit.relative, &facts, source, context.deadline)
-                .map_err(|error| FileError::new(format!("{}: {error}", shown(&path))))?;
-            Ok(Then::Descend)
-        })?;
-        let Tagged { tagger, .. } = archive.into_inner().map_err(|error| FileError::new(error.to_string()))?;
-        Ok((tagger.length(), tagger.tag()))
     };
     work_on(files, session, &LIMITS, work).await.map_err(|error| error.text)
 }
@@ -274,36 +267,37 @@ pub(crate) async fn place(
     session: &SessionFiles,
     directory: String,
     items: Vec<Item>,
-) -> Result<(), String> {
-    let work = move |context: &Context| {
+) -> (Looks, Result<(), String>) {
+    let work = move |context: &Context, looks: &mut Looks| {
         let root = context.view.path(&directory)?;
         make_directories(context, root.clone())?;
         for item in items {
             context.deadline.check()?;
             let path = root.join(&item.relative);
-            match item.what {
-                ItemKind::Directory => make_directories(context, path)?,
-                ItemKind::Link(target) => place_link(context, &path, &target)?,
+            let look = match item.what {
+                ItemKind::Directory => place_directory(context, path)?,
+                ItemKind::Link(target) => place_link(context, &path, target)?,
                 ItemKind::File { file, offset, length } => {
                     let mut bytes = SliceReader { file, offset, left: length };
-                    place_file(context, &path, &mut bytes, length, item.mode, item.modified)?;
+                    place_file(context, &path, &mut bytes, length, item.mode, item.modified)?
                 }
-            }
+            };
+            looks.insert(item.relative, look);
         }
         Ok(())
     };
-    work_on(files, session, &LIMITS, work).await.map_err(|error| error.text)
+    put_down(files, session, work).await
 }
 
-/// Puts what a tar file of [`pack`] holds below a directory, as far as the policy picks it.
+/// Puts what the tar file of an archive holds below a directory, as far as the policy picks it.
 pub(crate) async fn unpack(
     files: SandboxFiles,
     session: &SessionFiles,
     directory: String,
     policy: Policy,
     archive: Item,
-) -> Result<(), String> {
-    let work = move |context: &Context| {
+) -> (Looks, Result<(), String>) {
+    let work = move |context: &Context, looks: &mut Looks| {
         let ItemKind::File { file, offset, length } = archive.what else { return Ok(()) };
         let root = context.view.path(&directory)?;
         make_directories(context, root.clone())?;
@@ -312,30 +306,31 @@ pub(crate) async fn unpack(
         for entry in reader.entries().map_err(broken)? {
             context.deadline.check()?;
             let mut entry = entry.map_err(broken)?;
-            let relative = entry.path().map_err(broken)?.into_owned();
-            let relative = relative.strip_prefix("./").unwrap_or(&relative).to_owned();
-            if !is_inside(&relative) || policy.pick(&text_of(&relative)?) != Pick::Take {
+            let relative = plain_path(&entry.path().map_err(broken)?);
+            let Some(relative) = relative else { continue };
+            let path = root.join(&relative);
+            let relative = text_of(&relative)?;
+            if policy.pick(&relative) != Pick::Take {
                 continue;
             }
-            let path = root.join(&relative);
             let header = entry.header();
             let (kind, size) = (header.entry_type(), entry.size());
             let mode = header.mode().ok();
             let modified = header.mtime().ok().and_then(|seconds| i64::try_from(seconds).ok()).map(|time| (time, 0));
-            match kind {
-                tar::EntryType::Directory => make_directories(context, path)?,
-                tar::EntryType::Symlink => {
-                    if let Some(target) = entry.link_name().map_err(broken)? {
-                        place_link(context, &path, &text_of(&target)?)?;
-                    }
-                }
+            let look = match kind {
+                tar::EntryType::Directory => place_directory(context, path)?,
+                tar::EntryType::Symlink => match entry.link_name().map_err(broken)? {
+                    Some(target) => place_link(context, &path, text_of(&target)?)?,
+                    None => continue,
+                },
                 tar::EntryType::Regular => place_file(context, &path, &mut entry, size, mode, modified)?,
-                _ => {}
-            }
+                _ => continue,
+            };
+            looks.insert(relative, look);
         }
         Ok(())
     };
-    work_on(files, session, &LIMITS, work).await.map_err(|error| error.text)
+    put_down(files, session, work).await
 }
 
 /// Puts what a ZIP file holds below a directory of a session; `false`, and nothing is done: it is none.
@@ -344,8 +339,8 @@ pub(crate) async fn unzip(
     session: &SessionFiles,
     directory: String,
     archive: Item,
-) -> Result<bool, String> {
-    let work = move |context: &Context| {
+) -> (Looks, Result<bool, String>) {
+    let work = move |context: &Context, looks: &mut Looks| {
         let ItemKind::File { file, offset, length } = archive.what else { return Ok(false) };
         let broken = |error: io::Error| FileError::new(format!("{} can't be unpacked: {error}", archive.relative));
         let part = zip::Part { file, offset, length };
@@ -354,22 +349,42 @@ pub(crate) async fn unzip(
         make_directories(context, root.clone())?;
         for entry in entries {
             context.deadline.check()?;
-            if !is_inside(Path::new(&entry.name)) {
-                continue;
-            }
-            let path = root.join(&entry.name);
-            match entry.kind {
-                zip::Kind::Directory => make_directories(context, path)?,
+            let Some(relative) = plain_path(Path::new(&entry.name)) else { continue };
+            let path = root.join(&relative);
+            let look = match entry.kind {
+                zip::Kind::Directory => place_directory(context, path)?,
                 zip::Kind::File { mode } => {
                     let mut bytes = zip::content(&part, &entry).map_err(broken)?;
-                    place_file(context, &path, &mut bytes, entry.length, mode, None)?;
+                    place_file(context, &path, &mut bytes, entry.length, mode, None)?
                 }
-                zip::Kind::Other => {}
-            }
+                zip::Kind::Other => continue,
+            };
+            looks.insert(text_of(&relative)?, look);
         }
         Ok(true)
     };
-    work_on(files, session, &LIMITS, work).await.map_err(|error| error.text)
+    put_down(files, session, work).await
+}
+
+/// Does work that puts things into a session, and tells how they look there: also those that it had put before it failed.
+async fn put_down<T: Send + 'static>(
+    files: SandboxFiles,
+    session: &SessionFiles,
+    work: impl FnOnce(&Context, &mut Looks) -> Result<T, FileError> + Send + 'static,
+) -> (Looks, Result<T, String>) {
+    let work = move |context: &Context| {
+        let mut looks = Looks::new();
+        let outcome = work(context, &mut looks).map_err(|error| error.text);
+        Ok((looks, outcome))
+    };
+    let done = work_on(files, session, &LIMITS, work).await;
+    done.unwrap_or_else(|error| (Looks::new(), Err(error.text)))
+}
+
+/// The path that an archive gives, without dots and a slash at its end; `None` for one that leads elsewhere.
+pub(crate) fn plain_path(given: &Path) -> Option<PathBuf> {
+    let given = given.strip_prefix("./").unwrap_or(given);
+    is_inside(given).then(|| given.components().collect())
 }
 
 fn is_inside(relative: &Path) -> bool {
@@ -438,35 +453,9 @@ fn copy(mut from: impl Read, into: &mut impl Write, deadline: Deadline, path: &P
     }
 }
 
-fn append(
-    archive: &mut tar::Builder<Tagged>,
-    relative: &Path,
-    facts: &Facts,
-    source: Source,
-    deadline: Deadline,
-) -> io::Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(facts.permissions);
-    header.set_mtime(u64::try_from(facts.modified.0).unwrap_or(0));
-    header.set_size(0);
-    match source {
-        Source::Directory => {
-            header.set_entry_type(tar::EntryType::Directory);
-            // With the slash at its end that tar gives directories.
-            archive.append_data(&mut header, relative.join(""), io::empty())
-        }
-        Source::Link(target) => {
-            header.set_entry_type(tar::EntryType::Symlink);
-            archive.append_link(&mut header, relative, target)
-        }
-        Source::File(file) => {
-            header.set_entry_type(tar::EntryType::Regular);
-            header.set_size(facts.size_bytes);
-            // A file that changes while it is read gives as many bytes as were announced.
-            let bytes = Timed { from: File::from(file).take(facts.size_bytes), left: facts.size_bytes, deadline };
-            archive.append_data(&mut header, relative, bytes)
-        }
-    }
+fn place_directory(context: &Context, path: PathBuf) -> Result<Look, FileError> {
+    make_directories(context, path)?;
+    Ok(Look::Directory)
 }
 
 fn place_file(
@@ -476,7 +465,7 @@ fn place_file(
     length: u64,
     mode: Option<u32>,
     modified: Option<Time>,
-) -> Result<(), FileError> {
+) -> Result<Look, FileError> {
     let entry = new_entry(context, path)?;
     let part = part_name();
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -493,16 +482,23 @@ fn place_file(
         if let Some(time) = modified {
             set_modified(&file, time).map_err(|errno| FileError::at(errno, path))?;
         }
-        move_into_place(context, &entry, &part, path)
+        let facts = || fstat(&file).map(|stat| Facts::new(&stat)).map_err(|errno| FileError::at(errno, path));
+        let before = facts()?;
+        move_into_place(context, &entry, &part, path)?;
+        // The move is no change; another one may have followed it.
+        let moved = facts().unwrap_or(before);
+        let is_same = Facts { status_changed: moved.status_changed, ..before } == moved;
+        Ok(Look::of_file(if is_same { &moved } else { &before }, tagger.tag()))
     };
     finish().inspect_err(|_| discard(&entry, &part))
 }
 
-fn place_link(context: &Context, path: &Path, target: &str) -> Result<(), FileError> {
+fn place_link(context: &Context, path: &Path, target: String) -> Result<Look, FileError> {
     let entry = new_entry(context, path)?;
     let part = part_name();
-    symlinkat(target, &entry.directory, &part).map_err(|errno| FileError::at(errno, path))?;
-    move_into_place(context, &entry, &part, path).inspect_err(|_| discard(&entry, &part))
+    symlinkat(&target, &entry.directory, &part).map_err(|errno| FileError::at(errno, path))?;
+    move_into_place(context, &entry, &part, path).inspect_err(|_| discard(&entry, &part))?;
+    Ok(Look::Link(target))
 }
 
 /// The entry of a path whose directory is made if it is missing.
@@ -538,10 +534,11 @@ fn set_modified(file: &File, (seconds, nanoseconds): Time) -> Result<(), Errno> 
 }
 
 /// Some bytes of a file that others read too.
-struct SliceReader {
-    file: Arc<File>,
-    offset: u64,
-    left: u64,
+#[derive(Debug)]
+pub(crate) struct SliceReader {
+    pub(crate) file: Arc<File>,
+    pub(crate) offset: u64,
+    pub(crate) left: u64,
 }
 
 impl Read for SliceReader {
@@ -551,44 +548,5 @@ impl Read for SliceReader {
         self.offset += count as u64;
         self.left -= count as u64;
         Ok(count)
-    }
-}
-
-/// Gives exactly `left` bytes, zeros where the file has become shorter; fails when the time is over.
-struct Timed {
-    from: io::Take<File>,
-    left: u64,
-    deadline: Deadline,
-}
-
-impl Read for Timed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.deadline.check().map_err(|error| io::Error::other(error.text))?;
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let buffer = buffer.get_mut(..most).unwrap_or_default();
-        let mut count = self.from.read(buffer)?;
-        if count == 0 {
-            buffer.fill(0);
-            count = most;
-        }
-        self.left -= count as u64;
-        Ok(count)
-    }
-}
-
-struct Tagged {
-    into: File,
-    tagger: Tagger,
-}
-
-impl Write for Tagged {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.into.write(bytes)?;
-        self.tagger.add(bytes.get(..count).unwrap_or_default());
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.into.flush()
     }
 }
