@@ -284,6 +284,11 @@ impl Session {
         self.watch()
     }
 
+    /// Has the keep-alive end when the longest time of that of `other` is over, whose place this session takes.
+    pub fn end_keep_alive_with(&self, other: &Self) {
+        self.inner.life.end_beating_with(&other.inner.life);
+    }
+
     /// Ends the keep-alive; nothing happens where there is none.
     pub fn stop_keep_alive(&self) {
         self.inner.life.stop_beating();

@@ -380,6 +380,17 @@ impl Life {
         state.last_listener += 1;
         let id = state.last_listener;
         state.listeners.push((id, listener));
+    /// Has the keep-alive end when that of `other`, whose place this session takes, would have, or has, after its longest
+    /// time.
+    pub(crate) fn end_beating_with(&self, other: &Self) {
+        let now = self.shared.clock.now();
+        let Some(end) = other.lock().beating.as_ref().map(Beating::end) else { return };
+        if let Some(beating) = &mut self.lock().beating {
+            beating.end_at(end, now);
+        }
+        self.changed();
+    }
+
         drop(state);
         self.changed();
         Subscription::new(self.downgrade(), id)

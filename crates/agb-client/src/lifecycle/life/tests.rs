@@ -406,6 +406,32 @@ fn a_listener_may_ask_the_session_that_it_hears_of() {
 
 #[test]
 fn a_call_that_was_refused_at_once_has_not_run_and_one_that_saw_others_end_or_the_cap_may_have() {
+#[test]
+fn the_own_limit_of_a_keep_alive_counts_on_for_the_session_that_takes_its_place() {
+    let clock = Clock::manual();
+    let make = || Life::of_new_session(clock.clone(), Some(MINUTE), clock.moment());
+    let options = KeepAliveOptions { max_duration: Some(100 * SECOND), ..Default::default() };
+    let lost = make();
+    lost.start_beating(options.clone()).unwrap();
+    clock.advance(90 * SECOND);
+    lost.gone();
+    let next = make();
+    next.start_beating(options.clone()).unwrap();
+    next.end_beating_with(&lost);
+    step(&next);
+    assert_eq!(next.beating().unwrap().stopped, None);
+    clock.advance(10 * SECOND);
+    step(&next);
+    assert_eq!(next.beating().unwrap().stopped, Some(StopReason::MaxDuration));
+    next.gone();
+
+    let last = make();
+    last.start_beating(options).unwrap();
+    last.end_beating_with(&next);
+    assert_eq!(begun(&last), None);
+    assert_eq!(last.beating().unwrap().stopped, Some(StopReason::MaxDuration));
+}
+
     let (clock, life) = new_session();
     let mark = life.mark();
     let call = life.begin();
