@@ -103,6 +103,8 @@ struct Shared {
 
 struct State {
     idle_timeout: Option<Duration>,
+    /// Has the program said so, and not the creation?
+    is_timeout_given: bool,
     /// When it was created, at the earliest; `None`: unknown.
     created: Option<(Instant, SystemTime)>,
     /// Since when this process knows of it.
@@ -342,13 +344,14 @@ impl Life {
         if state.release.is_some_and(|release| release.confirmed) {
             return Err(refused(ErrorKind::SessionNotFound, "the session is released and can't be kept alive"));
         }
-        let Some(idle_timeout) = options.idle_release_timeout.or(state.idle_timeout) else {
+        let known = state.idle_timeout.filter(|_| !state.is_timeout_given);
+        let Some(idle_timeout) = known.or(options.idle_release_timeout).or(state.idle_timeout) else {
             let text =
                 "the idle time-out of a session that was found is not known: give `idleReleaseTimeout`, in seconds";
             return Err(refused(ErrorKind::InvalidArgument, text));
         };
         state.beating = Some(Beating::start(options, now)?);
-        state.idle_timeout = Some(idle_timeout);
+        (state.idle_timeout, state.is_timeout_given) = (Some(idle_timeout), known.is_none());
         drop(state);
         self.changed();
         Ok(())
@@ -513,6 +516,7 @@ impl State {
 
     fn view(&self, now: Instant) -> LifecycleView {
         let release = self.release.or_else(|| self.reckoned_release(now));
+            is_timeout_given: false,
         let state = match () {
             () if release.is_some() => SessionState::Released,
             () if self.in_flight > 0 => SessionState::Active,

@@ -480,6 +480,9 @@ fn a_session_that_answers_long_after_its_longest_life_has_none_that_is_known() {
     assert_eq!((view.state, view.release), (SessionState::Idle, None));
     assert_eq!((view.created_at, view.lifetime_remaining), (None, None));
     assert_eq!(life.beating().unwrap().stopped, None, "it is kept alive again");
+    let corrected = KeepAliveOptions { idle_release_timeout: Some(2 * MINUTE), ..Default::default() };
+    found.start_beating(corrected).unwrap();
+    assert_eq!(found.view().idle_release_timeout, Some(2 * MINUTE));
     let released = |event: &&LifecycleEvent| matches!(event, LifecycleEvent::Released(_));
     assert_eq!(events.lock().unwrap().iter().filter(released).count(), 1);
     assert!(!life.is_long_over());
@@ -487,6 +490,15 @@ fn a_session_that_answers_long_after_its_longest_life_has_none_that_is_known() {
 
 #[test]
 fn a_session_that_answers_long_after_its_longest_life_is_kept_alive_again_though_nobody_listens() {
+#[test]
+fn an_idle_time_out_that_is_known_is_not_given_by_a_keep_alive() {
+    let (_, life) = new_session();
+    let given = KeepAliveOptions { idle_release_timeout: Some(10 * MINUTE), ..Default::default() };
+    life.start_beating(given).unwrap();
+    assert_eq!(life.view().idle_release_timeout, Some(MINUTE));
+    assert_eq!(life.beating().unwrap().idle_release_timeout, MINUTE);
+}
+
     let clock = Clock::manual();
     let life = Life::of_new_session(clock.clone(), Some(MAXIMUM_LIFETIME * 2), clock.moment());
     life.start_beating(KeepAliveOptions::default()).unwrap();
