@@ -383,10 +383,15 @@ impl Session {
         Registry::of_process().remove(self.agb(), self.id())
     }
 
-    /// Makes the session end with the owner of its client, though it was not created here, or was detached. `false` if
-    /// that client has no [`exit`](crate::AgbOptions::exit) policy.
+    /// Makes the session end with the owner of its client, though it was not created here, or was detached; one that is gone
+    /// has nothing to be released any more. `false` if that client has no [`exit`](crate::AgbOptions::exit) policy.
     pub fn adopt(&self) -> bool {
         Registry::of_process().adopt(self.agb(), self.id(), &self.details().image_id, self.life())
+    }
+
+    /// Has the session end with the owner of its client as if that had just made it, whatever was said meanwhile.
+    pub(crate) fn register_again(&self) {
+        Registry::of_process().add_created(self.agb(), self.id(), &self.details().image_id, self.life());
     }
 
     /// What became of the synchronisations of this session's contexts: of all, or of one context, path, task type

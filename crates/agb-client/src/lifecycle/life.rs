@@ -296,6 +296,11 @@ impl Life {
         let now = self.shared.clock.now();
         self.lock().view(now)
     }
+    /// Has the service said that the session is gone?
+    pub(crate) fn is_gone(&self) -> bool {
+        self.lock().release.is_some_and(|release| release.confirmed)
+    }
+
 
     /// Clock time since the end of the last call that started the idle timer anew; zero while such a call runs.
     pub fn idle_for(&self) -> Duration {

@@ -200,8 +200,10 @@ impl Registry {
                 None
             }
         };
+        // Whoever learned of its end before has not found it here.
+        let gone = if life.is_gone() { state.live.remove(&key(agb, session_id)) } else { None };
         drop(state);
-        drop(replaced);
+        drop((replaced, gone));
         self.changed.notify_waiters();
         true
     }
