@@ -23,8 +23,10 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) async fn status(session: &Session, deadline: Deadline) -> Result<StatusRecord> {
     let outcome = ask_for_status(session, deadline).await;
     session.life().learn(&outcome);
-    if outcome.as_ref().is_ok_and(|record| is_gone(&record.status)) {
-        session.life().gone();
+    match outcome.as_ref().map_or("", |record| record.status.as_str()) {
+        status if is_gone(status) => session.life().gone(),
+        "RUNNING" => session.life().seen_alive(),
+        _ => {}
     }
     outcome
 }
