@@ -1,5 +1,5 @@
+use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Mutex, mpsc};
 
 use axum::body::Bytes;
 use axum::routing::any;
@@ -12,7 +12,7 @@ use super::*;
 use crate::agb::CreateParams;
 use crate::lifecycle::ExitPolicy;
 use crate::session::SessionDetails;
-use crate::testing::{RawServer, Seen, Server, not_found, ok, owned_by, refuse, with_exit};
+use crate::testing::{RawServer, Seen, Server, not_found, ok, owned_by, refuse, while_stuck, with_exit};
 
 const RELEASE: &str = "/mcp/releaseSessionAsync";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -158,21 +158,6 @@ async fn a_session_that_is_gone_is_not_waited_for() {
     };
     let both = async { tokio::join!(release(&registry, Scope::Everything), delete) };
     tokio::time::timeout(LIMIT / 2, both).await.expect("ends before the limit");
-}
-
-/// A runtime with one thread, which does nothing while `work` runs.
-fn while_stuck<T>(runtime: &Runtime, work: impl FnOnce() -> T) -> T {
-    let (stuck, is_stuck) = mpsc::channel();
-    let (go_on, may_go_on) = mpsc::channel::<()>();
-    let task = runtime.spawn(async move {
-        stuck.send(()).unwrap();
-        let _ = may_go_on.recv();
-    });
-    is_stuck.recv().unwrap();
-    let result = work();
-    drop(go_on);
-    runtime.block_on(task).unwrap();
-    result
 }
 
 #[test]
