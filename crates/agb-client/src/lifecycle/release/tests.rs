@@ -10,7 +10,7 @@ use tokio::sync::Barrier;
 
 use super::*;
 use crate::agb::CreateParams;
-use crate::lifecycle::ExitPolicy;
+use crate::lifecycle::{ExitPolicy, KeepAliveOptions, StopReason};
 use crate::session::SessionDetails;
 use crate::testing::{RawServer, Seen, Server, not_found, ok, owned_by, refuse, while_stuck, with_exit};
 
@@ -101,6 +101,20 @@ async fn only_the_sessions_of_the_owner_that_ended_are_released() {
 
     assert_eq!(registry.left(), (vec!["s-1".to_owned()], 0));
     assert_eq!(server.seen_at(RELEASE).iter().map(session_of).collect::<Vec<_>>(), ["s-2"]);
+}
+
+#[tokio::test]
+async fn what_can_not_be_released_when_its_owner_has_ended_is_not_kept_alive() {
+    let server = Server::start(|_| refuse(403, "AccessDenied", "no")).await;
+    let agb = owned_by(&server.url, 1);
+    let registry = Registry::default();
+    let life = agb.life_of_new("s-1", Some(MINUTE), agb.clock().moment());
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    registry.add_created(&agb, "s-1", "image", &life);
+    release(&registry, Scope::Owner(1)).await;
+
+    assert_eq!(registry.left(), (vec!["s-1".to_owned()], 0));
+    assert_eq!(life.beating().unwrap().stopped, Some(StopReason::Stopped));
 }
 
 #[tokio::test]
