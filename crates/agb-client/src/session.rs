@@ -31,6 +31,8 @@ mod facts;
 mod life;
 mod sync;
 
+#[cfg(test)]
+pub(crate) use self::life::ABANDON_PAUSES_MS;
 pub use self::sync::{ContextItems, StartedSync, SyncLimits, SyncTarget};
 
 /// What the service said about a session when it was made or found. Every text is empty where it said nothing.

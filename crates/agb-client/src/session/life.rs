@@ -10,7 +10,7 @@ use crate::wire::session::SessionIdBody;
 use crate::wire::{endpoint, js};
 
 /// Pauses before each attempt to release a session that nobody will use.
-const ABANDON_PAUSES_MS: [u64; 3] = [0, 500, 2_000];
+pub(crate) const ABANDON_PAUSES_MS: [u64; 3] = [0, 500, 2_000];
 /// How long each of them may take.
 const ABANDON_LIMIT: Duration = Duration::from_secs(10);
 /// How long a released session may take until it is gone.
