@@ -734,7 +734,10 @@ interface KeepAliveOptions {
     maxDurationS?: number;
     /** Ends when the event loop has not run for so many seconds. Default: whatever the event loop does. */
     stopIfLoopStalledS?: number;
-    /** The session's idle timeout in seconds; needed for a session from `agb.get` alone, of which it is not known. */
+    /**
+     * The session's idle timeout in seconds; needed for a session from `agb.get` alone, of which it is not known. Where it is
+     * known, this changes nothing.
+     */
     idleReleaseTimeout?: number;
 }
 /** How a keep-alive is doing. */

@@ -10,7 +10,7 @@ import {
   type ReleasedEvent,
   type Session,
 } from "agbcloud-native";
-import { CODE_IMAGE, sessionOf, useEmulator } from "./support/emulator";
+import { CODE_IMAGE, clientOf, sessionOf, useEmulator } from "./support/emulator";
 import { start } from "./support/processes";
 import { must } from "./support/session";
 import { until } from "./support/wait";
@@ -96,6 +96,25 @@ describe("session.lifecycle", () => {
     expect(session.lifecycle).toMatchObject({ state: "released", releaseReason: "deleted", confirmed: true });
     expect(await found.keepAlive()).toMatchObject({ success: false });
     expect(found.lifecycle).toMatchObject({ state: "released", releaseReason: "unknown", confirmed: true });
+  });
+
+  it("counts a session as alive whose call got no answer: the service held the timer while it ran there", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 60 });
+    const ends: ReleasedEvent[] = [];
+    session.on("released", (event) => ends.push(event));
+    const sessionId = session.getSessionId();
+    spec.emulator.faults.add({ operation: "callTool", tool: "shell", sessionId, kind: "reset", when: "after" });
+    const call = session.command.execute("while [ ! -e go ]; do sleep 0.02; done", 60_000);
+    await until("the emulator has it", () => spec.view(session).state === "active");
+    await spec.emulator.advance(300_000);
+    const other = sessionOf(await clientOf(spec.emulator).get(sessionId));
+    must(await other.file.writeFile("go", "now"));
+    expect(await call).toMatchObject({ success: false });
+    expect(session.lifecycle).toMatchObject({ idleRemainingMs: 0 });
+    expect(session.lifecycle.state).not.toBe("released");
+    must(await session.keepAlive());
+    expect(session.lifecycle.idleRemainingMs).toBeGreaterThan(50_000);
+    expect(ends).toEqual([]);
   });
 
   it("sends nothing", async () => {
@@ -478,6 +497,20 @@ describe("a keep-alive that meets faults", () => {
     expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "released" });
     mute.remove();
     must(await session.command.execute("true", 20_000));
+    await spec.emulator.advance(120_000);
+    expect(spec.view(session).wireStatus).toBe("RUNNING");
+    session.stopKeepAlive();
+  });
+
+  it("goes on after an end that was only reckoned when getStatus finds the session alive", async () => {
+    const session = await spec.create({ idleReleaseTimeout: 60, autoKeepAlive: true });
+    const mute = strike(session, { kind: "status", status: 500, when: "after", count: "always" });
+    await spec.emulator.advance(70_000);
+    expect(session.lifecycle).toMatchObject({ state: "released", confirmed: false });
+    mute.remove();
+    expect(await session.getStatus()).toMatchObject({ status: "RUNNING" });
+    expect(session.lifecycle.state).not.toBe("released");
+    expect(session.keepAliveStatus()).toMatchObject({ running: true });
     await spec.emulator.advance(120_000);
     expect(spec.view(session).wireStatus).toBe("RUNNING");
     session.stopKeepAlive();

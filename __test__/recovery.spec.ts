@@ -2,7 +2,14 @@
 
 /** Sessions that are replaced when they are lost. */
 
-import { AGB, type OpenOptions, type RecreatedEvent, type Session, SessionError } from "agbcloud-native";
+import {
+  AGB,
+  type KeepAliveOptions,
+  type OpenOptions,
+  type RecreatedEvent,
+  type Session,
+  SessionError,
+} from "agbcloud-native";
 import { ok, reply, withServer } from "./support/answers";
 import { CODE_IMAGE, clientOf, IMAGE_WITHOUT_LINK, sessionOf, useEmulator } from "./support/emulator";
 import { gate, withHeldCreations } from "./support/gate";
@@ -31,6 +38,11 @@ async function open(options: OpenOptions = {}, params: object = {}, agb = spec.a
 /** Has another program delete the session, of which this one hears nothing. */
 async function deleteElsewhere(session: Session): Promise<void> {
   must(await sessionOf(await clientOf(spec.emulator).get(session.getSessionId())).delete());
+}
+
+/** Nothing of this process's JavaScript runs meanwhile. */
+function blockEventLoop(forMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs);
 }
 
 /** Lets what can go on do so, on a clock that stands still. */
@@ -303,6 +315,61 @@ describe("what goes over to the new session", () => {
     expect(heard).toEqual(["unknown", "idleTimeout"]);
     await session.delete();
   });
+
+  it("the longest time of the keep-alive, which does not begin anew", async () => {
+    const { session, events } = await open({}, { autoKeepAlive: { maxDurationS: 120 } });
+    await spec.emulator.advance(80_000);
+    await deleteElsewhere(session);
+    must(await session.keepAlive());
+    expect(session.keepAliveStatus()).toMatchObject({ running: true });
+    await spec.emulator.advance(45_000);
+    expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "maxDuration" });
+    await spec.emulator.advance(70_000);
+    must(await session.keepAlive());
+    expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "maxDuration" });
+    // What is set anew has a time of its own.
+    session.startKeepAlive({ maxDurationS: 120 });
+    await spec.emulator.advance(60_000);
+    await deleteElsewhere(session);
+    must(await session.keepAlive());
+    expect(events).toHaveLength(3);
+    await spec.emulator.advance(50_000);
+    expect(session.keepAliveStatus()).toMatchObject({ running: true });
+    await spec.emulator.advance(15_000);
+    expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "maxDuration" });
+    must(await session.delete());
+  });
+
+  it.each([
+    ["creation", (options: KeepAliveOptions) => open({}, { idleReleaseTimeout: 40, autoKeepAlive: options })],
+    [
+      "start",
+      async (options: KeepAliveOptions) => {
+        const opened = await open({}, { idleReleaseTimeout: 40 });
+        opened.session.startKeepAlive(options);
+        return opened;
+      },
+    ],
+  ])(
+    "the keep-alive of its %s that had ended as the event loop stood still, as it runs again",
+    async (_of, begin) => {
+      const { session } = await begin({ at: 0.05, stopIfLoopStalledS: 2 });
+      // A beat is wanted every 2 to 6 s.
+      const end = Date.now() + 40_000;
+      while (session.keepAliveStatus()?.running && Date.now() < end) blockEventLoop(100);
+      expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "loopStalled" });
+      await deleteElsewhere(session);
+      must(await session.keepAlive());
+      await until(
+        "a beat",
+        () => session.keepAliveStatus()?.beats !== 0 || !session.keepAliveStatus()?.running,
+        60_000,
+      );
+      expect(session.keepAliveStatus()).toMatchObject({ running: true });
+      must(await session.delete());
+    },
+    120_000,
+  );
 
   it("whether it ends with the program", async () => {
     const { apiKey, url } = spec.emulator;

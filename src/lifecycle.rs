@@ -250,6 +250,12 @@ impl NativeSession {
         self.session().stop_keep_alive();
     }
 
+    /// Has it end when the longest time of that of the session is over whose place this one takes.
+    #[napi]
+    pub fn end_keep_alive_with(&self, other: &NativeSession) {
+        self.session().end_keep_alive_with(&other.session());
+    }
+
     /// How it is doing; nothing where it was never started.
     #[napi]
     pub fn keep_alive_status(&self) -> Option<NativeKeepAliveStatus> {

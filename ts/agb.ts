@@ -3,7 +3,7 @@ import type { Config, ConfigOptions } from "./config";
 import { ContextService } from "./context";
 import { type ContextSync, newSyncPolicy, syncPolicyToDict } from "./context-sync";
 import { AGBError, errorOf } from "./errors";
-import { nativeKeepAlive } from "./lifecycle";
+import { nativeKeepAlive, watchEventLoopFor } from "./lifecycle";
 import { logWarn } from "./logger";
 import type { NativeCreateParams, NativeDeletion, NativeFoundSession, NativeMount } from "./native";
 import type { RecreateOptions } from "./recovery";
@@ -138,7 +138,11 @@ export class AGB {
     if (!outcome) throw signal?.reason;
     if (isFailure(outcome)) throw errorOf(outcome);
     const session = Session.found(this, outcome);
-    if (recreate) Session.recover(session, { create: () => agb.create(native), restore });
+    const create = () => {
+      watchEventLoopFor(native.keepAlive);
+      return agb.create(native);
+    };
+    if (recreate) Session.recover(session, { create, restore });
     return session;
   }
 

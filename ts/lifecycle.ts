@@ -51,7 +51,10 @@ export interface KeepAliveOptions {
   maxDurationS?: number;
   /** Ends when the event loop has not run for so many seconds. Default: whatever the event loop does. */
   stopIfLoopStalledS?: number;
-  /** The session's idle timeout in seconds; needed for a session from `agb.get` alone, of which it is not known. */
+  /**
+   * The session's idle timeout in seconds; needed for a session from `agb.get` alone, of which it is not known. Where it is
+   * known, this changes nothing.
+   */
   idleReleaseTimeout?: number;
 }
 
@@ -192,6 +195,14 @@ export function keepAliveStatusOf(status: NativeKeepAliveStatus): KeepAliveStatu
 }
 
 /**
+ * Has the event loop watched from now on where a keep-alive wants that: the watch may have ended with the one before.
+ * @internal
+ */
+export function watchEventLoopFor(keepAlive: NativeKeepAliveOptions | null | undefined): void {
+  if (keepAlive?.stopIfLoopStalled) watchEventLoop();
+}
+
+/**
  * Options as the native client takes them, or why it can't; its own checks are of their values. With
  * `stopIfLoopStalledS` the event loop is watched from now on. @internal
  */
@@ -207,16 +218,15 @@ export function nativeKeepAlive(
   const fault = notNumber({ at, maxDurationS, stopIfLoopStalledS, idleReleaseTimeout });
   if (fault) return { fault };
   if (typeof (mode ?? "") !== "string") return { fault: `mode must be a string, got ${kindOf(mode)}` };
-  if (stopIfLoopStalledS) watchEventLoop();
-  return {
-    native: {
-      mode: optional(mode),
-      at: optional(at),
-      maxDuration: optional(maxDurationS),
-      stopIfLoopStalled: optional(stopIfLoopStalledS),
-      idleReleaseTimeout: optional(idleReleaseTimeout),
-    },
+  const native = {
+    mode: optional(mode),
+    at: optional(at),
+    maxDuration: optional(maxDurationS),
+    stopIfLoopStalled: optional(stopIfLoopStalledS),
+    idleReleaseTimeout: optional(idleReleaseTimeout),
   };
+  watchEventLoopFor(native);
+  return { native };
 }
 
 interface Registered {

@@ -63,6 +63,7 @@ const UNTOUCHED: ReadonlySet<string> = new Set(
     adopt: true,
     clockMs: true,
     detach: true,
+    endKeepAliveWith: true,
     fileWatch: true,
     hold: true,
     keepAliveStatus: true,

@@ -13,13 +13,14 @@ import {
   SessionHold,
   type SessionLifecycle,
   SessionListeners,
+  watchEventLoopFor,
 } from "./lifecycle";
 import { Browser } from "./modules/browser/browser";
 import { Code } from "./modules/code";
 import { Command } from "./modules/command";
 import { Computer } from "./modules/computer/computer";
 import { FileSystem } from "./modules/filesystem";
-import type { NativeFoundSession, NativeKeepAliveOptions } from "./native";
+import type { NativeFoundSession, NativeKeepAliveOptions, NativeSession } from "./native";
 import { LISTEN_AGAIN, PushListener, type PushMessage } from "./push";
 import { type Recoverable, Recovery, type RecreateOptions } from "./recovery";
 import { failed, isFailure, refused } from "./support/call";
@@ -83,6 +84,8 @@ export class Session {
   /** What the program has said of the keep-alive after the creation; `null`: nothing. */
   #keepAlive: NativeKeepAliveOptions | "stopped" | null = null;
   #isDetached = false;
+  /** The native session itself: what calls go to stands before it, and the native client does not take that. */
+  #made: NativeSession | undefined;
   #recovery: Recovery | undefined;
 
   /** Sessions are made by `agb.create` and `agb.get`; one made here speaks to an existing session of that id. */
@@ -136,18 +139,24 @@ export class Session {
     this.token = found.token;
     this.toolList = sharedText(found.toolList);
     this.mcpTools = JSON.parse(found.mcpTools);
+    this.#made = found.session;
     bindSession(this, found.session, agb);
   }
 
   /** Another session takes the place of this one; listeners, also of pushes, holds and the keep-alive go over to it. */
   #replace(found: NativeFoundSession): void {
+    const lost = this.#made;
     this.#become(found);
     this.#listeners.moved();
     for (const hold of this.#holds) hold[HOLD_AGAIN](found.session.hold());
     for (const listener of this.#pushListeners) listener[LISTEN_AGAIN](found.session);
     if (this.#isDetached) found.session.detach();
     if (this.#keepAlive === "stopped") found.session.stopKeepAlive();
-    else if (this.#keepAlive) found.session.startKeepAlive(this.#keepAlive);
+    else if (this.#keepAlive) {
+      watchEventLoopFor(this.#keepAlive);
+      found.session.startKeepAlive(this.#keepAlive);
+    }
+    if (lost) found.session.endKeepAliveWith(lost);
   }
 
   getSessionId(): string {

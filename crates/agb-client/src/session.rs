@@ -31,6 +31,8 @@ mod facts;
 mod life;
 mod sync;
 
+#[cfg(test)]
+pub(crate) use self::life::ABANDON_PAUSES_MS;
 pub use self::sync::{ContextItems, StartedSync, SyncLimits, SyncTarget};
 
 /// What the service said about a session when it was made or found. Every text is empty where it said nothing.
@@ -284,6 +286,11 @@ impl Session {
         self.watch()
     }
 
+    /// Has the keep-alive end when the longest time of that of `other` is over, whose place this session takes.
+    pub fn end_keep_alive_with(&self, other: &Self) {
+        self.inner.life.end_beating_with(&other.inner.life);
+    }
+
     /// Ends the keep-alive; nothing happens where there is none.
     pub fn stop_keep_alive(&self) {
         self.inner.life.stop_beating();
@@ -378,10 +385,15 @@ impl Session {
         Registry::of_process().remove(self.agb(), self.id())
     }
 
-    /// Makes the session end with the owner of its client, though it was not created here, or was detached. `false` if
-    /// that client has no [`exit`](crate::AgbOptions::exit) policy.
+    /// Makes the session end with the owner of its client, though it was not created here, or was detached; one that is gone
+    /// has nothing to be released any more. `false` if that client has no [`exit`](crate::AgbOptions::exit) policy.
     pub fn adopt(&self) -> bool {
         Registry::of_process().adopt(self.agb(), self.id(), &self.details().image_id, self.life())
+    }
+
+    /// Has the session end with the owner of its client as if that had just made it, whatever was said meanwhile.
+    pub(crate) fn register_again(&self) {
+        Registry::of_process().add_created(self.agb(), self.id(), &self.details().image_id, self.life());
     }
 
     /// What became of the synchronisations of this session's contexts: of all, or of one context, path, task type

@@ -1,7 +1,7 @@
 //! A server for tests: it answers as the test says, and remembers what it was asked.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,6 +12,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request as Handshake, Response as HandshakeAnswer};
@@ -140,6 +141,21 @@ pub(crate) fn with_timeout(endpoint: &str, env: &[(&str, &str)], timeout_ms: f64
     options.timeout_ms = Some(timeout_ms);
     options.env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Agb::with_retry(options, RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() }).unwrap()
+}
+
+/// Does `work` while a runtime of one thread does nothing.
+pub(crate) fn while_stuck<T>(runtime: &Runtime, work: impl FnOnce() -> T) -> T {
+    let (stuck, is_stuck) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let task = runtime.spawn(async move {
+        stuck.send(()).unwrap();
+        let _ = may_go_on.recv();
+    });
+    is_stuck.recv().unwrap();
+    let result = work();
+    drop(go_on);
+    runtime.block_on(task).unwrap();
+    result
 }
 
 pub(crate) fn reply(status: u16, body: impl Into<Body>) -> Response {

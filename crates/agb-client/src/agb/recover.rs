@@ -20,15 +20,15 @@ use crate::transport::Deadline;
 pub const RESERVED_LABEL_PREFIX: &str = "agbn.";
 const CREATE_KEY_LABEL: &str = "agbn.create";
 /// Pauses before each look for a session whose creation got no answer, while the caller waits.
-const EARLY_LOOKS_MS: [u64; 5] = [0, 100, 300, 1_000, 2_000];
+pub(crate) const EARLY_LOOKS_MS: [u64; 5] = [0, 100, 300, 1_000, 2_000];
 /// How long all of them may take, and one of them; never longer than the configured time-out.
 const EARLY_LIMIT: Duration = Duration::from_secs(10);
 const EARLY_LOOK_LIMIT: Duration = Duration::from_secs(2);
 /// The same pauses afterwards: a session that turns up then is released. They make a minute.
-const LATE_LOOKS_S: [u64; 6] = [1, 3, 6, 10, 15, 25];
+pub(crate) const LATE_LOOKS_S: [u64; 6] = [1, 3, 6, 10, 15, 25];
 const LATE_LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// The pause between looks while the process ends.
-const LAST_LOOKS_EVERY: Duration = Duration::from_millis(200);
+pub(crate) const LAST_LOOKS_EVERY: Duration = Duration::from_millis(200);
 
 /// Is this label one of the package's own?
 pub fn is_reserved_label(key: &str) -> bool {

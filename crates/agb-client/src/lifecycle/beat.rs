@@ -186,7 +186,7 @@ pub struct KeepAliveStatus {
 #[derive(Debug)]
 pub(super) struct Beating {
     pub(super) options: KeepAliveOptions,
-    /// When it ends at the latest.
+    /// When it ends at the latest; `None`: as late as it can.
     end: Option<Instant>,
     stopped: Option<StopReason>,
     /// The share of the time-out after which the next beat is due.
@@ -215,6 +215,17 @@ impl Beating {
             last_beat_at: None,
             last_error: None,
         })
+    }
+
+    pub(super) fn end(&self) -> Option<Instant> {
+        self.end
+    }
+
+    pub(super) fn end_at(&mut self, end: Option<Instant>, now: Instant) {
+        self.end = end;
+        if end.is_some_and(|end| now >= end) {
+            self.stop(StopReason::MaxDuration);
+        }
     }
 
     pub(super) fn is_running(&self) -> bool {

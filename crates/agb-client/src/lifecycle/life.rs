@@ -103,6 +103,8 @@ struct Shared {
 
 struct State {
     idle_timeout: Option<Duration>,
+    /// Has the program said so, and not the creation?
+    is_timeout_given: bool,
     /// When it was created, at the earliest; `None`: unknown.
     created: Option<(Instant, SystemTime)>,
     /// Since when this process knows of it.
@@ -115,6 +117,9 @@ struct State {
     in_flight: usize,
     /// Has a call failed since the last one that did its work?
     has_failed: bool,
+    /// Until then it may have been alive, whatever its times say: a call that got no answer ended then, which may have held
+    /// the timer at the service, or the service has said so.
+    maybe_alive: Option<Instant>,
     /// Has the call under way been told of?
     has_told_of_call: bool,
     /// Calls that did their work.
@@ -179,6 +184,7 @@ impl Life {
     pub fn begin(&self) -> InFlight {
         let now = self.shared.clock.now();
         let mut state = self.lock();
+        let may_be_alive = state.release.is_none() && state.reckoned_release(now).is_none();
         state.in_flight += 1;
         state.last_start = state.last_start.max(now);
         let is_wanted = state.wants_news_of_calls();
@@ -188,7 +194,7 @@ impl Life {
         if is_wanted {
             self.changed();
         }
-        InFlight { life: self.clone(), has_finished: false }
+        InFlight { life: self.clone(), has_finished: false, may_hold_timer: may_be_alive }
     }
 
     /// Does a call that holds the timer, and takes from its outcome what it says of the session.
@@ -200,6 +206,7 @@ impl Life {
             Ok(_) => in_flight.finished(),
             // The tool ran, and failed.
             Err(error) if error.kind() == ErrorKind::Tool => in_flight.finished(),
+            Err(error) if error.kind() == ErrorKind::Connect => in_flight.unsent(),
             Err(_) => {}
         }
         outcome
@@ -222,20 +229,33 @@ impl Life {
         state.last_end_at = Some(now_at);
         state.has_failed = false;
         state.finished += 1;
+        self.answered(state, now);
+    }
+
+    /// The service has said that the session is alive, which does not start its timer anew.
+    pub(crate) fn seen_alive(&self) {
+        let now = self.shared.clock.now();
+        let mut state = self.lock();
+        state.maybe_alive = Some(now);
+        self.answered(state, now);
+    }
+
+    /// It is alive: what was only reckoned has not come.
+    fn answered(&self, mut state: MutexGuard<'_, State>, now: Instant) {
         // It is younger than it was taken for, or has another longest life.
         let has_outlived = state.is_past(state.lifetime_end(), now) && state.created.take().is_some();
-        // It answered: a release that was only reckoned has not come.
         let was_released = state.release.take_if(|release| !release.confirmed).is_some();
         // Where nobody listened the release was not even noticed, but the keep-alive had ended.
-        if has_outlived || was_released {
-            if let Some(beating) = &mut state.beating {
-                beating.go_on();
-            }
-            let told = state.hearers_of_call();
-            drop(state);
-            tell(&told, &LifecycleEvent::Active);
-            self.changed();
+        if !has_outlived && !was_released {
+            return;
         }
+        if let Some(beating) = &mut state.beating {
+            beating.go_on();
+        }
+        let told = state.hearers_of_call();
+        drop(state);
+        tell(&told, &LifecycleEvent::Active);
+        self.changed();
     }
 
     /// The service no longer knows the session: why, as far as its times tell.
@@ -274,6 +294,11 @@ impl Life {
         if let Some(end) = self.shared.end.get() {
             end();
         }
+    }
+
+    /// Has the service said that the session is gone?
+    pub(crate) fn is_gone(&self) -> bool {
+        self.lock().release.is_some_and(|release| release.confirmed)
     }
 
     /// Waits until the service has said that the session is gone.
@@ -342,16 +367,28 @@ impl Life {
         if state.release.is_some_and(|release| release.confirmed) {
             return Err(refused(ErrorKind::SessionNotFound, "the session is released and can't be kept alive"));
         }
-        let Some(idle_timeout) = options.idle_release_timeout.or(state.idle_timeout) else {
+        let known = state.idle_timeout.filter(|_| !state.is_timeout_given);
+        let Some(idle_timeout) = known.or(options.idle_release_timeout).or(state.idle_timeout) else {
             let text =
                 "the idle time-out of a session that was found is not known: give `idleReleaseTimeout`, in seconds";
             return Err(refused(ErrorKind::InvalidArgument, text));
         };
         state.beating = Some(Beating::start(options, now)?);
-        state.idle_timeout = Some(idle_timeout);
+        (state.idle_timeout, state.is_timeout_given) = (Some(idle_timeout), known.is_none());
         drop(state);
         self.changed();
         Ok(())
+    }
+
+    /// Has the keep-alive end when that of `other`, whose place this session takes, would have, or has, after its longest
+    /// time.
+    pub(crate) fn end_beating_with(&self, other: &Self) {
+        let now = self.shared.clock.now();
+        let Some(end) = other.lock().beating.as_ref().map(Beating::end) else { return };
+        if let Some(beating) = &mut self.lock().beating {
+            beating.end_at(end, now);
+        }
+        self.changed();
     }
 
     /// Ends the keep-alive; nothing happens where there is none.
@@ -479,6 +516,7 @@ impl State {
     fn since(known: Instant) -> Self {
         Self {
             idle_timeout: None,
+            is_timeout_given: false,
             created: None,
             known_since: known,
             last_start: known,
@@ -486,6 +524,7 @@ impl State {
             last_end_at: None,
             in_flight: 0,
             has_failed: false,
+            maybe_alive: None,
             has_told_of_call: false,
             finished: 0,
             held: 0,
@@ -538,6 +577,11 @@ impl State {
         if self.in_flight > 0 { None } else { self.last_end.checked_add(self.idle_timeout?) }
     }
 
+    /// The end of its idle time, or until when it may have been alive nevertheless.
+    fn last_sign(&self) -> Option<Instant> {
+        self.idle_end().map(|end| self.maybe_alive.map_or(end, |at| at.max(end)))
+    }
+
     fn lifetime_end(&self) -> Option<Instant> {
         self.created?.0.checked_add(MAXIMUM_LIFETIME)
     }
@@ -546,7 +590,7 @@ impl State {
     fn reckoned_release(&self, now: Instant) -> Option<Release> {
         let reason = match () {
             () if self.is_past(self.lifetime_end(), now) => ReleaseReason::LifetimeCap,
-            () if self.is_past(self.idle_end(), now) => ReleaseReason::IdleTimeout,
+            () if self.is_past(self.last_sign(), now) => ReleaseReason::IdleTimeout,
             () => return None,
         };
         Some(Release { reason, confirmed: false })
@@ -665,7 +709,7 @@ impl State {
             self.beating.as_ref().and_then(|beating| beating.last_moment(self.lifetime_end())),
             idle_notice,
             lifetime_notice.and_then(|end| end.checked_sub(LIFETIME_NOTICE)),
-            self.idle_end().and_then(|end| end.checked_add(RELEASE_GRACE)),
+            self.last_sign().and_then(|end| end.checked_add(RELEASE_GRACE)),
             self.lifetime_end().and_then(|end| end.checked_add(RELEASE_GRACE)),
         ]
         .into_iter()
@@ -733,6 +777,8 @@ impl WeakLife {
 pub struct InFlight {
     life: Life,
     has_finished: bool,
+    /// May it hold the timer at the service, if that does not answer? Not of a session whose end was reckoned before.
+    may_hold_timer: bool,
 }
 
 impl InFlight {
@@ -741,13 +787,22 @@ impl InFlight {
         self.has_finished = true;
         self.life.touch();
     }
+
+    /// The service never heard of it.
+    fn unsent(mut self) {
+        self.may_hold_timer = false;
+    }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        let now = self.life.shared.clock.now();
         let mut state = self.life.lock();
         state.in_flight = state.in_flight.saturating_sub(1);
         state.has_failed |= !self.has_finished;
+        if !self.has_finished && self.may_hold_timer {
+            state.maybe_alive = Some(now);
+        }
         let becomes_idle =
             state.in_flight == 0 && std::mem::take(&mut state.has_told_of_call) && state.release.is_none();
         let told = if becomes_idle { state.hearers() } else { Vec::new() };

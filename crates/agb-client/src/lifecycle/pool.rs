@@ -285,7 +285,7 @@ impl Pooled {
     }
 
     fn is_gone(&self) -> bool {
-        self.session.lifecycle().release.is_some_and(|release| release.confirmed)
+        self.session.life().is_gone()
     }
 
     /// Can somebody else have it after its borrower? Not while something of theirs still needs it.
@@ -545,8 +545,10 @@ fn hand_out(slot: Slot, pooled: Pooled) -> Result<Lent> {
     Ok(Lent { session: pooled.session.another(), held: Some((slot, pooled)), is_unwanted: false })
 }
 
-/// Puts a session to the idle ones, if somebody else can use it. Its borrower may have stopped its keep-alive.
+/// Puts a session to the idle ones, if somebody else can use it. Its borrower may have stopped its keep-alive, or let it
+/// outlive the program.
 fn take_back(slot: Slot, pooled: Pooled) {
+    pooled.session.register_again();
     let shared = Arc::clone(&slot.shared);
     let keep_alive = shared.params.keep_alive.clone().unwrap_or_default();
     if !pooled.is_reusable(&shared.limits) || pooled.session.start_keep_alive(keep_alive).is_err() {

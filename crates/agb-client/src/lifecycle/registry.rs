@@ -200,8 +200,10 @@ impl Registry {
                 None
             }
         };
+        // Whoever learned of its end before has not found it here.
+        let gone = if life.is_gone() { state.live.remove(&key(agb, session_id)) } else { None };
         drop(state);
-        drop(replaced);
+        drop((replaced, gone));
         self.changed.notify_waiters();
         true
     }
@@ -277,17 +279,24 @@ impl Registry {
         policies.filter(|policy| scope.covers(policy.owner)).map(|policy| policy.limit).max().unwrap_or_default()
     }
 
-    /// Claims what nobody else has, oldest first. Whoever claims [settles](Self::settle), or [lets go](Self::let_go).
+    /// Claims what nobody else has, oldest first. Whoever claims [settles](Self::settle), or [lets go](Self::let_go). Nobody
+    /// needs these sessions any more: those that can't be released have to end with their idle time-out.
     pub(super) fn claim(&self, scope: Scope) -> Vec<Claim> {
+        let mut lives = Vec::new();
         let mut state = self.lock();
         let free = state.live.iter_mut().filter(|(_, entry)| !entry.claimed && scope.covers(entry.policy.owner));
         let mut claims: Vec<_> = free
             .map(|(key, entry)| {
                 entry.claimed = true;
+                lives.push(entry.life.clone());
                 let is_over = entry.life.view().release.is_some();
                 (entry.number, Claim { key: key.clone(), agb: entry.agb.clone(), is_over })
             })
             .collect();
+        drop(state);
+        for life in lives {
+            life.stop_beating();
+        }
         claims.sort_by_key(|(number, _)| *number);
         claims.into_iter().map(|(_, claim)| claim).collect()
     }

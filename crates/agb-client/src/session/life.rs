@@ -10,7 +10,7 @@ use crate::wire::session::SessionIdBody;
 use crate::wire::{endpoint, js};
 
 /// Pauses before each attempt to release a session that nobody will use.
-const ABANDON_PAUSES_MS: [u64; 3] = [0, 500, 2_000];
+pub(crate) const ABANDON_PAUSES_MS: [u64; 3] = [0, 500, 2_000];
 /// How long each of them may take.
 const ABANDON_LIMIT: Duration = Duration::from_secs(10);
 /// How long a released session may take until it is gone.
@@ -23,8 +23,10 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) async fn status(session: &Session, deadline: Deadline) -> Result<StatusRecord> {
     let outcome = ask_for_status(session, deadline).await;
     session.life().learn(&outcome);
-    if outcome.as_ref().is_ok_and(|record| is_gone(&record.status)) {
-        session.life().gone();
+    match outcome.as_ref().map_or("", |record| record.status.as_str()) {
+        status if is_gone(status) => session.life().gone(),
+        "RUNNING" => session.life().seen_alive(),
+        _ => {}
     }
     outcome
 }

@@ -4,10 +4,12 @@ use axum::Router;
 use axum::extract::RawQuery;
 use axum::routing::any;
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 
 use super::*;
 use crate::lifecycle::{KeepAliveOptions, LifecycleEvent, Release, ReleaseReason};
-use crate::testing::{CLOSED_URL, Server, agb, reply};
+use crate::session::SessionDetails;
+use crate::testing::{CLOSED_URL, Server, agb, reply, while_stuck};
 
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -167,6 +169,37 @@ async fn beats_that_are_not_answered_hold_up_neither_other_services_nor_the_same
     let (agb, other) = (crate::testing::agb(&first.url, &[]), crate::testing::agb(&second.url, &[]));
     is_beaten_beside_stuck_ones(&agb, &other).await;
     is_beaten_beside_stuck_ones(&agb, &agb).await;
+}
+
+/// The runtime's connections are open, and its one thread does nothing any more.
+#[test]
+fn beats_go_out_while_the_runtime_of_all_other_calls_is_stuck() {
+    let one_thread = || Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (service, shared) = (one_thread(), one_thread());
+    let server = service.block_on(answering());
+    let agb = server.agb();
+    let clock = Clock::manual();
+    let life = Life::of_new_session(clock.clone(), Some(IDLE_TIMEOUT), clock.moment());
+    let other = agb.attach("s-2", SessionDetails::default());
+    shared.block_on(async {
+        // A keep-alive that begins there, and has beaten already.
+        life.start_beating(KeepAliveOptions::default()).unwrap();
+        watch(&agb, "s-1", &life).unwrap();
+        shared.spawn(async move { other.keep_alive().await }).await.unwrap().unwrap();
+        advance(&clock, IDLE_TIMEOUT).await;
+    });
+    let before = life.beating().unwrap().beats;
+    assert!(before >= 1);
+    while_stuck(&shared, || {
+        // The last one came 18 to 30 s ago.
+        clock.advance(IDLE_TIMEOUT.mul_f64(0.45));
+        let end = Instant::now() + LONGEST_SLEEP;
+        while life.beating().unwrap().beats == before {
+            assert!(Instant::now() < end, "{life:?}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    });
+    life.stop_beating();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -111,6 +111,73 @@ fn a_session_whose_time_is_over_is_idle_for_five_more_seconds_and_a_call_correct
 }
 
 #[test]
+fn a_session_whose_call_got_no_answer_may_live_for_five_seconds_from_then_on() {
+    let (clock, life) = new_session();
+    let (events, _subscription) = heard(&life);
+    let call = life.begin();
+    clock.advance(2 * MINUTE);
+    drop(call);
+    step(&life);
+    let view = life.view();
+    assert_eq!((view.release, view.idle_remaining), (None, Some(Duration::ZERO)));
+    assert_eq!(step(&life).next, Some(clock.now() + 5 * SECOND));
+
+    clock.advance(4 * SECOND);
+    let again = life.begin();
+    clock.advance(MINUTE);
+    drop(again);
+    step(&life);
+    assert_eq!(life.view().release, None, "the service may have held the timer for this one as well");
+    clock.advance(5 * SECOND);
+    step(&life);
+    let release = Release { reason: ReleaseReason::IdleTimeout, confirmed: false };
+    assert_eq!(life.view().release, Some(release));
+    let told = events.lock().unwrap().clone();
+    assert_eq!(told.last(), Some(&LifecycleEvent::Released(release)));
+    drop(life.begin());
+    assert_eq!(life.view().release, Some(release), "a failure says nothing of a session whose end is reckoned");
+}
+
+#[test]
+fn a_call_that_failed_in_time_gives_a_session_nothing() {
+    let (clock, life) = new_session();
+    drop(life.begin());
+    clock.advance(MINUTE + 5 * SECOND);
+    assert!(life.view().release.is_some());
+}
+
+#[test]
+fn a_session_that_is_seen_to_be_alive_is_not_released_and_is_kept_alive_again_though_its_timer_is_where_it_was() {
+    let (clock, life) = new_session();
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    clock.advance(MINUTE + 6 * SECOND);
+    step(&life);
+    assert_eq!(life.beating().unwrap().stopped, Some(StopReason::Released));
+    life.seen_alive();
+    let view = life.view();
+    assert_eq!((view.state, view.idle_remaining), (SessionState::Created, Some(Duration::ZERO)));
+    assert!(begun(&life).is_some(), "a beat is due");
+    life.beaten(&not_found());
+    life.seen_alive();
+    assert!(life.is_gone(), "its first word counts");
+
+    let (clock, life) = new_session();
+    clock.advance(MAXIMUM_LIFETIME + 6 * SECOND);
+    life.seen_alive();
+    assert_eq!((life.view().release, life.view().lifetime_remaining), (None, None));
+}
+
+#[tokio::test]
+async fn a_call_that_never_reached_the_service_gives_a_session_no_more_time() {
+    let (clock, life) = new_session();
+    clock.advance(MINUTE + 3 * SECOND);
+    let unsent = async { Err::<(), _>(Error::new(ErrorKind::Connect, "refused")) };
+    life.using(unsent).await.unwrap_err();
+    clock.advance(2 * SECOND);
+    assert!(life.view().release.is_some());
+}
+
+#[test]
 fn the_longest_life_ends_a_session_whatever_its_activity() {
     let (clock, life) = new_session();
     for _ in 0..36 {
@@ -340,6 +407,32 @@ fn a_keep_alive_ends_at_the_longest_life_and_at_its_own_limit() {
 }
 
 #[test]
+fn the_own_limit_of_a_keep_alive_counts_on_for_the_session_that_takes_its_place() {
+    let clock = Clock::manual();
+    let make = || Life::of_new_session(clock.clone(), Some(MINUTE), clock.moment());
+    let options = KeepAliveOptions { max_duration: Some(100 * SECOND), ..Default::default() };
+    let lost = make();
+    lost.start_beating(options.clone()).unwrap();
+    clock.advance(90 * SECOND);
+    lost.gone();
+    let next = make();
+    next.start_beating(options.clone()).unwrap();
+    next.end_beating_with(&lost);
+    step(&next);
+    assert_eq!(next.beating().unwrap().stopped, None);
+    clock.advance(10 * SECOND);
+    step(&next);
+    assert_eq!(next.beating().unwrap().stopped, Some(StopReason::MaxDuration));
+    next.gone();
+
+    let last = make();
+    last.start_beating(options).unwrap();
+    last.end_beating_with(&next);
+    assert_eq!(begun(&last), None);
+    assert_eq!(last.beating().unwrap().stopped, Some(StopReason::MaxDuration));
+}
+
+#[test]
 fn a_stalled_event_loop_ends_a_keep_alive_that_asks_for_it() {
     let (clock, life) = new_session();
     let (events, _subscription) = heard(&life);
@@ -387,11 +480,23 @@ fn what_can_not_be_kept_alive_is_refused_with_the_reason() {
     let given = KeepAliveOptions { idle_release_timeout: Some(MINUTE), ..Default::default() };
     found.start_beating(given).unwrap();
     assert_eq!(found.view().idle_release_timeout, Some(MINUTE));
+    let corrected = KeepAliveOptions { idle_release_timeout: Some(2 * MINUTE), ..Default::default() };
+    found.start_beating(corrected).unwrap();
+    assert_eq!(found.view().idle_release_timeout, Some(2 * MINUTE));
     for at in [0.0, 1.0, -1.0, f64::NAN] {
         let (_, life) = new_session();
         let error = life.start_beating(KeepAliveOptions { at: Some(at), ..Default::default() }).unwrap_err();
         assert!(error.message().contains("`at`"), "{error}");
     }
+}
+
+#[test]
+fn an_idle_time_out_that_is_known_is_not_given_by_a_keep_alive() {
+    let (_, life) = new_session();
+    let given = KeepAliveOptions { idle_release_timeout: Some(10 * MINUTE), ..Default::default() };
+    life.start_beating(given).unwrap();
+    assert_eq!(life.view().idle_release_timeout, Some(MINUTE));
+    assert_eq!(life.beating().unwrap().idle_release_timeout, MINUTE);
 }
 
 #[test]

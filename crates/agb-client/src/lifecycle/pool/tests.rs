@@ -120,6 +120,31 @@ fn stats(idle: usize, lent: usize, creating: usize, waiting: usize) -> PoolStats
 }
 
 #[tokio::test]
+async fn a_borrower_that_lets_a_session_outlive_the_program_does_so_for_its_own_time() {
+    let service = Service::default();
+    let server = service.start().await;
+    let agb = crate::testing::owned_by(&server.url, 1);
+    let pool = SessionPool::new(agb.clone(), options(0.0, 1.0), &Handle::current()).unwrap();
+    let before = {
+        let lent = pool.acquire().await.unwrap();
+        let before = agb.live_sessions();
+        assert!(lent.session().detach());
+        assert_eq!(agb.live_sessions(), []);
+        before
+    };
+    assert_eq!(before.len(), 1);
+    assert_eq!(agb.live_sessions(), before);
+
+    pool.acquire().await.unwrap().session().detach();
+    service.set_down(true);
+    pool.acquire().await.unwrap_err();
+    assert_eq!(agb.live_sessions(), before, "also where nobody could use it meanwhile");
+    service.set_down(false);
+    pool.drain().await.unwrap();
+    assert_eq!(agb.live_sessions(), []);
+}
+
+#[tokio::test]
 async fn a_session_is_created_lent_given_back_and_lent_again_after_a_check() {
     let service = Service::default();
     let server = service.start().await;

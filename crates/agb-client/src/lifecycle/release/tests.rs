@@ -1,5 +1,5 @@
+use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Mutex, mpsc};
 
 use axum::body::Bytes;
 use axum::routing::any;
@@ -10,9 +10,9 @@ use tokio::sync::Barrier;
 
 use super::*;
 use crate::agb::CreateParams;
-use crate::lifecycle::ExitPolicy;
+use crate::lifecycle::{ExitPolicy, KeepAliveOptions, StopReason};
 use crate::session::SessionDetails;
-use crate::testing::{RawServer, Seen, Server, not_found, ok, owned_by, refuse, with_exit};
+use crate::testing::{RawServer, Seen, Server, not_found, ok, owned_by, refuse, while_stuck, with_exit};
 
 const RELEASE: &str = "/mcp/releaseSessionAsync";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -104,6 +104,20 @@ async fn only_the_sessions_of_the_owner_that_ended_are_released() {
 }
 
 #[tokio::test]
+async fn what_can_not_be_released_when_its_owner_has_ended_is_not_kept_alive() {
+    let server = Server::start(|_| refuse(403, "AccessDenied", "no")).await;
+    let agb = owned_by(&server.url, 1);
+    let registry = Registry::default();
+    let life = agb.life_of_new("s-1", Some(MINUTE), agb.clock().moment());
+    life.start_beating(KeepAliveOptions::default()).unwrap();
+    registry.add_created(&agb, "s-1", "image", &life);
+    release(&registry, Scope::Owner(1)).await;
+
+    assert_eq!(registry.left(), (vec!["s-1".to_owned()], 0));
+    assert_eq!(life.beating().unwrap().stopped, Some(StopReason::Stopped));
+}
+
+#[tokio::test]
 async fn a_session_whose_creation_is_under_way_is_waited_for_and_released() {
     let server = Server::start(|_| ok(&Value::Null)).await;
     let agb = owned_by(&server.url, 1);
@@ -160,21 +174,6 @@ async fn a_session_that_is_gone_is_not_waited_for() {
     tokio::time::timeout(LIMIT / 2, both).await.expect("ends before the limit");
 }
 
-/// A runtime with one thread, which does nothing while `work` runs.
-fn while_stuck<T>(runtime: &Runtime, work: impl FnOnce() -> T) -> T {
-    let (stuck, is_stuck) = mpsc::channel();
-    let (go_on, may_go_on) = mpsc::channel::<()>();
-    let task = runtime.spawn(async move {
-        stuck.send(()).unwrap();
-        let _ = may_go_on.recv();
-    });
-    is_stuck.recv().unwrap();
-    let result = work();
-    drop(go_on);
-    runtime.block_on(task).unwrap();
-    result
-}
-
 #[test]
 fn connections_of_a_runtime_that_is_stuck_are_replaced() {
     let service = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -209,7 +208,8 @@ async fn a_client_registers_what_it_creates_until_it_hears_that_it_is_gone() {
         [create().await.unwrap(), create().await.unwrap(), create().await.unwrap(), create().await.unwrap()];
     assert_eq!(ids(), ["s-0", "s-1", "s-2", "s-3"]);
     deleted.delete().await.unwrap();
-    assert_eq!(ids(), ["s-1", "s-2", "s-3"]);
+    assert!(deleted.adopt(), "its client has a policy");
+    assert_eq!(ids(), ["s-1", "s-2", "s-3"], "what is gone is not released again");
     lost.keep_alive().await.unwrap_err();
     assert_eq!(ids(), ["s-2", "s-3"]);
     agb.get_session(unknown.id()).await.unwrap_err();
