@@ -91,7 +91,7 @@ function matrixSection(rows, count) {
       "time, and with `releaseOnExit`. Its parent, which runs the emulator, counts the sessions whose release the service was " +
       "asked for, and compares exit code and signal with those of the same program without the option. *Added* is the median " +
       "and the longest time from what ended the program (the last line before it, or the signal) to its end, less that of " +
-      `the program without the option and without sessions: it must be under ${TIMEOUT_MS + 1_000} ms, with a \`timeoutMs\` of ${TIMEOUT_MS}. ` +
+      `the program without the option and without sessions: it must be under ${TIMEOUT_MS + 1_000} ms, and under ${TIMEOUT_MS} ms with few sessions, with a \`timeoutMs\` of ${TIMEOUT_MS}. ` +
       "jest ends its workers by force a second after their last test, so that these programs run alone.",
     "",
     ...markdown(table),

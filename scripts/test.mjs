@@ -3,8 +3,8 @@
  * the end stand what was skipped and why, what the runners say, which tests failed and how, and one line that adds
  * everything up.
  *
- * In CI, a few failed tests are run once more at the end, with nothing beside them: the machines there may stand still
- * for seconds. Who passes then counts as passed, and is named as unsteady with what it printed when it failed. Anywhere
+ * In CI, where at most five tests failed, they are run once more at the end, one after the other: the machines there may
+ * stand still for seconds. Who passes then counts as passed, and is named as unsteady with what it printed when it failed. Anywhere
  * else it is a failure, for whoever can look into it.
  *
  *   node scripts/test.mjs [STEP…]     only these steps; --list names them
@@ -106,10 +106,10 @@ function runCargo(title, options) {
 async function cargo() {
   const { code, output } = await runCargo("cargo-test", []);
   const tally = tallyCargo(output);
-  // Without one failed test it is the build, or a test program that crashed.
+  // Without one failed test it is the build.
   if (code !== 0 && tally.failed === 0) tally.failed = 1;
   // What the failed tests printed stands at the end; the log has it among what thousands of others did.
-  const details = tally.failures.length > 0 ? "" : output;
+  const details = tally.failures.length > 0 && tally.crashed === 0 ? "" : output;
   return { ok: code === 0, ...tally, note: "log: .cache/logs/cargo-test.log", details };
 }
 
@@ -204,7 +204,7 @@ async function jestInPlainIsolation() {
 const RUN_AGAIN = {
   async cargo(failures) {
     const names = failures.map(({ what }) => what);
-    const { output } = await runCargo("cargo-test-again", ["--exact", ...names]);
+    const { output } = await runCargo("cargo-test-again", ["--test-threads=1", "--exact", ...names]);
     return passedInCargo(output, failures);
   },
   jest: (failures) => jestAgain("jest", {}, failures),
@@ -214,8 +214,11 @@ const RUN_AGAIN = {
 
 async function jestAgain(name, env, failures) {
   const { files, pattern } = jestSelection(failures);
-  const { report } = await runJest(`${name}, again`, env, files, pattern ? [`--testNamePattern=${pattern}`] : []);
-  return report ? passedInJest(report, failures) : [];
+  const { output, report } = await runJest(`${name}, again`, env, files, [
+    "--runInBand",
+    ...(pattern ? [`--testNamePattern=${pattern}`] : []),
+  ]);
+  return report && !LEFT_RUNNING.test(output) ? passedInJest(report, failures) : [];
 }
 
 /** The steps that take minutes: one that passed with the very same sources on this machine is not run again. */

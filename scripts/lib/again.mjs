@@ -37,6 +37,10 @@ export function passedInJest(report, failures) {
   return failures.filter(({ file, test }) => {
     const ofFile = report.testResults.find(({ name }) => name === file);
     if (test === undefined) return ofFile?.status === "passed";
+    // Something beside the tests failed, as an afterAll does.
+    const isOfNoTest =
+      ofFile?.assertionResults.every(({ status }) => status !== "failed") && ofFile.status === "failed";
+    if (isOfNoTest) return false;
     const ofTest = ofFile?.assertionResults.filter(({ fullName }) => fullName === test) ?? [];
     return ofTest.length > 0 && ofTest.every(({ status }) => status === "passed");
   });

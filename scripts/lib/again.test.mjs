@@ -37,9 +37,10 @@ test("a jest test has passed when it was run and is named as passed", () => {
         ],
       },
       { name: "/p/b.spec.ts", status: "passed", assertionResults: [] },
+      { name: "/p/d.spec.ts", status: "failed", assertionResults: [{ fullName: "x", status: "passed" }] },
     ],
   };
   const failures = ["x", "y", "z", "twice", "unknown", undefined].map((test) => ({ file: "/p/a.spec.ts", test }));
-  failures.push({ file: "/p/b.spec.ts" }, { file: "/p/c.spec.ts" });
+  failures.push({ file: "/p/b.spec.ts" }, { file: "/p/c.spec.ts" }, { file: "/p/d.spec.ts", test: "x" });
   assert.deepEqual(passedInJest(report, failures), [failures[0], failures[6]]);
 });

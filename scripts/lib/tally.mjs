@@ -24,6 +24,8 @@ import { parseSkip } from "./needs.mjs";
  * @property {string[]} lines the runner's own summary
  */
 
+/** What cargo says at its end of the test programs that did not end well. */
+const TARGETS_FAILED = /^error: (\d+) targets? failed:$/;
 const RESULT = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/;
 const IGNORED = /^test (.+) \.\.\. ignored(?:, (.*))?$/;
 /** How the reason begins why something is ignored that is no test: another test starts it in a process of its own. */
@@ -36,8 +38,10 @@ const PART = /^(successes|failures):$/;
  * Adds up the output of `cargo test -- --show-output`. A Rust test can't skip itself: it prints "skipped: needs NAME"
  * and returns; it is counted as skipped here, once however often it says so.
  *
+ * A test program that ended without a result, as one that crashed does, is one more failure.
+ *
  * @param {string} output
- * @returns {Tally}
+ * @returns {Tally & { crashed: number }}
  */
 export function tallyCargo(output) {
   const tally = { passed: 0, failed: 0, failures: [], skips: [], lines: [] };
@@ -45,6 +49,8 @@ export function tallyCargo(output) {
   let test = "";
   let part = "";
   let failure;
+  let failedPrograms = 0;
+  let programsWithFailures = 0;
   for (const line of output.split("\n")) {
     const result = RESULT.exec(line);
     const ignored = IGNORED.exec(line);
@@ -58,7 +64,9 @@ export function tallyCargo(output) {
       failure = { what: test, reason: "" };
       if (part === "failures") tally.failures.push(failure);
     }
+    failedPrograms = Number(TARGETS_FAILED.exec(line)?.[1] ?? failedPrograms);
     if (result) {
+      if (Number(result[2]) > 0) programsWithFailures += 1;
       tally.passed += Number(result[1]);
       tally.failed += Number(result[2]);
       if (Number(result[1]) + Number(result[2]) + Number(result[3]) > 0) tally.lines.push(line);
@@ -70,7 +78,8 @@ export function tallyCargo(output) {
       tally.skips.push({ need: skip.need, what: `cargo: ${test}`, reason: skip.reason });
     }
   }
-  return tally;
+  const crashed = Math.max(0, failedPrograms - programsWithFailures);
+  return { ...tally, failed: tally.failed + crashed, crashed };
 }
 
 /**

@@ -62,6 +62,13 @@ test("a Rust test that says what it needs counts as skipped, once", () => {
   ]);
 });
 
+test("a Rust test program that crashed is a failure of its own", () => {
+  const crash = "error: 2 targets failed:\n    `-p a --lib`\n    `-p b --lib`\n";
+  const one = "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s\n";
+  assert.deepEqual([tallyCargo(one + crash).failed, tallyCargo(one + crash).crashed], [2, 1]);
+  assert.deepEqual([tallyCargo(CARGO).failed, tallyCargo(CARGO).crashed], [2, 0]);
+});
+
 test("a failed Rust test has what it printed, and nothing of the others", () => {
   const failures = tallyCargo(CARGO).failures.map(({ what, reason }) => [what, reason.trim()]);
   assert.deepEqual(failures, [
