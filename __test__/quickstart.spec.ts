@@ -149,7 +149,7 @@ describe("--cloud", () => {
   });
 
   it("deletes its sessions on SIGINT while it works, and also when it comes twice", async () => {
-    emulator.faults.add({ operation: "releaseSessionAsync", kind: "delay", ms: 500 });
+    emulator.faults.add({ operation: "releaseSessionAsync", kind: "delay", ms: 3_000 });
     const before = emulator.sessions().length;
     const program = startNode(PROGRAM, ["--cloud"], emulator.env);
     // The session is made; the program may not even know it yet.

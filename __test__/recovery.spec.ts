@@ -329,13 +329,13 @@ describe("what goes over to the new session", () => {
     expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "maxDuration" });
     // What is set anew has a time of its own.
     session.startKeepAlive({ maxDurationS: 120 });
-    await spec.emulator.advance(60_000);
+    await spec.emulator.advance(30_000);
     await deleteElsewhere(session);
     must(await session.keepAlive());
     expect(events).toHaveLength(3);
-    await spec.emulator.advance(50_000);
+    await spec.emulator.advance(30_000);
     expect(session.keepAliveStatus()).toMatchObject({ running: true });
-    await spec.emulator.advance(15_000);
+    await spec.emulator.advance(65_000);
     expect(session.keepAliveStatus()).toMatchObject({ running: false, stopReason: "maxDuration" });
     must(await session.delete());
   });

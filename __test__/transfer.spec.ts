@@ -755,7 +755,7 @@ describe("failures", () => {
 
 it("a program ends by itself after transfers of each kind", async () => {
   const { code, stdout, stderr } = await runModule(
-    `import { PassThrough, Readable, Writable } from "node:stream";
+    `import { Readable, Writable } from "node:stream";
      import { AGB } from "agbcloud-native";
      const { session } = await new AGB().create({ imageId: "agb-code-space-1" });
      const there = await session.file.transferPath();
