@@ -313,7 +313,7 @@ function toldTo(listeners: SessionListeners, isReleased: boolean): (event: Nativ
     if (!current) return;
     if (event.kind === "released") kept = undefined;
     // An end that was only reckoned has not come.
-    else if (event.kind === "active") kept = current;
+    else if (event.kind === "active" || event.kind === "idle") kept = current;
     current.emit(event.kind as keyof SessionEvents, ...payloadOf(event));
   };
 }

@@ -140,7 +140,7 @@ fn serve(mut commands: PipeReader, mut done: PipeWriter) {
             }
             signal => {
                 end_by(signal.into());
-                // Somebody has begun to handle it meanwhile: an end is still to come.
+                // It did not: another handler was installed in between, or the kernel dropped it. An end is still to come.
                 FIRST_SIGNAL_MS.store(0, Ordering::SeqCst);
                 PHASE.store(RUNNING, Ordering::SeqCst);
             }

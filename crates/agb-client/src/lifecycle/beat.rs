@@ -232,8 +232,10 @@ impl Beating {
         self.stopped.is_none()
     }
 
+    /// The first reason counts, unless it is one that may turn out to be none.
     pub(super) fn stop(&mut self, reason: StopReason) {
-        let reason = *self.stopped.get_or_insert(reason);
+        let known = self.stopped.filter(|known| !known.is_reckoned() || reason.is_reckoned());
+        let reason = *self.stopped.insert(known.unwrap_or(reason));
         if !reason.is_reckoned() {
             self.options.stop_if_stalled = None;
         }

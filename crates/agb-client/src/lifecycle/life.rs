@@ -117,8 +117,8 @@ struct State {
     in_flight: usize,
     /// Has a call failed since the last one that did its work?
     has_failed: bool,
-    /// Until then it may have been alive, whatever its times say: a call that got no answer ended then, which may have held
-    /// the timer at the service, or the service has said so.
+    /// Until then it may have been alive, whatever its times say: a call that failed ended then, which may have held the timer
+    /// at the service, or the service has said so.
     maybe_alive: Option<Instant>,
     /// Has the call under way been told of?
     has_told_of_call: bool,
@@ -206,7 +206,7 @@ impl Life {
             Ok(_) => in_flight.finished(),
             // The tool ran, and failed.
             Err(error) if error.kind() == ErrorKind::Tool => in_flight.finished(),
-            Err(error) if error.kind() == ErrorKind::Connect => in_flight.unsent(),
+            Err(error) if error.kind() == ErrorKind::Connect || error.attempts() == 0 => in_flight.unsent(),
             Err(_) => {}
         }
         outcome
@@ -252,9 +252,14 @@ impl Life {
         if let Some(beating) = &mut state.beating {
             beating.go_on();
         }
-        let told = state.hearers_of_call();
+        // Also where no call is under way: who heard of the release has to hear that there is none.
+        let (event, told) = if state.in_flight == 0 && was_released {
+            (LifecycleEvent::Idle, state.hearers())
+        } else {
+            (LifecycleEvent::Active, state.hearers_of_call())
+        };
         drop(state);
-        tell(&told, &LifecycleEvent::Active);
+        tell(&told, &event);
         self.changed();
     }
 
@@ -391,9 +396,14 @@ impl Life {
         self.changed();
     }
 
-    /// Ends the keep-alive; nothing happens where there is none.
+    /// Ends the keep-alive, also one that would go on if the session were alive after all; nothing happens where there is
+    /// none.
     pub fn stop_beating(&self) {
-        self.lock().stop_beating(StopReason::Stopped);
+        let mut state = self.lock();
+        if !state.release.is_some_and(|release| release.confirmed) {
+            state.stop_beating(StopReason::Stopped);
+        }
+        drop(state);
         self.changed();
     }
 

@@ -178,6 +178,33 @@ async fn a_call_that_never_reached_the_service_gives_a_session_no_more_time() {
 }
 
 #[test]
+fn a_keep_alive_that_was_stopped_does_not_go_on_when_a_reckoned_release_has_not_come() {
+    for is_stopped in [false, true] {
+        let (clock, life) = new_session();
+        let (events, _subscription) = heard(&life);
+        life.start_beating(KeepAliveOptions::default()).unwrap();
+        clock.advance(MINUTE + 5 * SECOND);
+        step(&life);
+        assert_eq!(life.beating().unwrap().stopped, Some(StopReason::Released));
+        if is_stopped {
+            life.stop_beating();
+        }
+        events.lock().unwrap().clear();
+        life.seen_alive();
+        assert_eq!(life.beating().unwrap().stopped, is_stopped.then_some(StopReason::Stopped));
+        assert_eq!(
+            *events.lock().unwrap(),
+            [LifecycleEvent::Idle],
+            "who heard of the release hears that it has not come"
+        );
+        life.gone();
+        life.stop_beating();
+        let reason = if is_stopped { StopReason::Stopped } else { StopReason::Released };
+        assert_eq!(life.beating().unwrap().stopped, Some(reason));
+    }
+}
+
+#[test]
 fn the_longest_life_ends_a_session_whatever_its_activity() {
     let (clock, life) = new_session();
     for _ in 0..36 {
