@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::OnceCell;
 
@@ -23,6 +23,8 @@ const FOLDER: &str = "/tmp/extensions";
 /// Extensions in one page of a list.
 const PAGE: usize = 100;
 const UPLOAD: &str = "uploadExtension";
+/// How long a failed upload is held up by the deletion of what it may have left.
+const TAKE_BACK_LIMIT: Duration = Duration::from_secs(5);
 
 /// A browser extension that is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -106,14 +108,25 @@ impl Extensions {
         let url = self.address(context_id, &id).await?;
         if let Err(error) = self.store(&url, &file).await {
             if !error.http_status().is_some_and(is_refusal) {
-                let deleted = self.contexts().delete_file(context_id, &path_of(&id)).await;
-                let _ = deleted.inspect_err(|error| {
-                    warn(error, &format!("the extension {id} was not deleted after its upload had failed"))
-                });
+                self.take_back(context_id, &id).await;
             }
             return Err(error);
         }
         Ok(Extension { id, name: name_of(local_path), created_at: None })
+    }
+
+    /// Deletes what a failed upload may have left; its failure is what the caller waits for.
+    async fn take_back(&self, context_id: &str, id: &str) {
+        let contexts = self.contexts();
+        let path = path_of(id);
+        let deletion = contexts.delete_file(context_id, &path);
+        let outcome = tokio::time::timeout(TAKE_BACK_LIMIT, deletion).await;
+        let text = format!("the extension {id} was not deleted after its upload had failed");
+        match outcome {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => warn(&error, &text),
+            Err(_) => warn(&Error::new(ErrorKind::Timeout, "the service did not answer"), &text),
+        }
     }
 
     /// Stores another local ZIP file in the place of an extension.

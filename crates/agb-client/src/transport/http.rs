@@ -121,13 +121,26 @@ impl Settings {
         Ok(proxy.no_proxy(NoProxy::from_string(&format!("{list},{LOOPBACK}"))))
     }
 
+    /// Is the name in `NO_PROXY`? Networks are not looked up there, for a text for people.
+    fn is_excepted(&self, name: &str) -> bool {
+        let mut entries = self.no_proxy.as_deref().unwrap_or_default().split(',').map(|entry| entry.trim());
+        entries.any(|entry| {
+            let domain = entry.trim_start_matches('.');
+            let parent = name.strip_suffix(domain).filter(|_| !domain.is_empty());
+            entry == "*" || parent.is_some_and(|below| below.is_empty() || below.ends_with('.'))
+        })
+    }
+
     /// Where a connection for `url` goes, for people: its host, or perhaps a proxy.
     fn peer(&self, url: &str) -> String {
         let host = host(url);
+        let name = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         let of_scheme = if url.starts_with("https:") { "HTTPS_PROXY" } else { "HTTP_PROXY" };
         let mut variables = self.proxies.iter().map(|proxy| proxy.variable);
         match variables.find(|variable| [of_scheme, "ALL_PROXY"].contains(variable)) {
-            Some(variable) if !is_loopback(url) => format!("{host} or the proxy of {variable}"),
+            Some(variable) if !is_loopback(url) && !self.is_excepted(&name) => {
+                format!("{host} or the proxy of {variable}")
+            }
             _ => host,
         }
     }

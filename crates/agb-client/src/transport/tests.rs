@@ -179,6 +179,10 @@ async fn the_proxy_of_the_environment_that_was_handed_down_is_used_unless_except
 
     let error = status(&[("HTTP_PROXY", CLOSED_URL)]).await.unwrap_err();
     assert!(error.message().starts_with("could not connect to service.invalid or the proxy of HTTP_PROXY:"), "{error}");
+    for excepted in ["*", "invalid", "a.test, .invalid", "service.invalid"] {
+        let error = status(&[("HTTP_PROXY", CLOSED_URL), ("NO_PROXY", excepted)]).await.unwrap_err();
+        assert!(error.message().starts_with("could not connect to service.invalid:"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -185,7 +185,7 @@ async fn an_old_completion_is_not_taken_for_this_one() {
 #[tokio::test]
 async fn a_look_that_the_end_of_the_wait_cuts_off_tells_nothing() {
     let server = differing(INFO, |seen| if seen.nth < 2 { answer(seen) } else { endless() }).await;
-    let options = TransferOptions { wait_limit: Duration::from_secs(1), ..TransferOptions::default() };
+    let options = TransferOptions { wait_limit: Duration::from_secs(4), ..TransferOptions::default() };
     let report = upload_file(&server, "content", &options).await;
     assert_eq!(message(&report.error), "Upload sync not finished: task not finished");
 }
