@@ -589,6 +589,12 @@ import { sep } from 'path';
             for (language, setup, code) in [
                 ("python", "x = 5", "print('so far')\nwhile True: pass"),
                 ("python", "x = 5", "print('so far')\nimport os; os.system('sleep 100')\nimport time; time.sleep(100)"),
+                // As after gevent's patch: what is started as a thread does not run beside the cell.
+                (
+                    "python",
+                    "import threading; x = 5; threading.Thread.start = lambda self: None",
+                    "print('so far')\nwhile True: pass",
+                ),
                 ("javascript", "let x = 5", "console.log('so far'); while (true) {}"),
                 ("javascript", "let x = 5", "console.log('so far'); await new Promise((r) => setTimeout(r, 1e6))"),
                 ("javascript", "let x = 5", "console.log('so far'); require('child_process').execSync('sleep 100')"),
