@@ -611,7 +611,7 @@ import { sep } from 'path';
     async fn an_interrupt_is_not_lost_before_its_run_and_hits_no_other() {
         in_both_modes(|session| async move {
             // What hogs the interpreter keeps a run from beginning before its interrupt comes.
-            let hog = "import sys, threading\nx = 5\nsys.setswitchinterval(0.05)\ndef hog():\n    while True: pass\n\
+            let hog = "import sys, threading\nx = 5\nsys.setswitchinterval(0.01)\ndef hog():\n    while True: pass\n\
                        threading.Thread(target=hog, daemon=True).start()";
             for (language, setup, code) in [
                 ("python", hog, "while True: pass"),
