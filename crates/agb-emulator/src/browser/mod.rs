@@ -243,7 +243,8 @@ os.remove(data + "/in-use")
             let advice = browser.running().await.unwrap_err().to_string();
             assert!(advice.contains("initialize it first"), "{advice}");
             assert_eq!(browser.start(&options, None).await, Ok(1));
-            session.shell("cd $TMPDIR/agb_browser_data && kill -9 $(cat pid) && rmdir in-use").await;
+            let ended = session.shell("cd $TMPDIR/agb_browser_data && kill -9 $(cat pid) && rm in-use").await;
+            assert_eq!(ended["exit_code"], 0, "{ended}");
             eventually("it has ended", async || browser.running().await.is_err()).await;
             let advice = browser.running().await.unwrap_err().to_string();
             assert!(advice.contains("destroy it, then initialize it again"), "{advice}");

@@ -40,8 +40,37 @@ struct Entry {
     mode: u32,
     modified: (i64, i32),
     kind: Kind,
-    /// Whether one that goes on is preferred to it.
-    is_spare: bool,
+    rank: Rank,
+}
+
+/// What is preferred where not all can be in one archive; what goes on comes before `Spare`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    Written,
+    TakenIn,
+    Spare,
+}
+
+/// The paths of an archive: one that holds something below what is no directory can't be unpacked.
+#[derive(Debug, Default)]
+struct Paths {
+    directories: HashSet<String>,
+    others: HashSet<String>,
+}
+
+impl Paths {
+    /// `false`: it can't be beside what was added before.
+    fn add(&mut self, relative: &str, is_directory: bool) -> bool {
+        let parents = || relative.match_indices('/').filter_map(|(at, _)| relative.get(..at));
+        let is_taken = if is_directory { self.others.contains(relative) } else { self.directories.contains(relative) };
+        if is_taken || parents().any(|parent| self.others.contains(parent)) {
+            return false;
+        }
+        self.directories.extend(parents().map(str::to_owned));
+        let same = if is_directory { &mut self.directories } else { &mut self.others };
+        same.insert(relative.to_owned());
+        true
+    }
 }
 
 impl Merge {
@@ -74,7 +103,7 @@ impl Merge {
                 (Change::None, None) | (Change::Unpacked, Some(_)) => {}
                 (Change::None, Some(single)) => merge.take_in(found, single),
                 (Change::Unpacked, None) => {
-                    merge.entries.extend(Entry::of(found, pack).map(|entry| Entry { is_spare: true, ..entry }));
+                    merge.entries.extend(Entry::of(found, pack).map(|entry| Entry { rank: Rank::Spare, ..entry }));
                 }
                 (Change::Written, single) => {
                     merge.dropped.insert(found.relative.clone());
@@ -105,14 +134,17 @@ impl Merge {
             mode: single.mode.unwrap_or(found.mode),
             modified: single.modified.unwrap_or(found.modified),
             kind: single.kind.clone(),
-            is_spare: false,
+            rank: Rank::TakenIn,
         });
         self.replaced.push((found.relative.clone(), single));
     }
 
-    /// Writes the archive; answers its length and tag.
-    pub(super) fn write(&self, into: File) -> io::Result<(u64, String)> {
+    /// Writes the archive; answers its length and tag, or `None` when nothing is left that it could hold.
+    pub(super) fn write(&self, into: File) -> io::Result<Option<(u64, String)>> {
         let mut archive = tar::Builder::new(Tagged { into, tagger: Tagger::default() });
+        let mut paths = Paths::default();
+        let mut own = self.of_rank(Rank::Written, &mut paths);
+        own.extend(self.of_rank(Rank::TakenIn, &mut paths));
         let mut there = HashSet::new();
         if let Some(Object { kind: Kind::Archive { bytes, .. }, .. }) = &self.old
             && self.keeps_old
@@ -121,10 +153,11 @@ impl Merge {
                 let mut entry = entry?;
                 let Some(path) = plain_path(&entry.path()?) else { continue };
                 let relative = path.to_string_lossy().into_owned();
-                if self.dropped.contains(&relative) {
+                let mut header = entry.header().clone();
+                let is_directory = header.entry_type() == tar::EntryType::Directory;
+                if self.dropped.contains(&relative) || !paths.add(&relative, is_directory) {
                     continue;
                 }
-                let mut header = entry.header().clone();
                 match (header.entry_type(), entry.link_name()?.map(|target| target.into_owned())) {
                     (tar::EntryType::Symlink, Some(target)) => archive.append_link(&mut header, &path, target)?,
                     (tar::EntryType::Directory, _) => append_directory(&mut archive, &mut header, &path)?,
@@ -133,15 +166,26 @@ impl Merge {
                 there.insert(relative);
             }
         }
-        for entry in self.entries.iter().filter(|entry| !entry.is_spare || !there.contains(&entry.relative)) {
+        let mut spare = self.of_rank(Rank::Spare, &mut paths);
+        spare.retain(|entry| !there.contains(&entry.relative));
+        if there.is_empty() && own.is_empty() && spare.is_empty() {
+            return Ok(None);
+        }
+        for entry in own.into_iter().chain(spare) {
             entry.append_to(&mut archive)?;
         }
         let Tagged { tagger, .. } = archive.into_inner()?;
-        Ok((tagger.length(), tagger.tag()))
+        Ok(Some((tagger.length(), tagger.tag())))
     }
 
-    /// Stores the archive that was written, if nothing was stored in its place meanwhile.
-    pub(super) fn store(&self, objects: &mut Objects, mount: &Mount, archive: Object) -> bool {
+    /// The entries of a rank that can be beside what was added before.
+    fn of_rank(&self, rank: Rank, paths: &mut Paths) -> Vec<&Entry> {
+        let entries = self.entries.iter().filter(|entry| entry.rank == rank);
+        entries.filter(|entry| paths.add(&entry.relative, matches!(entry.kind, Kind::Directory))).collect()
+    }
+
+    /// Stores the archive that was written, or none, if nothing was stored in its place meanwhile.
+    pub(super) fn store(&self, objects: &mut Objects, mount: &Mount, archive: Option<Object>) -> bool {
         let path = joined(&mount.stored, &name(mount));
         let is_current = match (&self.old, objects.get(&path)) {
             (Some(old), Some(now)) => now.is_still(old),
@@ -156,7 +200,10 @@ impl Merge {
                 objects.remove(&path);
             }
         }
-        objects.put(&path, archive);
+        match archive {
+            Some(archive) => objects.put(&path, archive),
+            None => drop(objects.remove(&path)),
+        }
         true
     }
 }
@@ -165,7 +212,7 @@ impl Entry {
     fn of(found: &Found, pack: &Arc<Blob>) -> Option<Self> {
         let kind = Kind::of(found, pack)?;
         let (relative, mode, modified) = (found.relative.clone(), found.mode, found.modified);
-        Some(Self { relative, mode, modified, kind, is_spare: false })
+        Some(Self { relative, mode, modified, kind, rank: Rank::Written })
     }
 
     fn append_to(&self, archive: &mut tar::Builder<Tagged>) -> io::Result<()> {
@@ -251,11 +298,21 @@ mod tests {
             Merge::of(&self.mount, self.objects.tree("/m"), held, (found, &pack), &[]).unwrap()
         }
 
-        fn write(&self, merge: &Merge) -> Object {
+        fn write(&self, merge: &Merge) -> Option<Object> {
             let (blob, into) = self.blobs.create().unwrap();
-            let (length, tag) = merge.write(into).unwrap();
+            let (length, tag) = merge.write(into).unwrap()?;
             let kind = Kind::Archive { bytes: Slice { blob, offset: 0, length }, tag };
-            Object { kind, ..folder(Duration::ZERO) }
+            Some(Object { kind, ..folder(Duration::ZERO) })
+        }
+
+        /// Stores what a session has found that holds only what is `unchanged`.
+        fn upload(&mut self, found: &[Found], unchanged: &[&str]) {
+            let mut held = Holdings::default();
+            held.stored(unchanged.iter().map(|name| ((*name).to_owned(), Look::Directory)).collect());
+            let merge = self.merge(&held, found).unwrap();
+            let archive = self.write(&merge);
+            let mount = self.mount.clone();
+            assert!(merge.store(&mut self.objects, &mount, archive));
         }
 
         fn entries(&self) -> Vec<String> {
@@ -274,6 +331,29 @@ mod tests {
     fn link(relative: &str, target: &str) -> Found {
         let (look, what) = (Look::Link(target.to_owned()), FoundKind::Link(target.to_owned()));
         Found { relative: relative.to_owned(), mode: 0o777, modified: (0, 0), look, what }
+    }
+
+    fn directory(relative: &str, what: FoundKind) -> Found {
+        Found { mode: 0o755, look: Look::Directory, what, ..link(relative, "") }
+    }
+
+    #[test]
+    fn what_is_written_last_decides_whether_something_is_a_directory() {
+        let mut storage = Storage::new();
+        let made = |relative| directory(relative, FoundKind::Directory);
+        storage.upload(&[made("d"), link("d/x", "1"), made("d/e"), link("d/e/y", "1"), link("dx", "1")], &[]);
+        storage.upload(&[link("d", "2")], &[]);
+        assert_eq!(storage.entries(), ["dx -> 1", "d -> 2"]);
+        storage.upload(&[directory("d", FoundKind::Unchanged), link("d/x", "3")], &["d"]);
+        assert_eq!(storage.entries(), ["dx -> 1", "d/x -> 3"]);
+        storage.upload(&[made("dx"), made("d/x"), made("d/x/y")], &[]);
+        assert_eq!(storage.entries(), ["dx/", "d/x/", "d/x/y/"]);
+
+        // A single object that came meanwhile as something else than the session has.
+        storage.objects.put("/m/d", Object { kind: Kind::Link("4".to_owned()), ..folder(Duration::ZERO) });
+        storage.upload(&[directory("d", FoundKind::Unchanged), link("d/x", "5")], &["d"]);
+        assert_eq!(storage.entries(), ["dx/", "d/x -> 5"]);
+        assert_eq!(storage.objects.tree("/m").len(), 1);
     }
 
     #[test]
@@ -312,7 +392,7 @@ mod tests {
         storage.objects.put("/m/newer", single("2"));
         let mount = storage.mount.clone();
         assert!(merge.store(&mut storage.objects, &mount, archive));
-        assert_eq!(storage.entries(), ["same -> 1", "newer -> 1", "own -> 1"]);
+        assert_eq!(storage.entries(), ["own -> 1", "same -> 1", "newer -> 1"]);
         let left: Vec<String> = storage.objects.tree("/m").into_iter().map(|(relative, _)| relative).collect();
         assert_eq!(left, ["m.tar", "newer"]);
     }

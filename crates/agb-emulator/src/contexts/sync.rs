@@ -348,9 +348,9 @@ async fn store_archive(
         let (blob, into) = contexts.blobs.create().map_err(|error| error.to_string())?;
         let writing = tokio::task::spawn_blocking(move || merge.write(into).map(|written| (merge, written)));
         let written = writing.await.map_err(|error| error.to_string())?;
-        let (merge, (length, tag)) = written.map_err(|error| format!("the archive can't be written: {error}"))?;
+        let (merge, written) = written.map_err(|error| format!("the archive can't be written: {error}"))?;
         let now = contexts.clock.now();
-        let object = Object {
+        let archive = written.map(|(length, tag)| Object {
             id: contexts.object_id(),
             kind: Kind::Archive { bytes: Slice { blob, offset: 0, length }, tag },
             size: length,
@@ -359,9 +359,9 @@ async fn store_archive(
             created_at: now,
             stored_at: now,
             delivered: false,
-        };
+        });
         let is_stored = contexts
-            .with_objects(&mount.context_id, |objects| merge.store(objects, mount, object))
+            .with_objects(&mount.context_id, |objects| merge.store(objects, mount, archive))
             .ok_or_else(|| unknown(&mount.context_id))?;
         if is_stored {
             return Ok(());

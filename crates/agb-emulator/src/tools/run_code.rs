@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::kernels::{Kernel, RunRequest};
+use super::kernels::{Kernel, RunRequest, in_tenths};
 pub(crate) use super::kernels::{Outcome, Piece};
 use super::{ToolArgs, ToolLimits, ToolOutput};
 use crate::sandbox::{Language, Sandbox};
@@ -19,12 +19,15 @@ const DEFAULT_TIMEOUT_S: f64 = 60.0;
 /// limit, and must not be gone when it begins.
 const QUEUE: Duration = Duration::from_secs(10);
 
+/// A run that has waited, and has less than this left, is refused: it would only be interrupted, half done perhaps.
+const LEAST_LEFT: Duration = Duration::from_secs(1);
+
 /// Runs `code` in the interpreter of `language`, which keeps its state between the calls of a session.
 ///
 /// Answers `{"result","stdout","stderr","execution_count","execution_time","executionError"}` as JSON text, also when the
 /// code fails. Over its time limit (`timeout_s`, default 60, at most that of `limits`) a run is interrupted; an
 /// interpreter that does not stop within 2 s more is killed, and the answer says that its state is lost. Runs wait for each
-/// other; one that waited for longer than 10 s has that much less time, or is refused. Output and results that one answer
+/// other; one that waited for longer than 10 s has that much less time, or is refused where less than 1 s would be left. Output and results that one answer
 /// has no room for are cut or dropped, with a note.
 pub async fn call(sandbox: &Sandbox, args: &ToolArgs, limits: &ToolLimits) -> ToolOutput {
     let (language, request) = match read(args, "timeout_s", limits) {
@@ -61,8 +64,8 @@ fn read(args: &ToolArgs, time: &str, limits: &ToolLimits) -> Result<(Language, R
     }
     let language = read_language(read_string(args, "language")?)?;
     let limit: Duration = super::read_time(args, time, DEFAULT_TIMEOUT_S, 1.0)?.min(limits.time);
-    let (live, cancel) = (None, CancellationToken::new());
-    Ok((language, RunRequest { code: code.to_owned(), limit, limits: *limits, live, cancel }))
+    let (shortened, live, cancel) = (None, None, CancellationToken::new());
+    Ok((language, RunRequest { code: code.to_owned(), limit, shortened, limits: *limits, live, cancel }))
 }
 
 fn read_string<'a>(args: &'a ToolArgs, name: &str) -> Result<&'a str, String> {
@@ -90,13 +93,21 @@ async fn run(
     queue: Duration,
 ) -> Result<Outcome, String> {
     let slot = sandbox.kernels().slot(language);
-    let end = Instant::now() + request.limit + queue;
+    let patience = request.limit.saturating_add(queue);
+    let begun = Instant::now();
     let mut slot = tokio::select! {
         biased;
         () = request.cancel.cancelled() => return Err("the run was cancelled before it began".to_owned()),
-        slot = timeout_at(end, slot.lock()) => slot.map_err(|_| busy(request.limit + queue))?,
+        slot = timeout(patience, slot.lock()) => slot.map_err(|_| busy(patience))?,
     };
-    request.limit = request.limit.min(end.saturating_duration_since(Instant::now()));
+    let waited = begun.elapsed();
+    let left = patience.saturating_sub(waited);
+    if left < request.limit {
+        if left < LEAST_LEFT {
+            return Err(busy(waited));
+        }
+        request.shortened = Some((waited, left));
+    }
     if sandbox.is_released() {
         return Err(sandbox.released_error().to_string());
     }
@@ -115,7 +126,7 @@ async fn run(
 }
 
 fn busy(waited: Duration) -> String {
-    let seconds = waited.as_secs_f64();
+    let seconds = in_tenths(waited);
     format!("the interpreter was busy with other runs of this session for {seconds} s: this one was not started")
 }
 
@@ -265,6 +276,49 @@ Chart()";
             let (first, ()) = tokio::join!(first, others);
             assert_eq!(first.unwrap().error, None);
             assert_eq!(main_result(&session.python("'late' in dir()").await), "False");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_run_that_waited_has_less_time_and_says_so_or_is_refused() {
+        in_both_modes(|session| async move {
+            let run = async |code: &str, limit: f64, wait: Duration| {
+                let args = json!({"code": code, "language": "python", "timeout_s": limit});
+                let request = super::read(args.as_object().unwrap(), "timeout_s", &session.limits).unwrap().1;
+                let slot = session.sandbox.kernels().slot(Language::Python);
+                let before = slot.lock().await;
+                let others = async {
+                    tokio::time::sleep(wait).await;
+                    drop(before);
+                };
+                let run = super::run(&session.sandbox, Language::Python, request, Duration::ZERO);
+                tokio::join!(run, others).0
+            };
+            session.python("1").await;
+            let wait = Duration::from_millis(300);
+            let error = run("while True: pass", 4.0, wait).await.unwrap().error.unwrap();
+            let rest =
+                error.strip_prefix("Execution timeout after 4 s (it had waited for other runs of this session for ");
+            let rest = rest.and_then(|rest| rest.strip_suffix(" s left)")).unwrap_or_else(|| panic!("{error}"));
+            let (waited, left) = rest.split_once(" s, and had ").unwrap();
+            let [waited, left] = [waited, left].map(|seconds| seconds.parse::<f64>().unwrap());
+            assert!(waited >= 0.3 && (waited + left - 4.0).abs() < 0.11, "{error}");
+
+            let refusal = run("late = 1", 1.2, wait).await.unwrap_err();
+            assert!(refusal.ends_with("this one was not started"), "{refusal}");
+            assert_eq!(main_result(&session.python("'late' in dir()").await), "False");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_limit_may_be_longer_than_time_lasts() {
+        in_both_modes(|mut session| async move {
+            session.limits.time = Duration::MAX;
+            for limit in [1e19, 1e300] {
+                assert_eq!(main_result(&session.run_for("python", "1 + 1", limit).await), "2");
+            }
         })
         .await;
     }
@@ -535,6 +589,12 @@ import { sep } from 'path';
             for (language, setup, code) in [
                 ("python", "x = 5", "print('so far')\nwhile True: pass"),
                 ("python", "x = 5", "print('so far')\nimport os; os.system('sleep 100')\nimport time; time.sleep(100)"),
+                // As after gevent's patch: what is started as a thread does not run beside the cell.
+                (
+                    "python",
+                    "import threading; x = 5; threading.Thread.start = lambda self: None",
+                    "print('so far')\nwhile True: pass",
+                ),
                 ("javascript", "let x = 5", "console.log('so far'); while (true) {}"),
                 ("javascript", "let x = 5", "console.log('so far'); await new Promise((r) => setTimeout(r, 1e6))"),
                 ("javascript", "let x = 5", "console.log('so far'); require('child_process').execSync('sleep 100')"),
@@ -551,7 +611,7 @@ import { sep } from 'path';
     async fn an_interrupt_is_not_lost_before_its_run_and_hits_no_other() {
         in_both_modes(|session| async move {
             // What hogs the interpreter keeps a run from beginning before its interrupt comes.
-            let hog = "import sys, threading\nx = 5\nsys.setswitchinterval(0.05)\ndef hog():\n    while True: pass\n\
+            let hog = "import sys, threading\nx = 5\nsys.setswitchinterval(0.01)\ndef hog():\n    while True: pass\n\
                        threading.Thread(target=hog, daemon=True).start()";
             for (language, setup, code) in [
                 ("python", hog, "while True: pass"),

@@ -397,6 +397,8 @@ async fn an_archive_keeps_what_the_session_was_not_given() {
         release(&peer, &session).await;
         works(json!({"extractPolicy": {"extract": false}}), &format!("rm {name} && echo 6 > f")).await;
         assert_eq!(works(json!({}), list).await, "./f\n");
+        works(json!({"extractPolicy": {"extract": false}}), &format!("rm {name}")).await;
+        assert_eq!(files(&peer, &id, &path).await, [""; 0]);
     })
     .await;
 }
@@ -439,6 +441,27 @@ async fn an_archive_takes_in_files_that_were_there_and_leaves_those_that_came_me
         assert_eq!(http.get(&url).send().await.unwrap().text().await.unwrap(), "given");
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_archive_can_be_unpacked_when_a_directory_has_become_a_file_and_the_reverse() {
+    let peer = Peer::start().await;
+    let id = context(&peer, "a").await;
+    let path = place("kinds");
+    let archive = json!({"uploadPolicy": {"uploadMode": "Archive"}});
+    let keeping = json!({"uploadPolicy": {"uploadMode": "Archive"}, "deletePolicy": {"syncLocalFile": false}});
+    let begin = async |policy: &Value| session_with(&peer, &[mount(&id, &path, policy)]).await;
+    let end = async |session: &str, command: &str| {
+        let items = items(&peer, session, "").await;
+        assert!(items.iter().all(|item| item["status"] == "Success"), "{items:?}");
+        let seen = run(&peer, session, &format!("cd {path} && {command}")).await;
+        release(&peer, session).await;
+        seen
+    };
+    end(&begin(&archive).await, "mkdir d && echo 1 > d/x").await;
+    end(&begin(&keeping).await, "rm -r d && echo 2 > d").await;
+    assert_eq!(end(&begin(&keeping).await, "cat d && rm d && mkdir d && echo 3 > d/x").await, "2\n");
+    assert_eq!(end(&begin(&archive).await, "cat d/x").await, "3\n");
 }
 
 #[tokio::test]

@@ -48,12 +48,29 @@ pub(crate) struct Kernel {
 #[derive(Debug)]
 pub(crate) struct RunRequest {
     pub(crate) code: String,
+    /// As it was asked for.
     pub(crate) limit: Duration,
+    /// How long it waited for other runs, if that has left it less time than its limit, and what it has left.
+    pub(crate) shortened: Option<(Duration, Duration)>,
     pub(crate) limits: ToolLimits,
     /// Who is told of the output as it comes, instead of at the end.
     pub(crate) live: Option<mpsc::Sender<Piece>>,
     /// Interrupts the run when it is cancelled.
     pub(crate) cancel: CancellationToken,
+}
+
+impl RunRequest {
+    fn overtime(&self) -> String {
+        let limit = format!("Execution timeout after {} s", self.limit.as_secs_f64());
+        let Some((waited, left)) = self.shortened else { return limit };
+        let (waited, left) = (in_tenths(waited), in_tenths(left));
+        format!("{limit} (it had waited for other runs of this session for {waited} s, and had {left} s left)")
+    }
+}
+
+/// Seconds, to be read.
+pub(crate) fn in_tenths(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10.0).round() / 10.0
 }
 
 /// Something that a run printed or showed.
@@ -165,7 +182,7 @@ impl Kernel {
         let mut results = Results::of(request);
 
         let ended = self.run_to_end(request, sandbox, &mut results).await;
-        let mut outcome = self.outcome(ended, request.limit, sandbox, &mut results).await;
+        let mut outcome = self.outcome(ended, request, sandbox, &mut results).await;
         tokio::select! {
             biased;
             () = sandbox.released() => {}
@@ -186,7 +203,7 @@ impl Kernel {
 
     async fn run_to_end(&mut self, request: &RunRequest, sandbox: &Sandbox, results: &mut Results) -> Ended {
         let line = json!({ "run": self.last_run, "code": request.code });
-        let limit = tokio::time::sleep(request.limit);
+        let limit = tokio::time::sleep(request.shortened.map_or(request.limit, |(_, left)| left));
         tokio::pin!(limit);
         tokio::select! {
             biased;
@@ -233,7 +250,13 @@ impl Kernel {
         }
     }
 
-    async fn outcome(&mut self, ended: Ended, limit: Duration, sandbox: &Sandbox, results: &mut Results) -> Outcome {
+    async fn outcome(
+        &mut self,
+        ended: Ended,
+        request: &RunRequest,
+        sandbox: &Sandbox,
+        results: &mut Results,
+    ) -> Outcome {
         let language = self.language;
         match ended {
             Ended::Finished(event) => Outcome::finished(event),
@@ -246,9 +269,7 @@ impl Kernel {
                 self.kill().await;
                 Outcome::lost(format!("the {language} interpreter was killed, as it could not be understood ({error})"))
             }
-            Ended::TimedOut => {
-                self.interrupt(format!("Execution timeout after {} s", limit.as_secs_f64()), sandbox, results).await
-            }
+            Ended::TimedOut => self.interrupt(request.overtime(), sandbox, results).await,
             Ended::Cancelled => self.interrupt("the run was cancelled".to_owned(), sandbox, results).await,
             Ended::Released => self.end_with_session().await,
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-pub(crate) use self::kernel::{Kernel, Outcome, Piece, RunRequest};
+pub(crate) use self::kernel::{Kernel, Outcome, Piece, RunRequest, in_tenths};
 use crate::sandbox::Language;
 
 const PYTHON: &str = include_str!("python.py");

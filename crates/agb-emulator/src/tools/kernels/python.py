@@ -24,7 +24,8 @@ import threading
 import time
 import traceback
 import types
-# A cell may replace the module's.
+# A cell may replace the modules'.
+from os import kill
 from time import sleep
 
 KERNEL_PID = os.getpid()
@@ -465,7 +466,7 @@ def interrupt(run):
     while State.ended < run:
         with State.lock:
             if State.run == run and State.interruptible:
-                os.kill(0, signal.SIGINT)
+                kill(0, signal.SIGINT)
         sleep(BETWEEN_INTERRUPTS_S)
 
 
@@ -513,13 +514,18 @@ def flush():
             pass
 
 
-def read_requests(cells):
+def serve_interrupts(runs):
+    while True:
+        interrupt(runs.get())
+
+
+def read_requests(cells, interrupts):
     for line in REQUESTS:
         request = json.loads(line)
         if "code" in request:
             cells.put(request)
         else:
-            threading.Thread(target=interrupt, args=(request["interrupt"],), daemon=True).start()
+            interrupts.put(request["interrupt"])
     os._exit(0)
 
 
@@ -541,8 +547,10 @@ def set_up():
 
 def serve():
     set_up()
-    cells = queue.SimpleQueue()
-    threading.Thread(target=read_requests, args=(cells,), daemon=True).start()
+    cells, interrupts = queue.SimpleQueue(), queue.SimpleQueue()
+    # Both before the first cell: one may replace what makes threads, or leave no room for more.
+    threading.Thread(target=serve_interrupts, args=(interrupts,), daemon=True).start()
+    threading.Thread(target=read_requests, args=(cells, interrupts), daemon=True).start()
     send({"ready": True})
     while True:
         request = cells.get()
