@@ -32,10 +32,13 @@ fn begun(life: &Life) -> Option<Duration> {
     step(life).beat.and_then(|_| life.begin_beat())
 }
 
-/// The same at the next moment at which something is due.
+/// The same at the next moment at which something is due, which may be now.
 fn next_begun(life: &Life) -> Option<Duration> {
-    let next = step(life).next.unwrap();
-    life.clock().advance(next.saturating_duration_since(life.clock().now()) + Duration::from_millis(1));
+    let Step { beat, next } = step(life);
+    if beat.is_some() {
+        return life.begin_beat();
+    }
+    life.clock().advance(next.unwrap().saturating_duration_since(life.clock().now()) + Duration::from_millis(1));
     begun(life)
 }
 
