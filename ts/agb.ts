@@ -2,7 +2,7 @@ import { Client } from "./client";
 import type { Config, ConfigOptions } from "./config";
 import { ContextService } from "./context";
 import { type ContextSync, newSyncPolicy, syncPolicyToDict } from "./context-sync";
-import { AGBError, errorOf } from "./errors";
+import { errorOf, invalidArgument } from "./errors";
 import { nativeKeepAlive, watchEventLoopFor } from "./lifecycle";
 import { logWarn } from "./logger";
 import type { NativeCreateParams, NativeDeletion, NativeFoundSession, NativeMount } from "./native";
@@ -83,7 +83,7 @@ export class AGB {
     const sources: AGBOptions = typeof options === "string" ? { apiKey: options } : (options ?? {});
     if (typeof sources !== "object") {
       const text = `expected the API key or the options, got ${kindOf(sources)}`;
-      throw new AGBError(text, { kind: "InvalidArgument" });
+      throw invalidArgument(text);
     }
     const exit = exitOptions(sources.releaseOnExit);
     const opened = openAgb({ ...sources, exit });
@@ -129,7 +129,7 @@ export class AGB {
     const read = nativeParams(params);
     const fault =
       "fault" in read ? read.fault : (notSignal(signal) ?? notBoolean({ recreate }) ?? notCallback({ restore }));
-    if ("fault" in read || fault) throw new AGBError(fault, { kind: "InvalidArgument" });
+    if ("fault" in read || fault) throw invalidArgument(fault);
     if (signal?.aborted) throw signal.reason;
 
     const agb = nativeAgbOf(this.client, this.apiKey);
@@ -161,7 +161,7 @@ export class AGB {
     options?: OpenOptions,
   ): Promise<T> {
     const fault = notFunction({ body });
-    if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
+    if (fault) throw invalidArgument(fault);
     const session = await this.open(params, options);
     let value: T;
     try {
@@ -296,10 +296,10 @@ export class AGB {
     const concurrency = options?.concurrency ?? DELETED_AT_ONCE;
     const isObject = typeof labels === "object" && labels !== null && !Array.isArray(labels);
     const hint = "give the labels of the sessions to delete; {} means every session of this API key";
-    if (!isObject) throw new AGBError(`labels must be an object: ${hint}`, { kind: "InvalidArgument" });
+    if (!isObject) throw invalidArgument(`labels must be an object: ${hint}`);
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       const got = String(concurrency);
-      throw new AGBError(`concurrency must be a whole number from 1, got ${got}`, { kind: "InvalidArgument" });
+      throw invalidArgument(`concurrency must be a whole number from 1, got ${got}`);
     }
     const outcome = await nativeAgbOf(this.client, this.apiKey).deleteAll(labelsText(labels), concurrency);
     if (isFailure(outcome)) throw errorOf(outcome);
@@ -337,9 +337,9 @@ function deletedSession({ sessionId, requestId, failure }: NativeDeletion): Dele
 
 function labelsText(labels: Record<string, string>): string {
   const fault = notObject({ labels });
-  if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
+  if (fault) throw invalidArgument(fault);
   const json = jsonOf(labels);
-  if ("fault" in json) throw new AGBError(`labels can't be sent: ${json.fault}`, { kind: "InvalidArgument" });
+  if ("fault" in json) throw invalidArgument(`labels can't be sent: ${json.fault}`);
   return json.text;
 }
 

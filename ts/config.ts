@@ -2,7 +2,7 @@
  * Configuration: what the program, the environment and `.env` say. Precedence and defaults are the native client's.
  */
 
-import { AGBError, errorOf } from "./errors";
+import { errorOf, invalidArgument } from "./errors";
 import { type NativeFailure, native } from "./native";
 import { isFailure } from "./support/call";
 import { kindOf, notObject, notText } from "./support/check";
@@ -48,7 +48,7 @@ export function relevantEnvironment(): Record<string, string> {
  */
 export function configurationSources(options: ConfigOptions | undefined, envFile: string | undefined) {
   const fault = configFault(options, envFile);
-  if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
+  if (fault) throw invalidArgument(fault);
   return {
     endpoint: options?.endpoint ?? undefined,
     timeoutMs: options?.timeoutMs ?? undefined,

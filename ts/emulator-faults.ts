@@ -2,7 +2,7 @@
  * Faults of the emulator: what a test asks for, described; what they are, docs/emulator.md tells in the section Faults.
  */
 
-import { AGBError, errorOf } from "./errors";
+import { errorOf, invalidArgument } from "./errors";
 import type { NativeEmulator, NativeEmulatorFault } from "./native";
 import { isFailure } from "./support/call";
 import { kindOf } from "./support/check";
@@ -243,15 +243,13 @@ export function faultsOf(emulator: NativeEmulator): EmulatorFaults {
   });
 }
 
-const INVALID = { kind: "InvalidArgument" };
-
 /**
  * A description as the native side reads it, which checks it.
  * @throws {AGBError} for what is no object, or can't be written as JSON
  */
 export function faultJson(fault: EmulatorFault): string {
   if (typeof fault !== "object" || fault === null || Array.isArray(fault)) {
-    throw new AGBError(`a fault must be an object with operation and kind, got ${kindOf(fault)}`, INVALID);
+    throw invalidArgument(`a fault must be an object with operation and kind, got ${kindOf(fault)}`);
   }
   try {
     // JSON has no word for these, and would turn them into "not given".
@@ -260,9 +258,6 @@ export function faultJson(fault: EmulatorFault): string {
       return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
     });
   } catch (cause) {
-    throw new AGBError(
-      `a fault must be plain data: ${cause instanceof Error ? cause.message : String(cause)}`,
-      INVALID,
-    );
+    throw invalidArgument(`a fault must be plain data: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
 }

@@ -1,5 +1,5 @@
 import { type EmulatorFault, type EmulatorFaults, type EmulatorFaultUse, faultJson, faultsOf } from "./emulator-faults";
-import { AGBError, errorOf } from "./errors";
+import { AGBError, errorOf, invalidArgument } from "./errors";
 import { type NativeEmulator, native } from "./native";
 import { isFailure, present } from "./support/call";
 import { jsonOf, kindOf, notObject, notText, notTexts, notWhole } from "./support/check";
@@ -142,7 +142,7 @@ export class Emulator {
    */
   static async start(options: EmulatorOptions = {}): Promise<Emulator> {
     const fault = optionFault(options ?? {});
-    if (fault) throw invalid(fault);
+    if (fault) throw invalidArgument(fault);
     const defaults = { node: process.execPath, chromium: process.env.CHROMIUM_PATH || undefined };
     const faults = options?.faults?.map(faultJson);
     const started = await native.startEmulator(present({ ...defaults, ...options, faults }));
@@ -185,7 +185,9 @@ export class Emulator {
    */
   async advance(ms: number): Promise<void> {
     if (!(Number.isFinite(ms) && ms >= 0 && ms <= LONGEST_ADVANCE_MS)) {
-      throw invalid(`advance takes milliseconds, from 0 to ${LONGEST_ADVANCE_MS} (100 years), got ${String(ms)}`);
+      throw invalidArgument(
+        `advance takes milliseconds, from 0 to ${LONGEST_ADVANCE_MS} (100 years), got ${String(ms)}`,
+      );
     }
     await this.#native.advance(ms);
   }
@@ -221,7 +223,7 @@ export class Emulator {
    */
   scriptBrowserAgent(answers: EmulatorAgentAnswer[]): void {
     const fault = scriptFault(answers);
-    if (fault) throw invalid(fault);
+    if (fault) throw invalidArgument(fault);
     const failure = this.#native.scriptBrowserAgent(
       answers.map(({ answer, ...rest }) =>
         present({ ...rest, answer: answer === undefined ? undefined : JSON.stringify(answer) }),
@@ -239,9 +241,9 @@ export class Emulator {
    */
   push(sessionId: string, source: string, data: Record<string, unknown>): number {
     const fault = messageFault(sessionId, source, data);
-    if (fault) throw invalid(fault);
+    if (fault) throw invalidArgument(fault);
     const json = jsonOf(data);
-    if ("fault" in json) throw invalid(`data must be JSON: ${json.fault}`);
+    if ("fault" in json) throw invalidArgument(`data must be JSON: ${json.fault}`);
     const pushed = this.#native.push(sessionId, source, json.text);
     if (isFailure(pushed)) throw errorOf(pushed);
     return pushed.clients;
@@ -319,10 +321,6 @@ function scriptFault(answers: EmulatorAgentAnswer[]): string | undefined {
     if (fault) return fault;
   }
   return undefined;
-}
-
-function invalid(text: string): AGBError {
-  return new AGBError(text, { kind: "InvalidArgument" });
 }
 
 inspectAs(Emulator, (emulator) => emulator.toJSON());

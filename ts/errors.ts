@@ -15,6 +15,11 @@ export class AGBError extends Error {
   }
 }
 
+/** What is refused before anything is sent or done. @internal */
+export function invalidArgument(text: string | undefined): AGBError {
+  return new AGBError(text, { kind: "InvalidArgument" });
+}
+
 /** The service answered with a failure. */
 export class APIError extends AGBError {
   statusCode?: number;

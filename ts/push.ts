@@ -1,6 +1,6 @@
 /** Messages that the service pushes over a session's WebSocket, and those who listen to them. */
 
-import { AGBError, socketErrorOf } from "./errors";
+import { invalidArgument, socketErrorOf } from "./errors";
 import type { NativePush, NativePushListener, NativeSession } from "./native";
 import type { SessionLike } from "./session-like";
 import { isFailure } from "./support/call";
@@ -51,9 +51,8 @@ export class PushListener {
     onClose: (listener: PushListener) => void,
   ): Promise<PushListener> {
     const { native, route } = targetOf(session);
-    const refuse = (text: string) => new AGBError(text, { kind: "InvalidArgument" });
-    if (typeof target !== "string" || target === "") throw refuse("target must be a non-empty string");
-    if (typeof callback !== "function") throw refuse("callback must be a function");
+    if (typeof target !== "string" || target === "") throw invalidArgument("target must be a non-empty string");
+    if (typeof callback !== "function") throw invalidArgument("callback must be a function");
     const listener = new PushListener(session, target, callback, onClose);
     const opened = await native.onPush(route, target, (push) => listener.#tell(push));
     if (isFailure(opened)) throw socketErrorOf(opened);

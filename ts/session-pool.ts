@@ -1,5 +1,5 @@
 import { type AGB, nativeParams } from "./agb";
-import { AGBError, errorOf } from "./errors";
+import { errorOf, invalidArgument } from "./errors";
 import type { NativeSessionPool } from "./native";
 import { Session } from "./session";
 import type { CreateSessionParams, CreateSessionParamsOptions } from "./session-params";
@@ -57,14 +57,16 @@ export class SessionPool {
 
   /** @throws {AGBError} for options that can't be used */
   constructor(agb: AGB, options: SessionPoolOptions) {
-    if (typeof agb?.getSession !== "function") throw invalid(`agb must be an AGB, got ${kindOf(optional(agb))}`);
-    if (typeof options !== "object" || options === null) throw invalid(`options are required, got ${kindOf(options)}`);
+    if (typeof agb?.getSession !== "function")
+      throw invalidArgument(`agb must be an AGB, got ${kindOf(optional(agb))}`);
+    if (typeof options !== "object" || options === null)
+      throw invalidArgument(`options are required, got ${kindOf(options)}`);
     const { params, min, max, maxUses, acquireTimeoutMs } = options;
     const numbers = { min, max, maxUses, acquireTimeoutMs };
     const fault = notNumber(numbers);
-    if (fault) throw invalid(fault);
+    if (fault) throw invalidArgument(fault);
     const read = nativeParams(params);
-    if ("fault" in read) throw invalid(read.fault);
+    if ("fault" in read) throw invalidArgument(read.fault);
     const pool = nativeAgbOf(agb.client, agb.apiKey).sessionPool({
       params: read.native,
       min: optional(min),
@@ -89,7 +91,7 @@ export class SessionPool {
   async acquire(options?: { signal?: AbortSignal }): Promise<Session> {
     const { signal } = options ?? {};
     const fault = notSignal(signal);
-    if (fault) throw invalid(fault);
+    if (fault) throw invalidArgument(fault);
     if (signal?.aborted) throw signal.reason;
     const outcome = await cancellable(signal, (cancel) => this.#native.acquire(cancel));
     if (!outcome) throw signal?.reason;
@@ -108,7 +110,7 @@ export class SessionPool {
    */
   async use<T>(body: (session: Session) => Promise<T> | T, options?: { signal?: AbortSignal }): Promise<T> {
     const fault = notFunction({ body });
-    if (fault) throw invalid(fault);
+    if (fault) throw invalidArgument(fault);
     const session = await this.acquire(options);
     try {
       return await body(session);
@@ -125,7 +127,7 @@ export class SessionPool {
    * @throws {AGBError} for a session that is not of this pool
    */
   async discard(session: Session): Promise<void> {
-    if (!this.#loans.has(session)) throw invalid("the session is not of this pool");
+    if (!this.#loans.has(session)) throw invalidArgument("the session is not of this pool");
     discard(session);
     await session[Symbol.asyncDispose]();
   }
@@ -155,10 +157,6 @@ export class SessionPool {
   toJSON(): Record<string, unknown> {
     return { ...this.stats };
   }
-}
-
-function invalid(text: string): AGBError {
-  return new AGBError(text, { kind: "InvalidArgument" });
 }
 
 inspectAs(SessionPool, (pool) => pool.toJSON());

@@ -1,7 +1,7 @@
 import { callTool } from "./base-service";
 import type { Client } from "./client";
 import { ContextManager } from "./context-manager";
-import { AGBError, errorOf, SessionError } from "./errors";
+import { AGBError, errorOf, invalidArgument, SessionError } from "./errors";
 import {
   HOLD_AGAIN,
   type KeepAliveOptions,
@@ -251,7 +251,7 @@ export class Session {
    */
   startKeepAlive(options: KeepAliveOptions = {}): void {
     const read = nativeKeepAlive(options ?? true);
-    if ("fault" in read) throw new AGBError(read.fault, { kind: "InvalidArgument" });
+    if ("fault" in read) throw invalidArgument(read.fault);
     const native = read.native ?? {};
     const failure = openTargetOf(this).native.startKeepAlive(native);
     if (failure) throw errorOf(failure);

@@ -1,5 +1,5 @@
 import { BaseService } from "../base-service";
-import { AGBError, socketErrorOf } from "../errors";
+import { invalidArgument, socketErrorOf } from "../errors";
 import type { native as library, NativeCodeEvent, NativeExecution, NativeStreamed } from "../native";
 import { cancelBy, cancellable, notSignal, onAbort } from "../support/abort";
 import { failed, isFailure, present, refusal, refused } from "../support/call";
@@ -121,7 +121,7 @@ export class Code extends BaseService {
   async *stream(code: string, language: string, options?: CodeStreamOptions): AsyncGenerator<CodeEvent, void, void> {
     const { timeoutS, signal } = options ?? {};
     const fault = notText({ code, language }) ?? notSignal(signal);
-    if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
+    if (fault) throw invalidArgument(fault);
     if (signal?.aborted) throw signal.reason;
 
     const cancel = cancelBy(signal);

@@ -1,5 +1,5 @@
 import { BaseService } from "../base-service";
-import { AGBError } from "../errors";
+import { invalidArgument } from "../errors";
 import type { NativeFailure } from "../native";
 import type { SessionLike } from "../session-like";
 import { notSignal, whileListening } from "../support/abort";
@@ -244,7 +244,7 @@ export class FileSystem extends BaseService {
     signal?: AbortSignal,
   ): Promise<void> {
     const fault = notSignal(signal);
-    if (fault) throw invalid(fault);
+    if (fault) throw invalidArgument(fault);
     if (signal?.aborted) return;
     const watch = this.#watch({ path, callback, interval });
     await whileListening(signal, watch.stop, watch.ended);
@@ -263,7 +263,7 @@ export class FileSystem extends BaseService {
 
   #watch({ path, callback, interval }: WatchArguments): { stop: () => void; ended: () => Promise<void> } {
     const fault = notText({ path }) ?? notFunction({ callback }) ?? notNumber({ interval });
-    if (fault) throw invalid(fault);
+    if (fault) throw invalidArgument(fault);
     const tell = guarded("The callback that watches a directory", callback);
     let stopped = false;
     const { native, route } = openTargetOf(this.session);
@@ -300,10 +300,6 @@ export class FileSystem extends BaseService {
   async download(remotePath: string, localPath: DownloadTarget, options?: DownloadOptions): Promise<DownloadResult> {
     return download(this.session, remotePath, localPath, options);
   }
-}
-
-function invalid(message: string): AGBError {
-  return new AGBError(message, { kind: "InvalidArgument" });
 }
 
 function done(outcome: { requestId: string } | NativeFailure): BoolResult {

@@ -8,7 +8,7 @@
 
 import { Client } from "../client";
 import { type Config, configurationSources, loadConfig } from "../config";
-import { AGBError, errorOf, failureToldBy, SessionError } from "../errors";
+import { errorOf, failureToldBy, invalidArgument, SessionError } from "../errors";
 import {
   type NativeAgb,
   type NativeExitOptions,
@@ -96,7 +96,7 @@ function open(
   exit: NativeExitOptions | undefined,
 ): NativeAgb {
   const fault = notText({ apiKey: apiKey ?? "" });
-  if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
+  if (fault) throw invalidArgument(fault);
   const opened = native.openAgb({
     ...sources,
     apiKey: apiKey || undefined,
@@ -223,7 +223,7 @@ function boundSession(session: SessionLike): BoundSession {
   refuseGivenBack(session);
   const id = session.getSessionId();
   const fault = notText({ sessionId: id });
-  if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
+  if (fault) throw invalidArgument(fault);
   const agb = nativeAgbOf(session.getClient(), session.getApiKey());
   const known = sessions.get(session);
   if (known && known.agb === agb && known.id === id) return known;
@@ -238,7 +238,7 @@ function routeOf(session: SessionLike): Route {
   const tools = toolsOf(session).map((tool) => ({ name: tool?.name ?? "", server: tool?.server ?? "" }));
   const texts = { linkUrl: session.linkUrl ?? "", token: session.token ?? "", wsUrl: session.wsUrl ?? "" };
   const fault = notText(texts) ?? tools.map(notText).find((text) => text !== undefined);
-  if (fault) throw new AGBError(fault, { kind: "InvalidArgument" });
+  if (fault) throw invalidArgument(fault);
   return { ...texts, tools, toolList: toolListOf(session) };
 }
 
