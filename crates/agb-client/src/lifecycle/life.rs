@@ -285,7 +285,7 @@ impl Life {
     fn released(&self, reason: ReleaseReason) {
         let release = Release { reason, confirmed: true };
         let mut state = self.lock();
-        if state.release.is_some_and(|known| known.confirmed) {
+        if state.is_gone() {
             return;
         }
         let was_told = state.release.is_some();
@@ -303,7 +303,7 @@ impl Life {
 
     /// Has the service said that the session is gone?
     pub(crate) fn is_gone(&self) -> bool {
-        self.lock().release.is_some_and(|release| release.confirmed)
+        self.lock().is_gone()
     }
 
     /// Waits until the service has said that the session is gone.
@@ -369,7 +369,7 @@ impl Life {
     pub(crate) fn start_beating(&self, options: KeepAliveOptions) -> Result<()> {
         let now = self.shared.clock.now();
         let mut state = self.lock();
-        if state.release.is_some_and(|release| release.confirmed) {
+        if state.is_gone() {
             return Err(refused(ErrorKind::SessionNotFound, "the session is released and can't be kept alive"));
         }
         let known = state.idle_timeout.filter(|_| !state.is_timeout_given);
@@ -400,7 +400,7 @@ impl Life {
     /// none.
     pub fn stop_beating(&self) {
         let mut state = self.lock();
-        if !state.release.is_some_and(|release| release.confirmed) {
+        if !state.is_gone() {
             state.stop_beating(StopReason::Stopped);
         }
         drop(state);
@@ -519,6 +519,10 @@ impl Life {
 }
 
 impl State {
+    fn is_gone(&self) -> bool {
+        self.release.is_some_and(|release| release.confirmed)
+    }
+
     fn is_needed(&self) -> bool {
         self.held > 0 || self.in_flight > 0
     }
