@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use url::{Host, Url};
+use url::Url;
+
+use crate::transport::is_loopback;
 
 /// Clocks by the origin of their service. Weak, so that a port that is used again starts with a fresh clock.
 static OF_SERVICE: LazyLock<Mutex<BTreeMap<String, Weak<Hands>>>> = LazyLock::new(Mutex::default);
@@ -116,13 +118,7 @@ pub struct Moment {
 /// host. A text that is no URL is its own origin.
 pub(super) fn origin(base_url: &str) -> String {
     let Ok(mut url) = Url::parse(base_url) else { return base_url.to_owned() };
-    let is_loopback = match url.host() {
-        Some(Host::Domain(name)) => name.trim_end_matches('.') == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        None => false,
-    };
-    if is_loopback {
+    if is_loopback(&url) {
         // Any URL with a host takes another one.
         let _ = url.set_host(Some("localhost"));
     }

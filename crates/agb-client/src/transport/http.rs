@@ -11,9 +11,8 @@ use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use url::Host;
 
-use super::{Deadline, MAX_ANSWER_BYTES, Method, Request, redact};
+use super::{Deadline, MAX_ANSWER_BYTES, Method, Request, is_loopback, redact};
 use crate::error::{Error, ErrorKind};
 
 /// How long one attempt to connect may take, TLS included, where the call doesn't say.
@@ -71,15 +70,6 @@ struct ProxySetting {
 /// What no proxy reaches, or where it would mean another machine: an emulator is here.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
-fn is_loopback(url: &str) -> bool {
-    match Url::parse(url).ok().as_ref().and_then(Url::host) {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 /// What all clients of one transport share.
 struct Parts {
     tls: ClientConfig,
@@ -101,8 +91,7 @@ impl Settings {
 
     fn proxies(&self) -> std::result::Result<Vec<Proxy>, String> {
         // The library takes `*` for all names, but not for addresses.
-        let none = self.no_proxy.as_deref().is_some_and(|list| list.split(',').any(|entry| entry.trim() == "*"));
-        if none {
+        if self.exceptions().any(|entry| entry == "*") {
             return Ok(Vec::new());
         }
         self.proxies.iter().map(|setting| self.proxy(setting)).collect()
@@ -121,26 +110,30 @@ impl Settings {
         Ok(proxy.no_proxy(NoProxy::from_string(&format!("{list},{LOOPBACK}"))))
     }
 
-    /// Is the name in `NO_PROXY`? Networks are not looked up there, for a text for people.
-    fn is_excepted(&self, name: &str) -> bool {
-        let mut entries = self.no_proxy.as_deref().unwrap_or_default().split(',').map(|entry| entry.trim());
-        entries.any(|entry| {
+    /// The entries of `NO_PROXY`.
+    fn exceptions(&self) -> impl Iterator<Item = &str> {
+        self.no_proxy.as_deref().unwrap_or_default().split(',').map(str::trim)
+    }
+
+    /// Is the host reached without a proxy? Networks are not looked up, for a text for people.
+    fn is_excepted(&self, url: &Url) -> bool {
+        let name = url.host_str().unwrap_or_default();
+        let is_of = |entry: &str| {
             let domain = entry.trim_start_matches('.');
             let parent = name.strip_suffix(domain).filter(|_| !domain.is_empty());
             entry == "*" || parent.is_some_and(|below| below.is_empty() || below.ends_with('.'))
-        })
+        };
+        is_loopback(url) || self.exceptions().chain(LOOPBACK.split(',')).any(is_of)
     }
 
     /// Where a connection for `url` goes, for people: its host, or perhaps a proxy.
     fn peer(&self, url: &str) -> String {
         let host = host(url);
-        let name = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-        let of_scheme = if url.starts_with("https:") { "HTTPS_PROXY" } else { "HTTP_PROXY" };
+        let Ok(url) = Url::parse(url) else { return host };
+        let of_scheme = if url.scheme() == "https" { "HTTPS_PROXY" } else { "HTTP_PROXY" };
         let mut variables = self.proxies.iter().map(|proxy| proxy.variable);
         match variables.find(|variable| [of_scheme, "ALL_PROXY"].contains(variable)) {
-            Some(variable) if !is_loopback(url) && !self.is_excepted(&name) => {
-                format!("{host} or the proxy of {variable}")
-            }
+            Some(variable) if !self.is_excepted(&url) => format!("{host} or the proxy of {variable}"),
             _ => host,
         }
     }

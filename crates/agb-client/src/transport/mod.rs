@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName};
 use tokio::time::Instant;
+use url::{Host, Url};
 
 use crate::error::{ErrorKind, Result};
 use crate::wire::endpoint::Verb;
@@ -217,6 +218,16 @@ fn finish(outcome: http::Outcome, attempts: u32, request: &Request) -> Result<Re
             let error = if is_doubtful { error.noted(MAY_HAVE_RUN) } else { error };
             Err(error.with_operation(request.operation).with_attempts(attempts))
         }
+    }
+}
+
+/// Is the host this machine, by any name of its loopback?
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.trim_end_matches('.') == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
     }
 }
 

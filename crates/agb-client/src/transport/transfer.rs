@@ -226,13 +226,12 @@ impl Transport {
     async fn get_once(&self, get: &Get<'_>, url: Url) -> Result<Incoming> {
         let host = host(url.as_str());
         let limit = Deadline::after(get.stall);
-        let peer = self.http.peer(url.as_str());
-        let request = reqwest::Request::new(reqwest::Method::GET, url);
+        let request = reqwest::Request::new(reqwest::Method::GET, url.clone());
         let client = self.http.transfer_client()?;
         let response = tokio::time::timeout_at(limit.at, client.execute(request))
             .await
             .map_err(|_| stalled(get.stall, &host))?
-            .map_err(|error| send_failure(error, &peer, limit))?;
+            .map_err(|error| send_failure(error, &self.http.peer(url.as_str()), limit))?;
         let (status, length) = (response.status().as_u16(), announced(&response));
         tracing::debug!(target: "agb::transport", operation = get.operation, host, status, "receiving");
         Ok(Incoming { status, length, response, received: 0, stall: get.stall, host })
