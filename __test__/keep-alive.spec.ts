@@ -13,7 +13,7 @@ import {
 import { CODE_IMAGE, clientOf, sessionOf, useEmulator } from "./support/emulator";
 import { start } from "./support/processes";
 import { must } from "./support/session";
-import { until } from "./support/wait";
+import { blockEventLoop, until } from "./support/wait";
 
 const spec = useEmulator();
 
@@ -23,11 +23,6 @@ function beatsOf(session: Session): number {
     .journal()
     .filter(({ path, query }) => path === "/mcp/refreshSessionIdleTime" && query.sessionId === session.getSessionId())
     .length;
-}
-
-/** Nothing of this process's JavaScript runs meanwhile. */
-function blockEventLoop(forMs: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs);
 }
 
 describe("session.lifecycle", () => {

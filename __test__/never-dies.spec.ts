@@ -10,6 +10,7 @@ import { cpus } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { Session } from "agbcloud-native";
 import { useEmulator } from "./support/emulator";
+import { blockEventLoop } from "./support/wait";
 
 const spec = useEmulator();
 
@@ -64,11 +65,6 @@ async function createKept(): Promise<Session[]> {
   return Promise.all(Array.from({ length: SESSIONS }, create));
 }
 
-/** Nothing of this process's JavaScript runs meanwhile. */
-function blockEventLoop(): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BLOCKED_MS);
-}
-
 /** What `measure` gives, and for how long at most no thread had its turn meanwhile. */
 async function withWitness<T>(measure: () => Promise<T>): Promise<{ result: T; stallMs: number }> {
   const witness = new Worker(WITNESS, { eval: true });
@@ -113,7 +109,7 @@ it("fifty sessions outlive an event loop that is blocked for three times their t
   const result = await unlessFrozen(async () => {
     const sessions = await createKept();
     const since = Date.now();
-    blockEventLoop();
+    blockEventLoop(BLOCKED_MS);
     return measured(sessions, since);
   });
   expectAllAlive(result);
@@ -130,7 +126,7 @@ it("the same with every core busy, and 500 calls that are slow to be answered", 
     );
     const ended = burners.map((burner) => new Promise((resolve) => burner.once("exit", resolve)));
     const since = Date.now();
-    blockEventLoop();
+    blockEventLoop(BLOCKED_MS);
     const gaps = measured(sessions, since);
     await Promise.all(ended);
     await slow;

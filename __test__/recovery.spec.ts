@@ -14,7 +14,7 @@ import { ok, reply, withServer } from "./support/answers";
 import { CODE_IMAGE, clientOf, IMAGE_WITHOUT_LINK, sessionOf, useEmulator } from "./support/emulator";
 import { gate, withHeldCreations } from "./support/gate";
 import { must } from "./support/session";
-import { until } from "./support/wait";
+import { blockEventLoop, until } from "./support/wait";
 
 const spec = useEmulator();
 const livingIds = () => spec.livingIds();
@@ -38,11 +38,6 @@ async function open(options: OpenOptions = {}, params: object = {}, agb = spec.a
 /** Has another program delete the session, of which this one hears nothing. */
 async function deleteElsewhere(session: Session): Promise<void> {
   must(await sessionOf(await clientOf(spec.emulator).get(session.getSessionId())).delete());
-}
-
-/** Nothing of this process's JavaScript runs meanwhile. */
-function blockEventLoop(forMs: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs);
 }
 
 /** Lets what can go on do so, on a clock that stands still. */
