@@ -2,16 +2,13 @@
 
 /** The mouse of a session's desktop: move it, click, drag and scroll. */
 
-import { setTimeout as sleep } from "node:timers/promises";
-
 import { AGB, MouseButton, ScrollDirection } from "agbcloud-native";
 
-import { openTerminal } from "./support/desktop.mjs";
+import { eventually, openTerminal } from "./support/desktop.mjs";
 import { sessionOf, show, start, succeeded } from "./support/service.mjs";
 
 const service = await start("Mouse");
 const agb = new AGB();
-const LONGEST_WAIT_MS = 30_000;
 
 const session = sessionOf(await agb.create({ imageId: "agb-computer-use-ubuntu-2204" }));
 try {
@@ -54,13 +51,11 @@ await service.end();
  * @param {number | null | undefined} id
  */
 async function becomesActive(id) {
-  const end = Date.now() + LONGEST_WAIT_MS;
-  while (Date.now() < end) {
+  const isActive = await eventually(async () => {
     const { window } = succeeded(await session.computer.window.getActiveWindow());
-    if (window?.window_id === id) return true;
-    await sleep(100);
-  }
-  return false;
+    return window?.window_id === id || undefined;
+  });
+  return isActive ?? false;
 }
 
 /**
@@ -70,13 +65,12 @@ async function becomesActive(id) {
  * @param {number} top
  */
 async function movement(left, top) {
-  const end = Date.now() + LONGEST_WAIT_MS;
-  while (Date.now() < end) {
+  const moved = await eventually(async () => {
     const { window } = succeeded(await session.computer.window.getActiveWindow());
     const right = (window?.absolute_upper_left_x ?? left) - left;
     const down = (window?.absolute_upper_left_y ?? top) - top;
-    if (right !== 0 || down !== 0) return { right, down };
-    await sleep(100);
-  }
-  throw new Error("the window has not moved");
+    return right !== 0 || down !== 0 ? { right, down } : undefined;
+  });
+  if (!moved) throw new Error("the window has not moved");
+  return moved;
 }

@@ -9,6 +9,23 @@ import { succeeded } from "./service.mjs";
 const LONGEST_WAIT_MS = 30_000;
 
 /**
+ * What a look gives as soon as it gives something; undefined after half a minute in which it has not.
+ *
+ * @template T
+ * @param {() => Promise<T | undefined>} look
+ * @returns {Promise<T | undefined>}
+ */
+export async function eventually(look) {
+  const end = Date.now() + LONGEST_WAIT_MS;
+  while (Date.now() < end) {
+    const found = await look();
+    if (found !== undefined) return found;
+    await sleep(100);
+  }
+  return undefined;
+}
+
+/**
  * Starts a terminal and waits for its window.
  *
  * @param {import("agbcloud-native").Session} session
@@ -20,14 +37,12 @@ export async function openTerminal(session) {
   const { data: processes } = succeeded(await app.start(command));
   const pids = processes.map(({ pid }) => pid);
 
-  const end = Date.now() + LONGEST_WAIT_MS;
-  while (Date.now() < end) {
+  const found = await eventually(async () => {
     const { windows } = succeeded(await window.listRootWindows(20_000));
-    const found = windows.find(({ pid }) => pids.includes(pid));
-    if (found) return found;
-    await sleep(100);
-  }
-  throw new Error(`${command} has not opened a window`);
+    return windows.find(({ pid }) => pids.includes(pid));
+  });
+  if (!found) throw new Error(`${command} has not opened a window`);
+  return found;
 }
 
 /**
@@ -37,11 +52,10 @@ export async function openTerminal(session) {
  * @param {string} path
  */
 export async function untilThere(session, path) {
-  const end = Date.now() + LONGEST_WAIT_MS;
-  while (Date.now() < end) {
+  const text = await eventually(async () => {
     const { success, content } = await session.file.readFile(path);
-    if (success) return content.trim();
-    await sleep(100);
-  }
-  throw new Error(`${path} has not come about`);
+    return success ? content.trim() : undefined;
+  });
+  if (text === undefined) throw new Error(`${path} has not come about`);
+  return text;
 }
